@@ -1,0 +1,101 @@
+# Everything phalanx links, as imported targets. LibTorch comes from the torch wheel (or any folder
+# on CMAKE_PREFIX_PATH that holds include/torch and lib/libtorch.so); its own TorchConfig is not
+# used because the CUDA wheel's asks for nvcc and a whole toolkit even to build for CPU.
+
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(MPI REQUIRED COMPONENTS CXX)
+find_package(yaml-cpp REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(fmt REQUIRED)
+find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
+find_library(XXHASH_LIBRARY xxhash REQUIRED)
+if(NOT TARGET yaml-cpp::yaml-cpp)
+  add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
+endif()
+
+add_library(phalanx_xxhash INTERFACE)
+target_include_directories(phalanx_xxhash SYSTEM INTERFACE ${XXHASH_INCLUDE_DIR})
+target_link_libraries(phalanx_xxhash INTERFACE ${XXHASH_LIBRARY})
+
+# --- LibTorch ---------------------------------------------------------------------------------
+set(PHALANX_DEPS "$ENV{PHALANX_DEPS}" CACHE PATH "Environment made by launch/setup.sh")
+if(NOT PHALANX_DEPS)
+  set(PHALANX_DEPS ${CMAKE_CURRENT_SOURCE_DIR}/.deps)
+endif()
+file(GLOB wheel_roots ${PHALANX_DEPS}/lib/python3*/site-packages/torch)
+find_path(TORCH_ROOT NAMES include/ATen/ATen.h HINTS ${wheel_roots} PATH_SUFFIXES torch
+          DOC "LibTorch: the folder that holds include/ and lib/")
+if(NOT TORCH_ROOT)
+  message(FATAL_ERROR "LibTorch not found: run ./launch/setup.sh, which installs the torch wheel "
+    "into ${PHALANX_DEPS}, or pass -DCMAKE_PREFIX_PATH=<folder with include/ATen and lib/>")
+endif()
+set(torch_version unknown)
+if(EXISTS ${TORCH_ROOT}/include/torch/headeronly/version.h)
+  file(STRINGS ${TORCH_ROOT}/include/torch/headeronly/version.h version_line
+       REGEX "define TORCH_VERSION_M")
+  string(REGEX REPLACE "[^;]*MAJOR ([0-9]+);[^;]*MINOR ([0-9]+)" "\\1.\\2" torch_version "${version_line}")
+endif()
+if(NOT torch_version STREQUAL "2.11")
+  message(FATAL_ERROR "LibTorch at ${TORCH_ROOT}: expected version 2.11, found ${torch_version}")
+endif()
+
+function(import_torch_library name)
+  add_library(torch::${name} SHARED IMPORTED GLOBAL)
+  set_target_properties(torch::${name} PROPERTIES
+    IMPORTED_LOCATION ${TORCH_ROOT}/lib/lib${name}.so IMPORTED_NO_SONAME TRUE)
+endfunction()
+import_torch_library(c10)
+import_torch_library(torch_cpu)
+add_library(phalanx_torch INTERFACE)
+target_include_directories(phalanx_torch SYSTEM INTERFACE
+  ${TORCH_ROOT}/include ${TORCH_ROOT}/include/torch/csrc/api/include)
+target_link_libraries(phalanx_torch INTERFACE torch::torch_cpu torch::c10 OpenMP::OpenMP_CXX)
+# The CUDA wheel's libtorch_cpu needs cudart and cupti, which lie beside torch in the wheel.
+file(GLOB wheel_cuda_dirs ${TORCH_ROOT}/../nvidia/*/lib)
+foreach(dir ${wheel_cuda_dirs})
+  target_link_options(phalanx_torch INTERFACE -Wl,-rpath-link,${dir})
+endforeach()
+
+# --- CUDA and NCCL: file pairs, never #ifdef ----------------------------------------------------
+set(PHALANX_HAS_CUDA OFF)
+if(PHALANX_CUDA AND EXISTS ${TORCH_ROOT}/lib/libtorch_cuda.so)
+  include(CheckLanguage)
+  check_language(CUDA)
+  find_package(CUDAToolkit 13 QUIET)
+  find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${TORCH_ROOT}/../nvidia/nccl/include
+            ${CUDAToolkit_INCLUDE_DIRS})
+  find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 HINTS ${TORCH_ROOT}/../nvidia/nccl/lib
+               ${CUDAToolkit_LIBRARY_DIR})
+  if(CMAKE_CUDA_COMPILER AND CUDAToolkit_FOUND AND NCCL_INCLUDE_DIR AND NCCL_LIBRARY)
+    set(PHALANX_HAS_CUDA ON)
+  endif()
+endif()
+if(PHALANX_HAS_CUDA)
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real)
+  endif()
+  enable_language(CUDA)
+  set(CMAKE_CUDA_STANDARD 20)
+  import_torch_library(c10_cuda)
+  import_torch_library(torch_cuda)
+  target_include_directories(phalanx_torch SYSTEM INTERFACE ${NCCL_INCLUDE_DIR})
+  # Nothing refers to libtorch_cuda by symbol; without --no-as-needed its kernels would be dropped.
+  target_link_options(phalanx_torch INTERFACE -Wl,--no-as-needed)
+  target_link_libraries(phalanx_torch INTERFACE torch::torch_cuda torch::c10_cuda CUDA::cudart
+                        ${NCCL_LIBRARY})
+endif()
+message(STATUS "LibTorch ${torch_version} at ${TORCH_ROOT}; CUDA and NCCL parts: ${PHALANX_HAS_CUDA}")
+
+# --- One precompiled header for all libraries that hold tensors ----------------------------------
+function(phalanx_precompile target)
+  if(NOT TARGET phalanx_pch)
+    file(WRITE ${CMAKE_BINARY_DIR}/phalanx_pch.cc "")
+    add_library(phalanx_pch OBJECT ${CMAKE_BINARY_DIR}/phalanx_pch.cc)
+    target_link_libraries(phalanx_pch PRIVATE phalanx_flags phalanx_torch)
+    target_precompile_headers(phalanx_pch PRIVATE
+      "$<$<COMPILE_LANGUAGE:CXX>:ATen/ATen.h>" "$<$<COMPILE_LANGUAGE:CXX>:fmt/format.h>")
+  endif()
+  target_precompile_headers(${target} REUSE_FROM phalanx_pch)
+endfunction()
