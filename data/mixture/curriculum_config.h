@@ -1,0 +1,56 @@
+#pragma once
+// The data half of a run's configuration: sources, groups, and what each phase draws from them.
+// Plain values, filled by configs/ and checked by resolve_curriculum() (curriculum.h).
+// Units: tokens count targets, padding included (SEMANTICS.md, rule 1).
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace phalanx {
+
+enum class SourceKind { kOrganic, kSynthetic };
+enum class OnExhausted { kError, kRenormalize };
+enum class Ramp { kStep, kLinear };
+
+struct SourceConfig {
+  std::string name;
+  std::string path;  // folder of a data set (data/shards/FORMAT.md)
+  SourceKind kind = SourceKind::kOrganic;
+  std::optional<double> max_epochs;  // over the whole run and all its resumes
+};
+
+/// One entry of a mix: a source or a group, and its weight; nullopt stands for `rest`.
+struct MixEntry {
+  std::string name;
+  std::optional<double> weight;
+};
+
+struct PhaseConfig {
+  std::string name;
+  int64_t tokens = 0;
+  std::vector<MixEntry> mix;
+  Ramp ramp = Ramp::kStep;
+  std::optional<int64_t> ramp_tokens;  // default: the whole phase
+};
+
+/// What data must know of a stage; the trainer's StageConfig holds the rest (rates, RoPE base).
+struct StageRows {
+  std::string name;
+  int64_t sequence_length = 0;    // T
+  int64_t global_batch_size = 0;  // rows a step
+  bool allow_repeat = false;
+  std::vector<PhaseConfig> phases;
+};
+
+struct DataConfig {
+  uint64_t seed = 0;
+  std::string tokenizer;
+  std::vector<SourceConfig> sources;
+  std::map<std::string, std::map<std::string, double>> groups;
+  OnExhausted on_exhausted = OnExhausted::kError;
+  bool document_mask = false;
+};
+
+}  // namespace phalanx
