@@ -1,0 +1,90 @@
+#pragma once
+// One run, as the trainer sees it: plain values that configs/ fills from YAML. Units stand in the
+// names or beside the field; tokens count targets (data/mixture/SEMANTICS.md, rule 1).
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/mixture/curriculum_config.h"
+#include "model/phi4_config.h"
+#include "parallel/parallel_config.h"
+
+namespace phalanx {
+
+enum class Precision { kFp32, kBf16 };
+enum class Recompute { kNone, kSelective, kFull };
+enum class Decay { kLinear, kCosine, kConstant };  // kConstant: constant, then linear over the end
+
+/// A length given in tokens (`2M`) or in steps (`200 steps`).
+struct Duration {
+  enum class Unit { kTokens, kSteps } unit = Unit::kTokens;
+  int64_t count = 0;
+  bool operator==(const Duration&) const = default;
+};
+
+struct LearningRateConfig {
+  double peak = 3e-4;
+  Duration warmup;             // linear from 0
+  Decay schedule = Decay::kLinear;
+  Duration decay;              // kConstant only: length of the decay at the end
+  double final = 0.0;          // rate at the end of the stage
+};
+
+struct StageConfig {
+  std::string name = "pretrain";
+  int64_t sequence_length = 4096;
+  double rope_theta = 10000;
+  int64_t global_batch_size = 0;  // rows a step, over all replicas
+  int64_t micro_batch_size = 1;   // rows a forward pass of one replica
+  bool allow_repeat = false;
+  LearningRateConfig learning_rate;
+  std::vector<PhaseConfig> phases;
+};
+
+struct OptimizerConfig {
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double epsilon = 1e-8;
+  double weight_decay = 0.1;
+  bool decay_norms_and_embeddings = false;  // default: only the matrices of blocks and head
+  double clip_grad_norm = 1.0;              // 0: no clipping
+};
+
+struct CheckpointConfig {
+  Duration interval{Duration::Unit::kSteps, 0};  // 0: only at phase edges and at the end
+  double interval_seconds = 0;                   // `20min`; 0: off
+  int64_t keep_last = 3;
+};
+
+struct EvaluationConfig {
+  Duration interval{Duration::Unit::kSteps, 0};  // 0: only at the start, phase edges and the end
+  int64_t sequence_length = 0;                   // 0: that of the first stage
+  int64_t max_rows = 64;                         // of each source's held-out part
+};
+
+struct ModelConfig {
+  std::string preset;     // name it was started from, for messages
+  Phi4Config shape;
+  uint64_t seed = 1;
+  std::string init_from;  // Hugging Face folder; empty: random weights
+};
+
+struct RunConfig {
+  std::string name;
+  std::string dir = "runs";
+  int64_t stop_after_steps = 0;  // > 0: save and stop (exit code 75) once this step is done
+  ModelConfig model;
+  ParallelConfig parallel;
+  DataConfig data;
+  std::vector<StageConfig> stages;
+  OptimizerConfig optimizer;
+  Precision precision = Precision::kBf16;
+  Recompute recompute = Recompute::kNone;
+  bool curriculum_from_resume = false;  // resume: a changed curriculum starts a new ledger segment
+  int64_t loss_chunk_tokens = 1024;     // tokens whose logits exist at one time
+  CheckpointConfig checkpoint;
+  EvaluationConfig evaluation;
+};
+
+}  // namespace phalanx
