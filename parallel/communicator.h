@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace phalanx {
@@ -52,7 +53,8 @@ class Communicator {
 
   [[nodiscard]] virtual WorkHandle all_reduce(const at::Tensor& tensor, ReduceOp op,
                                               SumOrder order = SumOrder::kAny) = 0;
-  /// input holds size() equal pieces; output gets the sum over ranks of piece rank().
+  /// input holds size() equal pieces; output gets the sum over ranks of piece rank(). output may be
+  /// that piece of input.
   [[nodiscard]] virtual WorkHandle reduce_scatter(const at::Tensor& output,
                                                   const at::Tensor& input,
                                                   SumOrder order = SumOrder::kAny) = 0;

@@ -1,0 +1,23 @@
+target_sources(phalanx_parallel PRIVATE
+  ${CMAKE_CURRENT_LIST_DIR}/agreement.cc
+  ${CMAKE_CURRENT_LIST_DIR}/communicator.cc
+  ${CMAKE_CURRENT_LIST_DIR}/host_communicator.cc
+  ${CMAKE_CURRENT_LIST_DIR}/host_sums.cc
+  ${CMAKE_CURRENT_LIST_DIR}/launcher.cc
+  ${CMAKE_CURRENT_LIST_DIR}/mesh.cc
+  ${CMAKE_CURRENT_LIST_DIR}/mpi_communicator.cc
+  ${CMAKE_CURRENT_LIST_DIR}/mpi_runtime.cc
+  ${CMAKE_CURRENT_LIST_DIR}/mpi_window.cc
+  ${CMAKE_CURRENT_LIST_DIR}/session.cc
+  ${CMAKE_CURRENT_LIST_DIR}/store_communicator.cc
+  ${CMAKE_CURRENT_LIST_DIR}/thread_communicator.cc
+)
+if(PHALANX_HAS_CUDA)
+  target_sources(phalanx_parallel PRIVATE ${CMAKE_CURRENT_LIST_DIR}/nccl_communicator.cc)
+else()
+  target_sources(phalanx_parallel PRIVATE ${CMAKE_CURRENT_LIST_DIR}/no_nccl_communicator.cc)
+endif()
+# The loops of a sum are only worth their name when they are vectorised, which -O2 does not do.
+set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/host_sums.cc PROPERTIES COMPILE_OPTIONS -O3)
+# The C++ bindings that MPI dropped in version 3 bring warnings and a second library.
+target_compile_definitions(phalanx_parallel PUBLIC OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)

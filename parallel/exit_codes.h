@@ -1,0 +1,50 @@
+#pragma once
+// How the program ends: the table of exit codes, and the exceptions that carry one.
+//
+// Local. An exception that carries no code of its own is mapped by exit_code_of(): bad input and
+// machine failures (std::invalid_argument, std::system_error) end with 2, all else is a bug.
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+namespace phalanx {
+
+/// 16, 17 and 78 stay reserved for suspected hardware.
+enum class ExitCode : int {
+  kDone = 0,
+  kBug = 1,
+  kBadInput = 2,
+  kStopped = 75,    // stopped on request; the run can be resumed
+  kHang = 76,       // a rank made no progress within its deadline
+  kNonFinite = 77,  // the loss or the gradient norm stayed non-finite
+};
+
+/// An error that knows the code to end with.
+class ExitError : public std::runtime_error {
+ public:
+  ExitError(ExitCode code, const std::string& text) : std::runtime_error(text), code_(code) {}
+  ExitCode code() const { return code_; }
+
+ private:
+  ExitCode code_;
+};
+
+class StoppedError final : public ExitError {
+ public:
+  explicit StoppedError(const std::string& text) : ExitError(ExitCode::kStopped, text) {}
+};
+
+class NonFiniteError final : public ExitError {
+ public:
+  explicit NonFiniteError(const std::string& text) : ExitError(ExitCode::kNonFinite, text) {}
+};
+
+inline ExitCode exit_code_of(const std::exception& error) {
+  if (const auto* known = dynamic_cast<const ExitError*>(&error)) return known->code();
+  const bool bad_input = dynamic_cast<const std::invalid_argument*>(&error) != nullptr ||
+                         dynamic_cast<const std::system_error*>(&error) != nullptr;
+  return bad_input ? ExitCode::kBadInput : ExitCode::kBug;
+}
+
+}  // namespace phalanx

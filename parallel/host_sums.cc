@@ -1,0 +1,82 @@
+#include "parallel/host_sums.h"
+
+#include <c10/util/BFloat16.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <type_traits>
+
+namespace phalanx {
+namespace {
+
+// An accumulator block stays in the first-level cache while all inputs pass over it.
+constexpr int64_t kBlock = 2048;
+constexpr int64_t kSliceGrain = 16;
+
+template <typename T>
+struct Sum {
+  static T apply(T a, T b) {
+    if constexpr (std::is_integral_v<T>) {
+      using Unsigned = std::make_unsigned_t<T>;  // signed overflow would be undefined
+      return static_cast<T>(static_cast<Unsigned>(a) + static_cast<Unsigned>(b));
+    } else {
+      return a + b;
+    }
+  }
+};
+
+template <typename T>
+struct Max {
+  static T apply(T a, T b) { return (b > a || b != b) ? b : a; }
+};
+
+template <typename T, typename Wide, template <typename> class Op>
+void reduce_blocks(std::byte* output, std::span<const std::byte* const> inputs, int64_t count) {
+  alignas(64) Wide total[kBlock];
+  T* out = reinterpret_cast<T*>(output);
+  for (int64_t begin = 0; begin < count; begin += kBlock) {
+    const int64_t length = std::min(kBlock, count - begin);
+    const T* first = reinterpret_cast<const T*>(inputs[0]) + begin;
+    for (int64_t i = 0; i < length; ++i) total[i] = static_cast<Wide>(first[i]);
+    for (size_t k = 1; k < inputs.size(); ++k) {
+      const T* next = reinterpret_cast<const T*>(inputs[k]) + begin;
+      for (int64_t i = 0; i < length; ++i) {
+        total[i] = Op<Wide>::apply(total[i], static_cast<Wide>(next[i]));
+      }
+    }
+    for (int64_t i = 0; i < length; ++i) out[begin + i] = static_cast<T>(total[i]);
+  }
+}
+
+template <typename T, typename Wide>
+void reduce_typed(std::byte* output, std::span<const std::byte* const> inputs, int64_t count,
+                  ReduceOp op) {
+  if (op == ReduceOp::kSum) {
+    reduce_blocks<T, Wide, Sum>(output, inputs, count);
+  } else {
+    reduce_blocks<T, Wide, Max>(output, inputs, count);
+  }
+}
+
+}  // namespace
+
+void reduce_in_order(std::byte* output, std::span<const std::byte* const> inputs, int64_t count,
+                     at::ScalarType dtype, ReduceOp op) {
+  switch (dtype) {
+    case at::kFloat: return reduce_typed<float, float>(output, inputs, count, op);
+    case at::kDouble: return reduce_typed<double, double>(output, inputs, count, op);
+    case at::kBFloat16: return reduce_typed<c10::BFloat16, float>(output, inputs, count, op);
+    case at::kInt: return reduce_typed<int32_t, int32_t>(output, inputs, count, op);
+    case at::kLong: return reduce_typed<int64_t, int64_t>(output, inputs, count, op);
+    default:
+      TORCH_CHECK(false, "reduction over ranks: expected float32, float64, bfloat16, int32 or "
+                  "int64, found ", c10::toString(dtype));
+  }
+}
+
+int64_t slice_begin(int64_t count, int parts, int index) {
+  const int64_t grains = (count + kSliceGrain - 1) / kSliceGrain;
+  return std::min(count, grains * index / parts * kSliceGrain);
+}
+
+}  // namespace phalanx

@@ -1,0 +1,89 @@
+#include "parallel/session.h"
+
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <stdexcept>
+
+#include "parallel/mpi_communicator.h"
+#include "parallel/mpi_runtime.h"
+#include "parallel/nccl_communicator.h"
+#include "parallel/store_communicator.h"
+#include "parallel/thread_communicator.h"
+
+namespace phalanx {
+namespace {
+
+void check_mpi_world(const LaunchInfo& launch, int world_size) {
+  if (!launch.size || *launch.size == world_size) return;
+  throw std::invalid_argument(fmt::format(
+      "number of ranks: {} started {} ranks, but MPI sees a world of {}: the launcher does not serve "
+      "the MPI library that this program is linked with (use the mpirun of that library, or srun "
+      "--mpi=pmix)",
+      launch.described, *launch.size, world_size));
+}
+
+}  // namespace
+
+Session::Session(const EnvironmentLookup& environment, const SessionOptions& options)
+    : device_(options.device) {
+  const LaunchInfo launch = detect_launch(environment);
+  launcher_ = launch.launcher;
+  local_rank_ = launch.local_rank;
+  local_size_ = launch.local_size;
+  if (launch.size && *launch.size == 1) {
+    local_rank_ = 0;
+    local_size_ = 1;
+    control_ = ThreadGroup(1, "control").communicator(0);
+  } else if (launch.launcher == Launcher::kTorchrun) {
+    join_store(launch, options);
+  } else {
+    join_mpi(launch);
+  }
+}
+
+Session::~Session() = default;
+
+void Session::join_mpi(const LaunchInfo& launch) {
+  mpi_ = std::make_unique<MpiRuntime>();
+  int world_size = 0;
+  mpi_check(MPI_Comm_size(MPI_COMM_WORLD, &world_size), "MPI_Comm_size");
+  check_mpi_world(launch, world_size);
+  MPI_Comm host = MPI_COMM_NULL;
+  mpi_check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host),
+            "MPI_Comm_split_type");
+  mpi_->keep(host);
+  mpi_check(MPI_Comm_rank(host, &local_rank_), "MPI_Comm_rank");
+  mpi_check(MPI_Comm_size(host, &local_size_), "MPI_Comm_size");
+  control_ = make_mpi_communicator(*mpi_, MPI_COMM_WORLD, "control");
+}
+
+void Session::join_store(const LaunchInfo& launch, const SessionOptions& options) {
+  if (options.device == Device::kCpu) {
+    throw std::invalid_argument(fmt::format(
+        "device: expected cuda, found cpu: {} ranks on CPU need MPI to move their tensors; start "
+        "them with \"mpirun -n {}\" instead of torchrun",
+        *launch.size, *launch.size));
+  }
+  control_ = make_store_world(launch, options.store_timeout);
+}
+
+MeshGroups Session::make_groups(const Mesh& mesh) {
+  TORCH_CHECK(mesh.world_size() == size() && mesh.rank() == rank(), "make_groups: a mesh of ",
+              mesh.world_size(), " ranks seen from rank ", mesh.rank(), " in a world of ", size(),
+              " seen from rank ", rank());
+  MeshGroups groups;
+  groups.world = device_ == Device::kCuda ? make_nccl_communicator(*control_, local_rank_, "world")
+                                          : control_->split(0, rank(), "world");
+  groups.tp = groups.world->split(mesh.dp_rank, mesh.tp_rank, "tp");
+  groups.dp = groups.world->split(mesh.tp_rank, mesh.dp_rank, "dp");
+  return groups;
+}
+
+void Session::abort(ExitCode code) const {
+  if (mpi_) abort_job(static_cast<int>(code));
+  std::_Exit(static_cast<int>(code));
+}
+
+}  // namespace phalanx

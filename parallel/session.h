@@ -1,0 +1,71 @@
+#pragma once
+// This process's place among the ranks of a run: found from the launcher's variables, held for the
+// life of the program.
+//
+// Collective over all ranks: constructor (joins MPI or the store), make_groups(), and, under MPI, the
+// destructor (MPI_Finalize), which is skipped while an exception unwinds. A world of one talks to
+// nobody and never calls MPI_Init.
+// Ownership: owns MPI and the control communicator; must outlive every communicator made from it.
+// Threads: one thread, the one that made it.
+// Errors: a launch that cannot work (ranks that MPI does not see, CPU ranks under torchrun, more ranks
+// of a host than GPUs) is std::invalid_argument.
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "parallel/communicator.h"
+#include "parallel/exit_codes.h"
+#include "parallel/launcher.h"
+#include "parallel/mesh.h"
+
+namespace phalanx {
+
+class MpiRuntime;
+
+enum class Device { kCpu, kCuda };
+
+struct SessionOptions {
+  Device device = Device::kCpu;
+  // How long a rank waits for a silent peer when a store carries the control messages (torchrun).
+  std::chrono::seconds store_timeout{3600};
+};
+
+/// The groups of a mesh, for tensors on the session's device.
+struct MeshGroups {
+  std::unique_ptr<Communicator> world, tp, dp;
+};
+
+class Session {
+ public:
+  Session(const EnvironmentLookup& environment, const SessionOptions& options);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  int rank() const { return control_->rank(); }
+  int size() const { return control_->size(); }
+  /// Place among the ranks of this host; the GPU a rank uses.
+  int local_rank() const { return local_rank_; }
+  int local_size() const { return local_size_; }
+  Launcher launcher() const { return launcher_; }
+
+  /// A host communicator over all ranks.
+  Communicator& control() { return *control_; }
+  MeshGroups make_groups(const Mesh& mesh);
+
+  /// Ends all ranks of the job, at once and without unwinding. Local: one rank is enough.
+  [[noreturn]] void abort(ExitCode code) const;
+
+ private:
+  void join_mpi(const LaunchInfo& launch);
+  void join_store(const LaunchInfo& launch, const SessionOptions& options);
+
+  Launcher launcher_;
+  Device device_;
+  int local_rank_;
+  int local_size_;
+  std::unique_ptr<MpiRuntime> mpi_;
+  std::unique_ptr<Communicator> control_;
+};
+
+}  // namespace phalanx
