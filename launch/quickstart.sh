@@ -71,15 +71,20 @@ build_phalanx() {
 make_text() { "$deps/bin/python" -B "launch/corpora/$1.py" "quickstart/text/$1"; }
 
 train_tokenizer() {
-  "$phalanx" tokenizer train --vocab-size "$VOCABULARY" --output quickstart/tokenizer \
-    "${SOURCES[@]/#/quickstart/text/}"
+  "$phalanx" tokenizer train --input "${SOURCES[@]/#/quickstart/text/}" \
+    --vocab-size "$VOCABULARY" --output quickstart/tokenizer
 }
 
 pack() {
-  local kind=organic
-  if [[ $1 == problems ]]; then kind=synthetic; fi
-  "$phalanx" data pack --name "$1" --kind "$kind" --tokenizer quickstart/tokenizer \
-    --validation "$VALIDATION" --output "quickstart/data/$1" "quickstart/text/$1"
+  local kind=organic licence
+  case $1 in
+    books) licence="public domain (Project Gutenberg)" ;;
+    code) licence="Python Software Foundation License" ;;
+    problems) kind=synthetic licence="Apache-2.0 (made with reasoning-gym)" ;;
+  esac
+  "$phalanx" data pack --input "quickstart/text/$1" --tokenizer quickstart/tokenizer \
+    --output "quickstart/data/$1" --kind "$kind" --name "$1" --licence "$licence" \
+    --validation-fraction "$VALIDATION"
 }
 
 prepare_data() {

@@ -34,36 +34,17 @@ jobs=${PHALANX_JOBS:-$(nproc)}
 deps=${PHALANX_DEPS:-$root/.deps}
 cd "$root"
 
-./launch/setup.sh --tests
+./launch/setup.sh --tests --quickstart
 start=$SECONDS
 cmake -S . -B "$build" -G Ninja -DPHALANX_TESTS=ON -DPHALANX_DEPS="$deps" >/dev/null
 cmake --build "$build" -j "$jobs"
 printf 'test: built in %d s\n' $((SECONDS - start))
 
-# A skipped test counts as passed for ctest's exit code, so the skips are counted here from its report.
+# A skipped test is none that passed: skips are counted from ctest's report and printed.
 report=$build/ctest.xml
 rm -f "$report"
 code=0
 ctest --test-dir "$build" -j2 --no-tests=error --output-on-failure --output-junit "$report" \
   ${arguments[@]+"${arguments[@]}"} || code=$?
-python3 - "$report" <<'PYTHON' || code=$((code ? code : 1))
-import collections
-import re
-import sys
-import xml.etree.ElementTree as tree
-
-reasons = collections.Counter()
-for case in tree.parse(sys.argv[1]).getroot().iter('testcase'):
-    # ctest calls a test that says skip 'skipped', and one that could not be started 'notrun'.
-    if case.get('status') in ('notrun', 'disabled') or case.find('skipped') is not None:
-        output = case.findtext('system-out') or ''
-        # A test gives its reason as the line "skipped: REASON" or as GoogleTest's message.
-        found = re.search(r'^skipped: (.+)$', output, re.M) or re.search(
-            r'Skipped\n(.+?)\n', output)
-        reasons[found.group(1).strip() if found else f'no reason given by {case.get("name")}'] += 1
-total = sum(reasons.values())
-detail = '; '.join(f'{count} x {reason}' if count > 1 else reason
-                   for reason, count in sorted(reasons.items()))
-print(f'{total} test{"" if total == 1 else "s"} skipped' + (f' ({detail})' if total else ''))
-PYTHON
+python3 -B launch/skipped_tests.py "$report" || code=$((code ? code : 1))
 exit "$code"
