@@ -1,0 +1,46 @@
+#pragma once
+// The rows of one source: a data set's tokens cut into windows of T targets.
+//
+// Window i is tokens [iT, iT + T] of the range, so neighbours share one token and every token but
+// the first is a target once; the last window is filled with the end-of-document token, whose
+// targets do not count. The order in which windows are drawn is not decided here.
+// Local. Shares the reader; const methods may run in several threads at once.
+// Errors: as DatasetReader's; an id outside the vocabulary is std::invalid_argument with shard
+// file, position, id and size of the vocabulary.
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "data/mixture/row_source.h"
+#include "data/shards/dataset_reader.h"
+
+namespace phalanx {
+
+struct SourceLoaderConfig {
+  int64_t sequence_length = 0;  // T
+  /// Ids from this on are refused; without it, the data set's own vocabulary is the limit.
+  std::optional<int64_t> vocab_size = std::nullopt;
+  /// The tokens used: [first_token, end_token), by default all. A validation part of a data set
+  /// that was made elsewhere is its last tokens.
+  int64_t first_token = 0;
+  std::optional<int64_t> end_token = std::nullopt;
+};
+
+class SourceLoader : public RowSource {
+ public:
+  /// Throws std::invalid_argument when the range holds fewer than two tokens.
+  SourceLoader(std::shared_ptr<const DatasetReader> reader, const SourceLoaderConfig& config);
+
+  int64_t num_rows() const override { return num_rows_; }
+  void read(int64_t window, Row& row) const override;
+
+  const DatasetReader& reader() const { return *reader_; }
+
+ private:
+  void check_ids(int64_t begin, std::span<const int32_t> tokens) const;
+
+  std::shared_ptr<const DatasetReader> reader_;
+  int64_t length_, vocab_size_, first_token_, end_token_, num_rows_;
+};
+
+}  // namespace phalanx

@@ -1,0 +1,293 @@
+#include "data/shards/dataset_manifest.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "data/file.h"
+
+namespace phalanx {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int64_t kMaxManifestBytes = int64_t{64} << 20;
+// The sums over all shards that fit a manifest stay below 2^63.
+constexpr int64_t kMaxCount = int64_t{1} << 60;
+constexpr int64_t kMaxShardCount = int64_t{1} << 40;
+constexpr std::string_view kFormatName = "phalanx.dataset";
+
+[[noreturn]] void refuse(const std::string& place, const std::string& expected,
+                         const std::string& found) {
+  throw std::invalid_argument(fmt::format("{}: expected {}, found {}", place, expected, found));
+}
+
+// A list or an object is named, not printed: it may be as deep as the file is long.
+std::string shown(const Json& value) {
+  return value.is_structured() ? value.type_name() : value.dump();
+}
+
+/// A JSON object with its place in the file, whose fields are read with their types checked.
+class Fields {
+ public:
+  Fields(const Json& object, std::string place) : object_(object), place_(std::move(place)) {
+    if (!object.is_object()) refuse(place_, "an object", object.type_name());
+  }
+
+  std::string place(const char* key) const { return fmt::format("{}: {}", place_, key); }
+
+  const Json& at(const char* key) const {
+    const auto found = object_.find(key);
+    if (found == object_.end()) refuse(place(key), "a value", "no such field");
+    return *found;
+  }
+
+  std::string text(const char* key) const {
+    if (!at(key).is_string()) refuse(place(key), "a string", shown(at(key)));
+    return at(key).get<std::string>();
+  }
+
+  int64_t count(const char* key, int64_t low = 0, int64_t high = kMaxCount) const {
+    const Json& value = at(key);
+    if (!value.is_number_integer() || value.get<double>() < static_cast<double>(low) ||
+        value.get<double>() > static_cast<double>(high)) {
+      refuse(place(key), fmt::format("a whole number from {} to {}", low, high), shown(value));
+    }
+    return value.get<int64_t>();
+  }
+
+  uint64_t hash(const char* key) const {
+    const std::string digits = text(key);
+    uint64_t value = 0;
+    const char* end = digits.data() + digits.size();
+    const auto parsed = std::from_chars(digits.data(), end, value, 16);
+    if (digits.size() != 16 || parsed.ec != std::errc() || parsed.ptr != end) {
+      refuse(place(key), "16 hexadecimal digits", fmt::format("\"{}\"", digits));
+    }
+    return value;
+  }
+
+  const Json& list(const char* key) const {
+    if (!at(key).is_array()) refuse(place(key), "a list", at(key).type_name());
+    return at(key);
+  }
+
+ private:
+  const Json& object_;
+  std::string place_;
+};
+
+// A name that stays inside its folder: no separators, no "..", nothing hidden.
+bool is_plain_name(const std::string& name) {
+  return !name.empty() && name.size() <= 200 && name.front() != '.' &&
+         name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
+}
+
+ShardEntry parse_shard(const Fields& fields, TokenType type) {
+  ShardEntry shard;
+  shard.file = fields.text("file");
+  if (!is_plain_name(shard.file)) {
+    refuse(fields.place("file"), "a file name without a folder", Json(shard.file).dump());
+  }
+  shard.num_tokens = fields.count("tokens", 0, kMaxShardCount);
+  shard.num_documents = fields.count("documents", 0, kMaxShardCount);
+  shard.bin_bytes = fields.count("bytes", 0, 4 * kMaxShardCount);
+  if (shard.bin_bytes != shard.num_tokens * token_bytes(type)) {
+    refuse(fields.place("bytes"),
+           fmt::format("{} for {} tokens of {}", shard.num_tokens * token_bytes(type),
+                       shard.num_tokens, token_type_name(type)),
+           fmt::format("{}", shard.bin_bytes));
+  }
+  shard.bin_xxh3 = fields.hash("bin_xxh3");
+  shard.idx_xxh3 = fields.hash("idx_xxh3");
+  return shard;
+}
+
+PackingRecord parse_packing(const Fields& fields) {
+  PackingRecord packing;
+  packing.part = fields.text("part");
+  const Json& seed = fields.at("seed");
+  if (!seed.is_number_unsigned()) refuse(fields.place("seed"), "a whole number", shown(seed));
+  packing.seed = seed.get<uint64_t>();
+  packing.validation_per_mille = fields.count("validation_per_mille", 0, 1000);
+  packing.documents_read = fields.count("documents_read");
+  packing.documents_in_other_part = fields.count("documents_in_other_part");
+  packing.rejected_empty = fields.count("rejected_empty");
+  size_t i = 0;
+  for (const Json& input : fields.list("inputs")) {
+    const Fields entry(input, fmt::format("{}[{}]", fields.place("inputs"), i++));
+    packing.inputs.push_back({entry.text("pattern"), entry.count("files"), entry.count("bytes"),
+                              entry.count("documents")});
+  }
+  return packing;
+}
+
+TokenType parse_token_type(const Fields& fields) {
+  const std::string name = fields.text("dtype");
+  for (const TokenType type : {TokenType::kUint16, TokenType::kInt32}) {
+    if (name == token_type_name(type)) return type;
+  }
+  refuse(fields.place("dtype"), "uint16 or int32", Json(name).dump());
+}
+
+void check_totals(const DatasetManifest& manifest, const Fields& fields) {
+  const auto check = [&](const char* key, int64_t sum) {
+    if (fields.count(key) != sum) {
+      refuse(fields.place(key), fmt::format("{}, the sum over the shards", sum),
+             fmt::format("{}", fields.count(key)));
+    }
+  };
+  check("tokens", manifest.num_tokens());
+  check("documents", manifest.num_documents());
+  const PackingRecord& packing = manifest.packing;
+  const int64_t accounted =
+      manifest.num_documents() + packing.documents_in_other_part + packing.rejected_empty;
+  if (packing.documents_read != accounted) {
+    refuse(fields.place("packing: documents_read"),
+           fmt::format("{}, written here + in the other part + rejected", accounted),
+           fmt::format("{}", packing.documents_read));
+  }
+}
+
+Json parse_json(std::string_view json, const std::string& where) {
+  try {
+    return Json::parse(json);
+  } catch (const Json::parse_error& error) {
+    throw std::invalid_argument(fmt::format("{}: not valid JSON: {}", where, error.what()));
+  }
+}
+
+}  // namespace
+
+std::string_view dataset_kind_name(DatasetKind kind) {
+  return kind == DatasetKind::kOrganic ? "organic" : "synthetic";
+}
+
+DatasetKind parse_dataset_kind(std::string_view text) {
+  if (text == "organic") return DatasetKind::kOrganic;
+  if (text == "synthetic") return DatasetKind::kSynthetic;
+  throw std::invalid_argument(
+      fmt::format("kind: expected organic or synthetic, found \"{}\"", text));
+}
+
+int64_t DatasetManifest::num_tokens() const {
+  int64_t sum = 0;
+  for (const ShardEntry& shard : shards) sum += shard.num_tokens;
+  return sum;
+}
+
+int64_t DatasetManifest::num_documents() const {
+  int64_t sum = 0;
+  for (const ShardEntry& shard : shards) sum += shard.num_documents;
+  return sum;
+}
+
+std::string DatasetManifest::order_fingerprint() const {
+  std::string text = fmt::format("dataset 1\n{}\n{} {} {}\n", tokenizer, vocab_size,
+                                 end_of_document, token_type_name(token_type));
+  for (const ShardEntry& shard : shards) {
+    text += fmt::format("{} {} {} {}\n", shard.num_tokens, shard.num_documents,
+                        hash_text(shard.bin_xxh3), hash_text(shard.idx_xxh3));
+  }
+  return hash_text(xxh3(text));
+}
+
+namespace {
+
+void check_format(const Fields& fields) {
+  if (fields.text("format") != kFormatName) {
+    refuse(fields.place("format"), fmt::format("\"{}\"", kFormatName), shown(fields.at("format")));
+  }
+  if (fields.count("format_version") != kManifestVersion) {
+    refuse(fields.place("format_version"), fmt::format("{}", kManifestVersion),
+           shown(fields.at("format_version")));
+  }
+}
+
+DatasetKind parse_kind(const Fields& fields) {
+  const std::string kind = fields.text("kind");
+  if (kind != "organic" && kind != "synthetic") {
+    refuse(fields.place("kind"), "organic or synthetic", Json(kind).dump());
+  }
+  return parse_dataset_kind(kind);
+}
+
+Json packing_json(const PackingRecord& packing) {
+  Json inputs = Json::array();
+  for (const InputEntry& input : packing.inputs) {
+    inputs.push_back({{"pattern", input.pattern},
+                      {"files", input.num_files},
+                      {"bytes", input.bytes},
+                      {"documents", input.num_documents}});
+  }
+  return {{"part", packing.part},
+          {"seed", packing.seed},
+          {"validation_per_mille", packing.validation_per_mille},
+          {"documents_read", packing.documents_read},
+          {"documents_in_other_part", packing.documents_in_other_part},
+          {"rejected_empty", packing.rejected_empty},
+          {"inputs", inputs}};
+}
+
+}  // namespace
+
+DatasetManifest parse_manifest(std::string_view json, const std::string& where) {
+  const Json document = parse_json(json, where);
+  const Fields fields(document, where);
+  check_format(fields);
+  DatasetManifest manifest;
+  manifest.name = fields.text("name");
+  manifest.kind = parse_kind(fields);
+  manifest.licence = fields.text("licence");
+  manifest.tokenizer = fields.text("tokenizer");
+  manifest.vocab_size = fields.count("vocab_size", 1, std::numeric_limits<int32_t>::max());
+  manifest.end_of_document =
+      static_cast<int32_t>(fields.count("end_of_document", 0, manifest.vocab_size - 1));
+  manifest.token_type = parse_token_type(fields);
+  manifest.text_bytes = fields.count("text_bytes");
+  manifest.packing = parse_packing(Fields(fields.at("packing"), fields.place("packing")));
+  size_t i = 0;
+  for (const Json& shard : fields.list("shards")) {
+    const Fields entry(shard, fmt::format("{}[{}]", fields.place("shards"), i++));
+    manifest.shards.push_back(parse_shard(entry, manifest.token_type));
+  }
+  check_totals(manifest, fields);
+  return manifest;
+}
+
+std::string manifest_json(const DatasetManifest& manifest) {
+  Json shards = Json::array();
+  for (const ShardEntry& shard : manifest.shards) {
+    shards.push_back({{"file", shard.file},
+                      {"tokens", shard.num_tokens},
+                      {"documents", shard.num_documents},
+                      {"bytes", shard.bin_bytes},
+                      {"bin_xxh3", hash_text(shard.bin_xxh3)},
+                      {"idx_xxh3", hash_text(shard.idx_xxh3)}});
+  }
+  const Json document = {{"format", kFormatName},
+                         {"format_version", kManifestVersion},
+                         {"name", manifest.name},
+                         {"kind", dataset_kind_name(manifest.kind)},
+                         {"licence", manifest.licence},
+                         {"tokenizer", manifest.tokenizer},
+                         {"vocab_size", manifest.vocab_size},
+                         {"end_of_document", manifest.end_of_document},
+                         {"dtype", token_type_name(manifest.token_type)},
+                         {"tokens", manifest.num_tokens()},
+                         {"documents", manifest.num_documents()},
+                         {"text_bytes", manifest.text_bytes},
+                         {"packing", packing_json(manifest.packing)},
+                         {"shards", shards}};
+  return document.dump(1) + "\n";
+}
+
+DatasetManifest load_manifest(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / kManifestName;
+  return parse_manifest(read_text(path, kMaxManifestBytes), path.string());
+}
+
+}  // namespace phalanx

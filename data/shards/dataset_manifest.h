@@ -1,0 +1,79 @@
+#pragma once
+// dataset.json: what a folder of shards holds and where it came from. FORMAT.md lists the fields.
+//
+// Local, pure but for load and save. Values; no threads. Counts are tokens, documents, bytes.
+// Errors: std::invalid_argument with file, field, expected and found; a count that would overflow,
+// a total that is not the sum of its shards and an unknown format version are refused.
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/shards/token_type.h"
+
+namespace phalanx {
+
+inline constexpr int64_t kManifestVersion = 1;
+inline constexpr std::string_view kManifestName = "dataset.json";
+
+enum class DatasetKind { kOrganic, kSynthetic };
+std::string_view dataset_kind_name(DatasetKind kind);
+/// Throws std::invalid_argument for anything but "organic" and "synthetic".
+DatasetKind parse_dataset_kind(std::string_view text);
+
+struct ShardEntry {
+  std::string file;  // without .bin and .idx; a plain name inside the folder
+  int64_t num_tokens = 0;
+  int64_t num_documents = 0;
+  int64_t bin_bytes = 0;
+  uint64_t bin_xxh3 = 0, idx_xxh3 = 0;
+};
+
+/// The input files that one pattern of packing matched.
+struct InputEntry {
+  std::string pattern;
+  int64_t num_files = 0;
+  int64_t bytes = 0;
+  int64_t num_documents = 0;
+};
+
+/// How the documents got here. Each one read is in this part, in the other part, or rejected.
+struct PackingRecord {
+  std::string part;  // "train" or "validation"
+  uint64_t seed = 0;
+  int64_t validation_per_mille = 0;
+  int64_t documents_read = 0;
+  int64_t documents_in_other_part = 0;
+  int64_t rejected_empty = 0;
+  std::vector<InputEntry> inputs;
+};
+
+struct DatasetManifest {
+  std::string name;
+  DatasetKind kind = DatasetKind::kOrganic;
+  std::string licence;
+  std::string tokenizer;  // fingerprint of the tokenizer that made the ids
+  int64_t vocab_size = 0;
+  int32_t end_of_document = 0;
+  TokenType token_type = TokenType::kUint16;
+  int64_t text_bytes = 0;  // of the documents' text, for statistics
+  PackingRecord packing;
+  std::vector<ShardEntry> shards;
+
+  int64_t num_tokens() const;
+  int64_t num_documents() const;
+
+  /// Changes exactly when the tokens or their order can: tokenizer, vocabulary, dtype and the
+  /// shards' counts and hashes, not names, licence or provenance. 16 hexadecimal digits.
+  std::string order_fingerprint() const;
+};
+
+/// `where` is the path used in messages.
+[[nodiscard]] DatasetManifest parse_manifest(std::string_view json, const std::string& where);
+[[nodiscard]] std::string manifest_json(const DatasetManifest& manifest);
+
+/// `folder`/dataset.json.
+[[nodiscard]] DatasetManifest load_manifest(const std::filesystem::path& folder);
+
+}  // namespace phalanx

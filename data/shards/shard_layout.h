@@ -1,0 +1,28 @@
+#pragma once
+// Byte positions inside a Megatron .idx file (FORMAT.md beside this file shows the table). Shared
+// by the reader, the writer and nobody else. Pure.
+#include <array>
+#include <bit>
+#include <cstdint>
+
+namespace phalanx {
+
+static_assert(std::endian::native == std::endian::little,
+              "shards are little endian and read in place");
+
+inline constexpr std::array<char, 9> kIndexMagic = {'M', 'M', 'I', 'D', 'I', 'D', 'X', 0, 0};
+inline constexpr uint64_t kIndexVersion = 1;
+inline constexpr int64_t kIndexHeaderBytes = 34;
+
+/// The counts of an .idx file, with the offsets of its arrays.
+struct IndexLayout {
+  int64_t num_sequences = 0;
+  int64_t num_boundaries = 0;  // documents + 1
+
+  int64_t length_at(int64_t sequence) const { return kIndexHeaderBytes + 4 * sequence; }
+  int64_t pointer_at(int64_t sequence) const { return length_at(num_sequences) + 8 * sequence; }
+  int64_t boundary_at(int64_t document) const { return pointer_at(num_sequences) + 8 * document; }
+  int64_t total_bytes() const { return boundary_at(num_boundaries); }
+};
+
+}  // namespace phalanx
