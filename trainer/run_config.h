@@ -8,12 +8,12 @@
 
 #include "data/mixture/curriculum_config.h"
 #include "model/phi4_config.h"
+#include "model/recompute.h"
 #include "parallel/parallel_config.h"
 
 namespace phalanx {
 
 enum class Precision { kFp32, kBf16 };
-enum class Recompute { kNone, kSelective, kFull };
 enum class Decay { kLinear, kCosine, kConstant };  // kConstant: constant, then linear over the end
 
 /// A length given in tokens (`2M`) or in steps (`200 steps`).
@@ -47,7 +47,7 @@ struct OptimizerConfig {
   double beta2 = 0.95;
   double epsilon = 1e-8;
   double weight_decay = 0.1;
-  bool decay_norms_and_embeddings = false;  // default: only the matrices of blocks and head
+  bool decay_norms = false;     // default: only matrices decay
   double clip_grad_norm = 1.0;              // 0: no clipping
 };
 
@@ -55,6 +55,7 @@ struct CheckpointConfig {
   Duration interval{Duration::Unit::kSteps, 0};  // 0: only at phase edges and at the end
   double interval_seconds = 0;                   // `20min`; 0: off
   int64_t keep_last = 3;
+  Duration keep_every;    // checkpoints this far apart are kept for ever; 0: none
 };
 
 struct EvaluationConfig {

@@ -1,0 +1,253 @@
+#include "configs/schema.h"
+
+#include <iterator>
+#include <map>
+
+#include "configs/values.h"
+
+namespace phalanx {
+namespace {
+
+using enum Tag;
+
+constexpr char kNamePlaceholder[] = "<name>";
+
+template <class T, class Declare>
+Entries entries_of(std::vector<T>& items, Declare declare) {
+  return {[&items] { return items.size(); },
+          [&items](const std::string& name) {
+            items.emplace_back();
+            items.back().name = name;
+          },
+          [&items, declare](SchemaVisitor& v, std::size_t i) { declare(v, items[i]); },
+          [declare](SchemaVisitor& v) {
+            T prototype;
+            prototype.name = kNamePlaceholder;
+            declare(v, prototype);
+          }};
+}
+
+template <class T, class Declare>
+Entries entries_of(std::map<std::string, T>& items, Declare declare) {
+  return {[&items] { return items.size(); }, [&items](const std::string& name) { items[name]; },
+          [&items, declare](SchemaVisitor& v, std::size_t i) {
+            const auto entry = std::next(items.begin(), static_cast<std::ptrdiff_t>(i));
+            declare(v, entry->first, entry->second);
+          },
+          [declare](SchemaVisitor& v) {
+            T prototype{};
+            declare(v, kNamePlaceholder, prototype);
+          }};
+}
+
+void declare_shape(SchemaVisitor& v, Phi4Config& c) {
+  v.field({"vocab_size", "rows of the embedding; at least the tokenizer's tokens", kFixed, true},
+          integer_value(c.vocab_size, 1));
+  v.field({"hidden_size", "width of the residual stream", kFixed, true},
+          integer_value(c.hidden_size, 1));
+  v.field({"intermediate_size", "width of the feed-forward layer", kFixed, true},
+          integer_value(c.intermediate_size, 1));
+  v.field({"num_hidden_layers", "blocks", kFixed, true}, integer_value(c.num_hidden_layers, 1));
+  v.field({"num_attention_heads", "query heads", kFixed, true},
+          integer_value(c.num_attention_heads, 1));
+  v.field(
+      {"num_key_value_heads", "key and value heads, shared by groups of query heads", kFixed, true},
+      integer_value(c.num_key_value_heads, 1));
+  v.field({"head_dim", "width of a head", kFixed, false, "hidden_size / num_attention_heads"},
+          integer_value(c.head_dim, 1));
+  v.field({"rms_norm_eps", "added to the mean square in the norms", kFixed},
+          real_value(c.rms_norm_eps, kPositive));
+  v.field({"initializer_range", "standard deviation of the first weights", kFixed},
+          real_value(c.initializer_range, kPositive));
+  v.field({"tie_word_embeddings", "one matrix for embedding and head", kFixed},
+          flag_value(c.tie_word_embeddings));
+}
+
+void declare_model(SchemaVisitor& v, ModelConfig& c) {
+  v.field({"preset", "a file of configs/model/ that gives the fields below; those named here win",
+           kFree},
+          {text_value(c.preset).accepts, text_value(c.preset).read,
+           [&c] { return c.preset.empty() ? std::nullopt : std::optional(c.preset); }});
+  declare_shape(v, c.shape);
+  v.field({"seed", "of the first weights", kFixed}, seed_value(c.seed));
+  v.field({"init_from", "Hugging Face folder with the first weights; empty: random", kFree},
+          text_value(c.init_from));
+}
+
+void declare_parallel(SchemaVisitor& v, ParallelConfig& c) {
+  v.field({"tensor_parallel_size", "ranks that share a replica; data parallel = the others",
+           kResumable},
+          integer_value(c.tensor_parallel_size, 1, "ranks"));
+  v.field(
+      {"sequence_parallel", "split norms and residual over the tensor-parallel ranks", kResumable},
+      flag_value(c.sequence_parallel));
+  v.field(
+      {"device", "where tensors live", kResumable},
+      enum_value<DeviceKind>(c.device, {{"cpu", DeviceKind::kCpu}, {"cuda", DeviceKind::kCuda}}));
+  v.field({"threads_per_rank",
+           "CPU threads; 0: the cores a rank may use, shared with its host's "
+           "ranks",
+           kResumable},
+          integer_value(c.threads_per_rank, 0, "threads"));
+  v.field({"collective_timeout", "a collective that takes longer ends the run", kFree},
+          seconds_value(c.collective_timeout_seconds));
+}
+
+void declare_source(SchemaVisitor& v, SourceConfig& c) {
+  v.section({c.name, "a data set"}, [&] {
+    v.field({"path", "folder of the packed data set", kFree, true}, text_value(c.path));
+    v.field({"kind", "what the text is, for reports", kFree},
+            enum_value<SourceKind>(c.kind, {{"organic", SourceKind::kOrganic},
+                                            {"synthetic", SourceKind::kSynthetic}}));
+    v.field(
+        {"max_epochs", "passes allowed over the whole run; not set: one, or an error", kResumable},
+        optional_real_value(c.max_epochs, kPositive));
+  });
+}
+
+void declare_data(SchemaVisitor& v, DataConfig& c) {
+  v.field({"seed", "of the order of the data", kFixed}, seed_value(c.seed));
+  v.field({"tokenizer", "folder of the tokenizer", kFree, true}, text_value(c.tokenizer));
+  v.table({"sources", "data sets by name", kResumable, true},
+          entries_of(c.sources, declare_source));
+  v.table({"groups", "sources weighted as one: shares that sum to 1", kResumable},
+          entries_of(c.groups, [](SchemaVisitor& w, const std::string& group, auto& members) {
+            w.table(
+                {group, "a group"},
+                entries_of(members, [](SchemaVisitor& x, const std::string& name, double& share) {
+                  x.field({name, "share of the source in the group", kResumable, true},
+                          real_value(share, kWeight));
+                }));
+          }));
+  v.field({"on_exhausted", "what happens when a source reaches its cap", kResumable},
+          enum_value<OnExhausted>(c.on_exhausted, {{"error", OnExhausted::kError},
+                                                   {"renormalize", OnExhausted::kRenormalize}}));
+  v.field({"document_mask", "no attention across documents of a row", kFixed},
+          flag_value(c.document_mask));
+}
+
+void declare_phase(SchemaVisitor& v, PhaseConfig& c) {
+  v.field({"name", "unique in its stage", kResumable, true}, name_value(c.name, false));
+  v.field({"tokens", "length of the phase in targets, padding included", kResumable, true},
+          count_value(c.tokens, 1, "tokens"));
+  v.table(
+      {"mix", "weight of each source or group; one may be `rest`; the sum is 1", kResumable, true},
+      entries_of(c.mix, [](SchemaVisitor& w, MixEntry& entry) {
+        w.field({entry.name, "weight of a source or group", kResumable, true},
+                share_value(entry.weight));
+      }));
+  v.field({"ramp", "how the mix of the phase before turns into this one", kResumable},
+          enum_value<Ramp>(c.ramp, {{"step", Ramp::kStep}, {"linear", Ramp::kLinear}}));
+  v.field({"ramp_tokens", "length of a linear ramp", kResumable, false, "the whole phase"},
+          optional_count_value(c.ramp_tokens, "tokens"));
+}
+
+void declare_learning_rate(SchemaVisitor& v, LearningRateConfig& c) {
+  using enum Duration::Unit;
+  v.field({"peak", "rate after the warm-up", kResumable}, real_value(c.peak, kPositive));
+  v.field({"warmup_tokens", "linear from 0; or warmup_steps", kResumable},
+          duration_value_in(c.warmup, kTokens));
+  v.field({"warmup_steps", "linear from 0; or warmup_tokens", kResumable, false, "0"},
+          duration_value_in(c.warmup, kSteps));
+  v.field({"schedule", "from the peak to the end; constant: constant, then linear", kResumable},
+          enum_value<Decay>(c.schedule, {{"linear", Decay::kLinear},
+                                         {"cosine", Decay::kCosine},
+                                         {"constant", Decay::kConstant}}));
+  v.field({"decay_tokens", "schedule constant: the decay at the end; or decay_steps", kResumable},
+          duration_value_in(c.decay, kTokens));
+  v.field({"decay_steps", "schedule constant: the decay at the end; or decay_tokens", kResumable,
+           false, "0"},
+          duration_value_in(c.decay, kSteps));
+  v.field({"final", "rate at the end of the stage", kResumable}, real_value(c.final, kNotNegative));
+}
+
+void declare_stage(SchemaVisitor& v, StageConfig& c) {
+  v.field({"name", "unique in the run", kResumable, true}, name_value(c.name, false));
+  v.field({"sequence_length", "targets of a row", kFixed, true},
+          integer_value(c.sequence_length, 1, "tokens"));
+  v.field({"rope_theta", "base of the rotary embedding", kFixed},
+          real_value(c.rope_theta, kPositive));
+  v.field({"global_batch_size", "rows a step, over all replicas", kFixed, true},
+          integer_value(c.global_batch_size, 1, "rows"));
+  v.field({"micro_batch_size", "rows a forward pass of one replica", kResumable},
+          integer_value(c.micro_batch_size, 1, "rows"));
+  v.field({"allow_repeat", "may meet tokens again that were read at another sequence_length",
+           kResumable},
+          flag_value(c.allow_repeat));
+  v.section({"learning_rate", "the stage's rate"},
+            [&] { declare_learning_rate(v, c.learning_rate); });
+  v.list({"phases", "the curriculum, in order", kResumable, true},
+         entries_of(c.phases, declare_phase));
+}
+
+void declare_optimizer(SchemaVisitor& v, OptimizerConfig& c) {
+  v.field({"name", "the only one", kFixed},
+          choice_value(
+              {"adamw"}, [] { return std::size_t{0}; }, [](std::size_t) {}));
+  v.field({"beta1", "decay of the mean gradient", kFixed}, real_value(c.beta1, kBelowOne));
+  v.field({"beta2", "decay of the mean square", kFixed}, real_value(c.beta2, kBelowOne));
+  v.field({"epsilon", "added to the root of the mean square", kFixed},
+          real_value(c.epsilon, kPositive));
+  v.field({"weight_decay", "decoupled, times the rate", kFixed},
+          real_value(c.weight_decay, kNotNegative));
+  v.field({"decay_norms", "decay the norm weights too, not only the matrices", kFixed},
+          flag_value(c.decay_norms));
+  v.field({"clip_grad_norm", "largest norm of the gradient; 0: no clipping", kFixed},
+          real_value(c.clip_grad_norm, kNotNegative));
+}
+
+void declare_numerics(SchemaVisitor& v, RunConfig& c) {
+  v.field(
+      {"precision", "of the matrix products; master weights are fp32", kFixed},
+      enum_value<Precision>(c.precision, {{"bf16", Precision::kBf16}, {"fp32", Precision::kFp32}}));
+  v.field({"recompute", "what the backward pass computes again instead of keeping", kFree},
+          enum_value<Recompute>(c.recompute, {{"none", Recompute::kNone},
+                                              {"selective", Recompute::kSelective},
+                                              {"full", Recompute::kFull}}));
+  v.field({"loss_chunk_tokens", "tokens whose logits exist at one time", kResumable},
+          integer_value(c.loss_chunk_tokens, 1, "tokens"));
+  v.field({"curriculum_from", "resume: a changed curriculum starts where the run stands", kFree},
+          choice_value(
+              {"start", "resume"}, [&c] { return c.curriculum_from_resume ? 1u : 0u; },
+              [&c](std::size_t i) { c.curriculum_from_resume = i == 1; }));
+}
+
+}  // namespace
+
+void declare_run(SchemaVisitor& v, RunConfig& c) {
+  v.section({"run", "the run"}, [&] {
+    v.field({"name", "the run's folder in run.dir", kFree, true}, name_value(c.name, true));
+    v.field({"dir", "folder of the runs", kFree}, text_value(c.dir));
+    v.field({"stop_after_steps", "save and stop (exit code 75) after this step; 0: never", kFree},
+            integer_value(c.stop_after_steps, 0, "steps"));
+  });
+  v.section({"model", "the transformer"}, [&] { declare_model(v, c.model); });
+  v.section({"parallel", "how ranks share the work"}, [&] { declare_parallel(v, c.parallel); });
+  v.section({"data", "what is read"}, [&] { declare_data(v, c.data); });
+  v.list({"stages", "the run, in order", kResumable, true}, entries_of(c.stages, declare_stage));
+  v.section({"optimizer", "AdamW"}, [&] { declare_optimizer(v, c.optimizer); });
+  declare_numerics(v, c);
+  v.section({"checkpoint", "what is kept"}, [&] {
+    v.field({"interval", "0: only at the edges of phases and at the end", kFree},
+            interval_value(c.checkpoint.interval, c.checkpoint.interval_seconds));
+    v.field({"keep_last", "checkpoints kept besides those of keep_every", kFree},
+            integer_value(c.checkpoint.keep_last, 1));
+    v.field({"keep_every", "checkpoints this far apart are kept for ever; 0: none", kFree},
+            duration_value(c.checkpoint.keep_every));
+  });
+  v.section({"evaluation", "loss on held-out rows"}, [&] {
+    v.field({"interval", "0: only at the start, the edges of phases and the end", kFree},
+            duration_value(c.evaluation.interval));
+    v.field({"sequence_length", "targets of a row; 0: that of the first stage", kFree},
+            integer_value(c.evaluation.sequence_length, 0, "tokens"));
+    v.field({"max_rows", "of each source", kFree}, integer_value(c.evaluation.max_rows, 1, "rows"));
+  });
+}
+
+void declare_preset(SchemaVisitor& v, Phi4Config& shape, std::string& plan_only) {
+  declare_shape(v, shape);
+  v.field({"plan_only", "why the model can be counted but not trained", kFree},
+          text_value(plan_only));
+}
+
+}  // namespace phalanx

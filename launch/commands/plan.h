@@ -1,0 +1,10 @@
+#pragma once
+// `phalanx plan`: what a model or a run will need, by counting only. Local, one process; output on
+// stdout as `name value` lines. Errors leave as exceptions.
+#include <CLI/App.hpp>
+
+namespace phalanx {
+
+void add_plan_command(CLI::App& app);
+
+}  // namespace phalanx

@@ -1,0 +1,57 @@
+// The program: hands the command line to the commands and turns what leaves them into a message
+// on stderr and an exit code. Exit codes are in ARCHITECTURE.md; a command that ends with one of
+// its own throws CLI::RuntimeError(code).
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <stdexcept>
+#include <system_error>
+
+#include "launch/commands/config.h"
+#include "launch/commands/data.h"
+#include "launch/commands/plan.h"
+#include "launch/commands/tokenizer.h"
+
+namespace {
+
+constexpr int kBug = 1;
+constexpr int kBadInput = 2;
+
+void add_commands(CLI::App& app) {
+  phalanx::add_tokenizer_command(app);
+  phalanx::add_data_command(app);
+  phalanx::add_plan_command(app);
+  phalanx::add_config_command(app);
+}
+
+int report(const char* message) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "phalanx: error: %s\n", message);
+  return kBadInput;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("phalanx: pretraining of phi-4-style language models on many ranks", "phalanx");
+  app.footer("Example:\n  mpirun -np 2 phalanx train configs/quickstart.yaml");
+  app.set_version_flag("--version", "phalanx " PHALANX_VERSION);
+  app.require_subcommand(1);
+  add_commands(app);
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::RuntimeError& error) {
+    return error.get_exit_code();
+  } catch (const CLI::Error& error) {
+    return app.exit(error) == 0 ? 0 : kBadInput;  // 0: --help and --version
+  } catch (const std::invalid_argument& error) {
+    return report(error.what());
+  } catch (const std::system_error& error) {
+    return report(error.what());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "phalanx: internal error: %s\nThis is a bug; please report it.\n",
+                 error.what());
+    return kBug;
+  }
+}

@@ -1,0 +1,148 @@
+// Rules between fields: each violation with its whole message.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/configs/example_config.h"
+
+namespace phalanx {
+namespace {
+
+using testing::error_of;
+using testing::example_with;
+using testing::example_yaml;
+
+TEST(Rules, TheMeshMustDivideTheRanks) {
+  EXPECT_EQ(
+      error_of(example_yaml(), {"parallel.tensor_parallel_size=2"}, 3),
+      "command line: parallel.tensor_parallel_size: expected a divisor of the 3 ranks, got 2");
+  EXPECT_EQ(error_of(example_yaml(), {"parallel.tensor_parallel_size=2"}, 4), "");
+}
+
+TEST(Rules, QueryHeadsSplitEvenlyButKeyValueHeadsNeedNot) {
+  const std::string ten_heads = example_with(
+      "{preset: phi4-10m}",
+      "{preset: phi4-10m, num_attention_heads: 40, num_key_value_heads: 10, head_dim: 8}");
+  EXPECT_EQ(error_of(ten_heads, {"parallel.tensor_parallel_size=8"}, 8), "");
+  EXPECT_EQ(error_of(ten_heads, {"parallel.tensor_parallel_size=3"}, 3),
+            "command line: parallel.tensor_parallel_size: expected a divisor of the 40 attention "
+            "heads, got 3");
+}
+
+TEST(Rules, TheGlobalBatchIsAMultipleOfMicroBatchTimesReplicas) {
+  EXPECT_EQ(error_of(example_yaml(), {}, 3),
+            "run.yaml:15:24: stages[0].global_batch_size: expected a multiple of micro_batch_size "
+            "2 x 3 data-parallel replicas = 6, got 16");
+  EXPECT_EQ(error_of(example_yaml(), {}, 8), "");
+  EXPECT_EQ(error_of(example_with("micro_batch_size: 2", "micro_batch_size: 3")),
+            "run.yaml:15:24: stages[0].global_batch_size: expected a multiple of micro_batch_size "
+            "3, got 16");
+}
+
+TEST(Rules, ModelShapesAreCheckedAtTheirPlace) {
+  EXPECT_EQ(error_of(example_with("phi4-10m}", "phi4-10m, num_key_value_heads: 3}")),
+            "run.yaml:2:48: model.num_key_value_heads: expected a divisor of the 8 attention "
+            "heads, got 3");
+}
+
+TEST(Rules, NamesAreUnique) {
+  EXPECT_EQ(error_of(example_with("name: later", "name: foundation")),
+            "run.yaml:20:16: stages[0].phases[1].name: expected a name of its own, got "
+            "'foundation' again");
+}
+
+TEST(Rules, MixesSumToOne) {
+  EXPECT_EQ(error_of(example_with("{web: 0.4, synthetic: rest}", "{web: 0.4, synthetic: 0.5}")),
+            "run.yaml:19:45: stages[0].phases[0].mix: expected weights that sum to 1 (one may be "
+            "'rest'), got 0.9");
+  EXPECT_EQ(error_of(example_with("{web: 0.4, synthetic: rest}", "{web: rest, synthetic: rest}")),
+            "run.yaml:19:68: stages[0].phases[0].mix.synthetic: expected at most one 'rest' in a "
+            "mix");
+  EXPECT_EQ(error_of(example_with("{web: 0.4, synthetic: rest}",
+                                  "{web: 0.7, exercises: 0.5, synthetic: rest}")),
+            "run.yaml:19:45: stages[0].phases[0].mix: expected weights that leave a rest of 1, got "
+            "a sum of 1.2");
+  EXPECT_EQ(error_of(example_with("{web: 0.4, synthetic: rest}",
+                                  "{web: 0.3333333, synthetic: 0.6666666}")),
+            "");
+}
+
+TEST(Rules, MixesNameSourcesAndGroups) {
+  EXPECT_EQ(error_of(example_with("{web: 0.4, synthetic: rest}", "{wbe: 0.4, synthetic: rest}")),
+            "run.yaml:19:51: stages[0].phases[0].mix.wbe: no source or group of this name; did you "
+            "mean 'web'?");
+  EXPECT_EQ(error_of(example_with("{web: 0.4, synthetic: rest}", "{books: 0.4, web: rest}")),
+            "run.yaml:19:53: stages[0].phases[0].mix.books: no source or group of this name; "
+            "known: web, exercises, synthetic");
+}
+
+TEST(Rules, GroupsHoldSourcesWithSharesThatSumToOne) {
+  EXPECT_EQ(error_of(example_with("{exercises: 1.0}", "{exercise: 0.5, web: 0.3}")),
+            "run.yaml:10:23: data.groups.synthetic: expected shares that sum to 1, got 0.8\n"
+            "run.yaml:10:34: data.groups.synthetic.exercise: no source of this name; did you mean "
+            "'exercises'?");
+  EXPECT_EQ(error_of(example_with("groups: {synthetic", "groups: {web: {exercises: 1}, synthetic")),
+            "run.yaml:10:17: data.groups.web: expected a name that no source has");
+}
+
+TEST(Rules, RampsNeedAMixBeforeThemAndFitTheirPhase) {
+  EXPECT_EQ(error_of(example_with("synthetic: rest}}", "synthetic: rest}, ramp: linear}")),
+            "run.yaml:19:80: stages[0].phases[0].ramp: expected step in the first phase, which has "
+            "no mix before it, got linear");
+  EXPECT_EQ(error_of(example_with("ramp_tokens: 2M", "ramp_tokens: 15M")),
+            "run.yaml:20:98: stages[0].phases[1].ramp_tokens: expected at most the phase's "
+            "14000000 tokens, got 15000000");
+  EXPECT_EQ(error_of(example_with("ramp: linear, ", "")),
+            "run.yaml:20:84: stages[0].phases[1].ramp_tokens: expected only with ramp: linear");
+}
+
+TEST(Rules, WarmUpIsShorterThanTheStage) {
+  EXPECT_EQ(error_of(example_with("warmup_tokens: 2M", "warmup_tokens: 20M")),
+            "run.yaml:17:48: stages[0].learning_rate.warmup_tokens: expected less than the stage's "
+            "20000000 tokens, got 20000000 tokens");
+  // A step is 16 x 4,096 tokens.
+  EXPECT_EQ(error_of(example_with("warmup_tokens: 2M", "warmup_steps: 305")), "");
+  EXPECT_EQ(error_of(example_with("warmup_tokens: 2M", "warmup_steps: 306")),
+            "run.yaml:17:47: stages[0].learning_rate.warmup_steps: expected less than the stage's "
+            "20000000 tokens, got 306 steps");
+}
+
+TEST(Rules, WarmUpInBothUnitsIsRefused) {
+  EXPECT_EQ(error_of(example_with("warmup_tokens: 2M", "warmup_tokens: 2M, warmup_steps: 3")),
+            "run.yaml:17:66: stages[0].learning_rate.warmup_steps: expected either this or "
+            "warmup_tokens, got both");
+}
+
+TEST(Rules, DecayBelongsToTheConstantSchedule) {
+  EXPECT_EQ(error_of(example_with("final: 0", "decay_tokens: 1M")),
+            "run.yaml:17:84: stages[0].learning_rate.decay_tokens: expected only with schedule: "
+            "constant");
+  EXPECT_EQ(
+      error_of(example_with("schedule: linear, final: 0", "schedule: constant, decay_tokens: 19M")),
+      "run.yaml:17:86: stages[0].learning_rate.decay_tokens: expected warm-up and decay "
+      "within the stage's 20000000 tokens, got 2000000 tokens and 19000000 tokens");
+}
+
+TEST(Rules, RatesArePositiveAndEndBelowTheirPeak) {
+  EXPECT_EQ(error_of(example_with("peak: 3e-4", "peak: 0")),
+            "run.yaml:17:27: stages[0].learning_rate.peak: expected a number > 0, got '0'");
+  EXPECT_EQ(error_of(example_with("final: 0", "final: 1e-3")),
+            "run.yaml:17:77: stages[0].learning_rate.final: expected at most the peak 0.0003, got "
+            "0.001");
+}
+
+TEST(Rules, LengthsThatWouldOverflowAreRefused) {
+  EXPECT_EQ(error_of(example_with("tokens: 14M", "tokens: 9000000T")),
+            "run.yaml:12:3: stages: expected phases whose tokens sum to at most 2^62");
+  EXPECT_NE(error_of(example_with("warmup_tokens: 2M", "warmup_steps: 9000000T")), "");
+}
+
+TEST(Rules, AllViolationsComeAtOnce) {
+  std::string text = example_with("name: later", "name: foundation");
+  text.replace(text.find("final: 0"), 8, "final: 1");
+  const std::string message = error_of(text, {"parallel.tensor_parallel_size=2"}, 3);
+  EXPECT_EQ(std::count(message.begin(), message.end(), '\n'), 2) << message;
+}
+
+}  // namespace
+}  // namespace phalanx

@@ -1,0 +1,175 @@
+// The program as people call it: exit codes, where text goes, help with an example each.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+namespace {
+
+struct Result {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+};
+
+class CommandLine : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (std::filesystem::temp_directory_path() / "phalanx-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  /// Runs the program in a folder that is not the project's, through the shell.
+  Result run(const std::string& arguments) {
+    const std::string errors = folder_ + "/stderr";
+    const std::string command =
+        "cd " + folder_ + " && " PHALANX_BINARY " " + arguments + " 2>" + errors;
+    FILE* pipe = popen(command.c_str(), "r");
+    if (pipe == nullptr) throw std::runtime_error("popen");
+    Result result;
+    std::array<char, 4096> buffer;
+    while (const std::size_t got = fread(buffer.data(), 1, buffer.size(), pipe)) {
+      result.out.append(buffer.data(), got);
+    }
+    const int status = pclose(pipe);
+    result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    std::stringstream text;
+    text << std::ifstream(errors).rdbuf();
+    result.err = text.str();
+    return result;
+  }
+
+  std::string folder_;
+};
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+const std::string kQuickstart = PHALANX_SOURCE_DIR "/configs/quickstart.yaml";
+
+TEST_F(CommandLine, PlanPrintsTheParametersOfPhi4OnALineOfTheirOwn) {
+  const Result result = run("plan --model phi4-14b");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_TRUE(contains("\n" + result.out, "\nparameters 14659507200\n")) << result.out;
+  EXPECT_TRUE(contains(result.out, "\nhf_tensors 243\n")) << result.out;
+}
+
+TEST_F(CommandLine, PlanCountsTheShareOfARank) {
+  const Result result = run("plan --model phi4-14b --ranks 16 --tensor-parallel-size 8");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  // 5 query and 2 key heads, 2,240 of the feed-forward and 12,544 of the vocabulary.
+  const long long layer = 5120LL * 128 * (2 * 5 + 2 * 2) + 3LL * 5120 * 2240 + 2 * 5120;
+  const long long share = 40 * layer + 5120 + 2LL * 12544 * 5120;
+  EXPECT_TRUE(contains(result.out, "\nparameters_per_rank " + std::to_string(share) + "\n"))
+      << share << " in\n"
+      << result.out;
+  EXPECT_TRUE(contains(result.out, "\ndata_parallel_size 2\n")) << result.out;
+}
+
+TEST_F(CommandLine, PlanOfARunTakesOverrides) {
+  const Result result = run("plan " + kQuickstart + " parallel.tensor_parallel_size=2 --ranks 4");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_TRUE(contains(result.out, "\ntensor_parallel_size 2\ndata_parallel_size 2\n"))
+      << result.out;
+}
+
+TEST_F(CommandLine, PlanRefusesAMeshThatDoesNotDivide) {
+  const Result result = run("plan --model phi4-14b --tensor-parallel-size 3");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.err,
+            "phalanx: error: --tensor-parallel-size: expected a divisor of the 40 attention heads, "
+            "got 3\n");
+}
+
+TEST_F(CommandLine, ConfigPrintsTheResolvedConfiguration) {
+  const Result result = run("config " + kQuickstart + " optimizer.weight_decay=0");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_TRUE(contains(result.out, "  weight_decay: 0  # command line\n")) << result.out;
+  std::ofstream(folder_ + "/again.yaml") << result.out;
+  EXPECT_EQ(run("config again.yaml").exit_code, 0);
+}
+
+TEST_F(CommandLine, ConfigExplainsAField) {
+  const Result result = run("config --explain optimizer.beta1");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out,
+            "optimizer.beta1: decay of the mean gradient\n"
+            "    accepts  a number >= 0 and < 1\n"
+            "    default  0.9\n"
+            "    resume   fixed\n");
+  EXPECT_GT(run("config --explain").out.size(), 20 * result.out.size());
+  EXPECT_EQ(run("config --explain optimizer.beta3").err,
+            "phalanx: error: --explain optimizer.beta3: unknown field; did you mean "
+            "'optimizer.beta1'?\n");
+}
+
+TEST_F(CommandLine, BadInputEndsWithTwoAndOneMessageOnStderr) {
+  const Result result = run("config " + kQuickstart + " optimizer.beta3=1");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(result.err,
+            "phalanx: error: command line: optimizer.beta3: unknown key; did you mean 'beta1'?\n");
+}
+
+TEST_F(CommandLine, AMissingFileEndsWithTwoAndItsPath) {
+  const Result result = run("config nowhere.yaml");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.err, "phalanx: error: cannot read nowhere.yaml: No such file or directory\n");
+}
+
+TEST_F(CommandLine, WrongArgumentsEndWithTwo) {
+  for (const char* arguments : {"", "trian x.yaml", "plan --modle phi4-14b", "plan --ranks x",
+                                "plan", "config", "plan --model phi5"}) {
+    const Result result = run(arguments);
+    EXPECT_EQ(result.exit_code, 2) << arguments;
+    EXPECT_NE(result.err, "") << arguments;
+    EXPECT_EQ(result.out, "") << arguments;
+  }
+}
+
+TEST_F(CommandLine, EveryCommandHasHelpWithAnExample) {
+  const Result help = run("--help");
+  EXPECT_EQ(help.exit_code, 0);
+  EXPECT_TRUE(contains(help.out, "Example")) << help.out;
+  for (const std::string command : {"plan", "config"}) {
+    EXPECT_TRUE(contains(help.out, "\n  " + command)) << help.out;
+    const Result result = run(command + " --help");
+    EXPECT_EQ(result.exit_code, 0);
+    EXPECT_TRUE(contains(result.out, "Example")) << result.out;
+    EXPECT_TRUE(contains(result.out, "  phalanx " + command + " ")) << result.out;
+  }
+}
+
+TEST_F(CommandLine, VersionIsPrinted) {
+  const Result result = run("--version");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.out.rfind("phalanx ", 0), 0u) << result.out;
+}
+
+TEST_F(CommandLine, AnInstalledTreeFindsItsPresetsFromAnyPath) {
+  namespace fs = std::filesystem;
+  const fs::path tree = fs::path(folder_) / "a tree";
+  fs::create_directories(tree / "bin");
+  fs::create_directories(tree / "share/phalanx/configs/model");
+  fs::copy_file(PHALANX_BINARY, tree / "bin/phalanx");
+  fs::copy_file(PHALANX_SOURCE_DIR "/configs/model/phi4-10m.yaml",
+                tree / "share/phalanx/configs/model/only-here.yaml");
+  const std::string command =
+      "'" + (tree / "bin/phalanx").string() + "' plan --model only-here >" + folder_ + "/out 2>&1";
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  std::stringstream text;
+  text << std::ifstream(folder_ + "/out").rdbuf();
+  EXPECT_TRUE(contains(text.str(), "\nparameters 10161920\n")) << text.str();
+}
+
+}  // namespace
