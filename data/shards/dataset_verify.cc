@@ -17,6 +17,7 @@ namespace {
 constexpr int64_t kMaxSidecarBytes = int64_t{16} << 20;
 
 struct Scan {
+  int64_t bytes = 0;
   uint64_t xxh3 = 0;
   std::vector<uint64_t> block_hashes;
   std::optional<int64_t> bad_token;  // the first position with an id outside the vocabulary
@@ -37,6 +38,7 @@ class Scanner {
     const int64_t size = file.size();
     BlockHasher hasher;
     Scan result;
+    result.bytes = size;
     for (int64_t offset = 0; offset < size; offset += kHashBlockBytes) {
       const auto bytes =
           std::span(buffer_).first(static_cast<size_t>(std::min(kHashBlockBytes, size - offset)));
@@ -79,7 +81,7 @@ std::string damaged_block(const std::filesystem::path& sidecar, const Scan& scan
     if (line == hash_text(scan.block_hashes[block])) continue;
     return fmt::format("; the first damaged block is bytes {} to {}",
                        static_cast<int64_t>(block) * kHashBlockBytes,
-                       static_cast<int64_t>(block + 1) * kHashBlockBytes - 1);
+                       std::min(static_cast<int64_t>(block + 1) * kHashBlockBytes, scan.bytes) - 1);
   }
   return "";
 }
