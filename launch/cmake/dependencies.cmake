@@ -5,12 +5,18 @@
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(MPI REQUIRED COMPONENTS CXX)
+# The C++ bindings that MPI dropped in version 3 bring warnings and a second library. For all targets,
+# since a precompiled header serves only files with the same definitions.
+add_compile_definitions(OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
 find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
-find_package(fmt REQUIRED)
 find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
 find_library(XXHASH_LIBRARY xxhash REQUIRED)
+# Header-only: the torch wheel ships headers of a newer fmt, which come first on the include path and
+# do not fit the library of the distribution.
+add_library(fmt::fmt INTERFACE IMPORTED GLOBAL)
+set_target_properties(fmt::fmt PROPERTIES INTERFACE_COMPILE_DEFINITIONS FMT_HEADER_ONLY=1)
 if(NOT TARGET yaml-cpp::yaml-cpp)
   add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
 endif()
@@ -93,7 +99,7 @@ function(phalanx_precompile target)
   if(NOT TARGET phalanx_pch)
     file(WRITE ${CMAKE_BINARY_DIR}/phalanx_pch.cc "")
     add_library(phalanx_pch OBJECT ${CMAKE_BINARY_DIR}/phalanx_pch.cc)
-    target_link_libraries(phalanx_pch PRIVATE phalanx_flags phalanx_torch)
+    target_link_libraries(phalanx_pch PRIVATE phalanx_flags phalanx_torch fmt::fmt)
     target_precompile_headers(phalanx_pch PRIVATE
       "$<$<COMPILE_LANGUAGE:CXX>:ATen/ATen.h>" "$<$<COMPILE_LANGUAGE:CXX>:fmt/format.h>")
   endif()

@@ -1,0 +1,118 @@
+#include "launch/commands/train.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include "launch/install_paths.h"
+#include "launch/train_run.h"
+#include "parallel/agreement.h"
+
+namespace phalanx {
+namespace {
+
+std::optional<std::string> environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value ? std::optional<std::string>(value) : std::nullopt;
+}
+
+/// Cores this process may run on.
+int available_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+/// The configured threads, else OMP_NUM_THREADS, else this rank's part of the cores it may use.
+void set_threads(const RunConfig& config, const Session& session) {
+  const int cores = available_cores();
+  int threads = static_cast<int>(config.parallel.threads_per_rank);
+  if (threads == 0 && environment("OMP_NUM_THREADS")) threads = at::get_num_threads();
+  if (threads == 0) threads = std::max(1, cores / session.local_size());
+  at::set_num_threads(threads);
+  if (threads > cores && session.rank() == 0) {
+    std::fprintf(stderr,
+                 "warning: %d threads a rank, but the launcher binds a rank to %d core(s); with "
+                 "Open MPI: mpirun --bind-to none\n", threads, cores);
+  }
+}
+
+/// The configuration, and why it could not be read: said once MPI is there, on one rank.
+struct FirstReading {
+  std::optional<ResolvedConfig> config;
+  std::exception_ptr failure;
+};
+
+FirstReading read_alone(const ConfigRequest& request) {
+  FirstReading reading;
+  try {
+    reading.config = read_run_config(request);
+  } catch (const std::exception&) {
+    reading.failure = std::current_exception();
+  }
+  return reading;
+}
+
+ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first, Session& session,
+                          StopSignals& signals) {
+  const ResolvedConfig config = together(session.control(), [&] {
+    if (first.failure) std::rethrow_exception(first.failure);
+    arguments.request.num_ranks = session.size();
+    return read_run_config(arguments.request);
+  });
+  set_threads(config.run, session);
+  const bool stopped = train_run(arguments, config, session, signals);
+  session.control().barrier();
+  return stopped ? ExitCode::kStopped : ExitCode::kDone;
+}
+
+ExitCode train(TrainArguments& arguments) {
+  StopSignals signals;
+  arguments.request.config_dir = find_config_dir();
+  const FirstReading first = read_alone(arguments.request);
+  const bool cuda =
+      first.config && first.config->run.parallel.device == DeviceKind::kCuda;
+  Session session(environment, {cuda ? Device::kCuda : Device::kCpu});
+  try {
+    return train_on_session(arguments, first, session, signals);
+  } catch (const ExitError& error) {  // known to all ranks: one speaks, all leave together
+    if (session.rank() == 0) std::fprintf(stderr, "phalanx: error: %s\n", error.what());
+    session.control().barrier();
+    return error.code();
+  } catch (const std::exception& error) {  // this rank alone: the others wait for it
+    std::fprintf(stderr, "phalanx: error on rank %d: %s\n", session.rank(), error.what());
+    session.abort(exit_code_of(error));
+  }
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& app) {
+  auto arguments = std::make_shared<TrainArguments>();
+  CLI::App* command = app.add_subcommand("train", "Train a model, on all ranks of the launch");
+  command->footer(
+      "Examples:\n"
+      "  phalanx train configs/quickstart.yaml\n"
+      "  mpirun -np 4 phalanx train run.yaml parallel.tensor_parallel_size=2 --resume auto\n"
+      "SIGUSR1 (to mpirun) or a file RUN/stop: save and stop, exit code 75; SIGUSR2: save, go on.");
+  command->add_option("config", arguments->request.file, "YAML file of a run")->required();
+  command->add_option("overrides", arguments->request.overrides, "key=value, after the file");
+  command
+      ->add_option("--resume", arguments->resume,
+                   "none, auto (the newest valid checkpoint, or a new run) or a checkpoint's path")
+      ->capture_default_str();
+  command->add_flag("--dry-run", arguments->dry_run,
+                    "Check configuration and data, print the plan, train nothing");
+  command->callback([arguments] {
+    const ExitCode code = train(*arguments);
+    if (code != ExitCode::kDone) throw CLI::RuntimeError(static_cast<int>(code));
+  });
+}
+
+}  // namespace phalanx

@@ -1,0 +1,88 @@
+#include "launch/run_report.h"
+
+#include <fmt/format.h>
+
+#include "data/mixture/plan_report.h"
+#include "trainer/metrics/progress.h"
+
+namespace phalanx {
+namespace {
+
+struct Taken {
+  int64_t tokens = 0;
+  double epochs = 0.0;
+};
+
+Taken taken_of(const MixturePlan& plan, const Cursor& cursor, size_t source) {
+  Taken taken;
+  const SourceInfo& info = plan.sources[source];
+  const auto streams = cursor.taken.find(info.name);
+  if (streams == cursor.taken.end()) return taken;
+  for (const auto& [length, rows] : streams->second) {
+    taken.tokens += length * rows;
+    for (size_t s = 0; s < plan.curriculum.stages.size(); ++s) {
+      if (plan.curriculum.stages[s].sequence_length != length) continue;
+      taken.epochs += double(rows) / double(info.rows_by_stage[s]);
+      break;
+    }
+  }
+  return taken;
+}
+
+std::string bits_text(const RunOutcome& outcome, const std::string& source) {
+  const auto start = outcome.state.start_bits_per_byte.find(source);
+  const auto end = outcome.validation.find(source);
+  if (start == outcome.state.start_bits_per_byte.end()) return "no held-out part";
+  if (end == outcome.validation.end()) return fmt::format("{:.4f} -> (not measured)", start->second);
+  return fmt::format("{:.4f} -> {:.4f}", start->second, end->second.bits_per_byte);
+}
+
+}  // namespace
+
+std::string run_report(const RunConfig& config, const RunOutcome& outcome,
+                       const ReportPlace& place) {
+  const MixturePlan& plan = *outcome.plan;
+  const PlanReport report = describe_plan(plan);
+  std::string text = fmt::format(
+      "{} {} after step {} of {}, {} tokens\n\n", place.run_folder,
+      outcome.stopped ? "stopped" : "finished", outcome.state.step, plan.end_step(),
+      count_text(double(outcome.state.tokens)));
+  text += fmt::format("{:<14} {:<10} {:>12} {:>12} {:>8}   {}\n", "source", "kind",
+                      "planned", "achieved", "epochs", "bits per byte, start -> now");
+  for (size_t s = 0; s < plan.num_sources(); ++s) {
+    const SourceReport& source = report.sources[s];
+    const Taken taken = taken_of(plan, outcome.state.cursor, s);
+    text += fmt::format("{:<14} {:<10} {:>12} {:>12} {:>8.2f}   {}\n", source.name,
+                        source.kind == SourceKind::kSynthetic ? "synthetic" : "organic",
+                        source.tokens_before + source.tokens, taken.tokens, taken.epochs,
+                        bits_text(outcome, source.name));
+  }
+  text += fmt::format("\nspeed        {} tokens/s on {} rank(s), {} parameters\n",
+                      count_text(outcome.tokens_per_second), place.num_ranks,
+                      num_parameters(config.model.shape));
+  text += fmt::format("checkpoints  {}/checkpoints, the newest {}\n", place.run_folder,
+                      outcome.checkpoint.filename().string());
+  text += fmt::format("metrics      {}/metrics.jsonl\n", place.run_folder);
+  text += fmt::format("resume       {}\n", place.resume_line);
+  return text;
+}
+
+std::string plan_text(const MixturePlan& plan) {
+  const PlanReport report = describe_plan(plan);
+  std::string text = fmt::format("plan: {} steps, {} tokens\n", report.num_steps,
+                                 count_text(double(report.tokens)));
+  for (const PhaseReport& phase : report.phases) {
+    text += fmt::format("  {}/{}: steps {}-{}, {} tokens of rows of {}\n", phase.stage, phase.phase,
+                        phase.first_step + 1, phase.last_step + 1,
+                        count_text(double(phase.tokens)), phase.sequence_length);
+    for (size_t s = 0; s < phase.sources.size(); ++s) {
+      const PhaseShare& share = phase.sources[s];
+      text += fmt::format("    {:<14} {:>10} tokens {:>6.1f} %  epochs {:.2f} -> {:.2f}\n",
+                          report.sources[s].name, share.tokens, 100.0 * share.share,
+                          share.first_epoch, share.end_epoch);
+    }
+  }
+  return text;
+}
+
+}  // namespace phalanx

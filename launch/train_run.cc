@@ -1,0 +1,165 @@
+#include "launch/train_run.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "configs/field_list.h"
+#include "data/file.h"
+#include "launch/run_report.h"
+#include "parallel/agreement.h"
+#include "trainer/checkpoint/checkpoint_folder.h"
+
+namespace phalanx {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ResumePoint {
+  fs::path path;  // empty: a new run
+  std::unique_ptr<CheckpointReader> reader;
+  TrainState state;
+};
+
+/// One more than the attempt of the last whole line; 0 without a file.
+int64_t next_attempt(const fs::path& metrics) {
+  std::ifstream file(metrics);
+  int64_t attempt = 0;
+  for (std::string line; std::getline(file, line);) {
+    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (json.is_object() && json.contains("attempt")) attempt = json["attempt"].get<int64_t>() + 1;
+  }
+  return attempt;
+}
+
+/// Finds the checkpoint that --resume means. Collective.
+fs::path choose_checkpoint(const TrainArguments& arguments, const fs::path& run_folder,
+                           Session& session) {
+  if (arguments.resume != "none" && arguments.resume != "auto") return arguments.resume;
+  const FoundCheckpoint found =
+      find_checkpoint(run_folder / "checkpoints", session.control());
+  if (session.rank() == 0) {
+    for (const std::string& note : found.notes) std::fprintf(stderr, "passed over: %s\n", note.c_str());
+  }
+  if (!found.path && !found.notes.empty()) {
+    throw AgreedError(ExitCode::kBadInput,
+                      fmt::format("{}: holds checkpoints, but none is valid (see above); move the "
+                                  "folder away to start anew", (run_folder / "checkpoints").string()));
+  }
+  if (found.path && arguments.resume == "none") {
+    throw AgreedError(ExitCode::kBadInput,
+                      fmt::format("run.name: {} holds checkpoints of an earlier run; expected "
+                                  "--resume auto, or another run.name", run_folder.string()));
+  }
+  return found.path.value_or(fs::path());
+}
+
+ResumePoint open_resume_point(const fs::path& path, const ResolvedConfig& config) {
+  ResumePoint point;
+  if (path.empty()) return point;
+  point.path = path;
+  point.reader = std::make_unique<CheckpointReader>(path);
+  point.state = train_state_from_json(nlohmann::json::parse(point.reader->state_json()));
+  std::string differences;
+  for (const std::string& line : compare_for_resume(point.reader->config_yaml(), config)) {
+    differences += "\n  " + line;
+  }
+  if (!differences.empty()) {
+    throw std::invalid_argument(fmt::format(
+        "checkpoint {}: the configuration changes what a resume must keep:{}", path.string(),
+        differences));
+  }
+  return point;
+}
+
+PlannedRun plan_run(const RunConfig& config, const RunData& data, const ResumePoint& point) {
+  if (point.path.empty()) return begin_run(data.curriculum, data.infos);
+  return resume_run(data.curriculum, data.infos, point.state.cursor,
+                    config.curriculum_from_resume ? CurriculumFrom::kResume
+                                                  : CurriculumFrom::kStart);
+}
+
+void prepare_folder(const fs::path& run_folder, const ResolvedConfig& config) {
+  make_folders(run_folder / "checkpoints");
+  clean_checkpoints(run_folder / "checkpoints");
+  commit_file(run_folder / "config.yaml", resolved_yaml(config));
+}
+
+/// The command that goes on with this run, as a person would type it here.
+std::string resume_line(const TrainArguments& arguments, const Session& session) {
+  std::string line;
+  if (session.size() > 1) {
+    line = fmt::format("mpirun -np {} --oversubscribe --bind-to none {}", session.size(),
+                       geteuid() == 0 ? "--allow-run-as-root " : "");
+  }
+  line += fmt::format("{} train {}", fs::read_symlink("/proc/self/exe").lexically_proximate(
+                                         fs::current_path()).string(),
+                      arguments.request.file);
+  for (const std::string& override : arguments.request.overrides) {
+    if (!override.starts_with("run.stop_after_steps=")) line += " '" + override + "'";
+  }
+  return line + " --resume auto";
+}
+
+at::Device device_of(const RunConfig& config, const Session& session) {
+  if (config.parallel.device == DeviceKind::kCpu) return at::kCPU;
+  return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(session.local_rank()));
+}
+
+TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig& config,
+                               const fs::path& resumed_from, StopSignals& signals) {
+  TrainerOptions options;
+  options.run_folder = run_folder;
+  options.config_yaml = resolved_yaml(config);
+  options.resumed_from = resumed_from;
+  options.on_terminal = isatty(STDERR_FILENO) == 1;
+  options.requests = [&signals, stop_file = run_folder / "stop"] {
+    Requests requests = signals.poll();
+    requests.stop |= fs::exists(stop_file);
+    return requests;
+  };
+  return options;
+}
+
+}  // namespace
+
+bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, Session& session,
+               StopSignals& signals) {
+  const RunConfig& config = resolved.run;
+  Communicator& control = session.control();
+  const fs::path run_folder = fs::path(config.dir) / config.name;
+  const bool speaks = session.rank() == 0;
+
+  const fs::path checkpoint = choose_checkpoint(arguments, run_folder, session);
+  ResumePoint point = together(control, [&] { return open_resume_point(checkpoint, resolved); });
+  RunData data =
+      together(control, [&] { return open_run_data(config, session.rank(), session.size()); });
+  PlannedRun planned = together(control, [&] { return plan_run(config, data, point); });
+  if (speaks) std::fputs(plan_text(*planned.plan).c_str(), stderr);
+  if (arguments.dry_run) return false;
+
+  run_together(control, [&] {
+    if (speaks) prepare_folder(run_folder, resolved);
+  });
+  point.state.cursor = planned.cursor;
+  point.state.attempt = speaks ? next_attempt(run_folder / "metrics.jsonl") : 0;
+  const Mesh mesh = make_mesh(session.rank(), session.size(),
+                              static_cast<int>(config.parallel.tensor_parallel_size));
+  const MeshGroups groups = session.make_groups(mesh);
+  const RunContext context{mesh, control, *groups.tp, *groups.dp, device_of(config, session)};
+  Trainer trainer(config, context, std::move(data), std::move(planned), std::move(point.state),
+                  point.reader.get(), trainer_options(run_folder, resolved, checkpoint, signals));
+  point.reader.reset();
+  const RunOutcome outcome = trainer.run();
+  if (speaks) {
+    const ReportPlace place{run_folder.string(), resume_line(arguments, session), session.size()};
+    std::fputs(("\n" + run_report(config, outcome, place)).c_str(), stdout);
+  }
+  return outcome.stopped;
+}
+
+}  // namespace phalanx

@@ -1,0 +1,26 @@
+#pragma once
+// A training run from its configuration to its outcome: folder, resume, data, plan, trainer.
+// Collective over the session's ranks: every function, every rank. What may fail on one rank alone
+// runs inside together(), so all ranks end with one message.
+#include <string>
+#include <vector>
+
+#include "configs/read_config.h"
+#include "launch/stop_signals.h"
+#include "parallel/session.h"
+#include "trainer/trainer.h"
+
+namespace phalanx {
+
+struct TrainArguments {
+  ConfigRequest request;
+  std::string resume = "none";  // none, auto or the path of a checkpoint
+  bool dry_run = false;
+};
+
+/// Trains; the first rank prints to stderr on the way and the report to stdout. Returns whether the
+/// run was stopped before its end.
+bool train_run(const TrainArguments& arguments, const ResolvedConfig& config, Session& session,
+               StopSignals& signals);
+
+}  // namespace phalanx

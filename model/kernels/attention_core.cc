@@ -1,0 +1,149 @@
+#include "model/kernels/attention_core.h"
+
+#include <ATen/ATen.h>
+#include <c10/util/Exception.h>
+
+#include <cmath>
+#include <limits>
+#include <tuple>
+
+namespace phalanx {
+namespace {
+
+/// Query, key and value heads as [B, heads, T, H] views of one buffer.
+struct HeadViews {
+  at::Tensor q_BhTH, k_BgTH, v_BgTH;
+};
+
+HeadViews head_views(const at::Tensor& qkv_NF, const AttentionShape& shape) {
+  const int64_t h = shape.num_query_heads(), g = shape.num_kv_heads;
+  const at::Tensor heads =
+      qkv_NF.view({shape.batch, shape.length, h + 2 * g, shape.head_dim}).transpose(1, 2);
+  return {heads.narrow(1, 0, h), heads.narrow(1, h, g), heads.narrow(1, h + g, g)};
+}
+
+at::Tensor head_map(const AttentionShape& shape, at::Device device) {
+  return at::tensor(shape.query_to_kv, at::TensorOptions(at::kLong)).to(device);
+}
+
+AttentionSaved::Run flash(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  if (q.is_cpu()) {
+    auto [out, logsumexp] = at::_scaled_dot_product_flash_attention_for_cpu(
+        q, k, v, /*dropout_p=*/0.0, /*is_causal=*/true);
+    return {out, logsumexp};
+  }
+  auto result = at::_scaled_dot_product_efficient_attention(
+      q, k, v, /*attn_bias=*/{}, /*compute_log_sumexp=*/true, /*dropout_p=*/0.0,
+      /*is_causal=*/true);
+  return {std::get<0>(result), std::get<1>(result)};
+}
+
+struct FlashGradients {
+  at::Tensor dq, dk, dv;
+};
+
+FlashGradients flash_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
+                              const at::Tensor& v, const AttentionSaved::Run& forward) {
+  if (q.is_cpu()) {
+    auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_for_cpu_backward(
+        dout, q, k, v, forward.out_BhTH, forward.logsumexp, /*dropout_p=*/0.0, /*is_causal=*/true);
+    return {dq, dk, dv};
+  }
+  const at::Tensor no_seed = at::zeros({}, at::TensorOptions(at::kLong));
+  auto [dq, dk, dv, dbias] = at::_scaled_dot_product_efficient_attention_backward(
+      dout, q, k, v, /*attn_bias=*/{}, forward.out_BhTH, forward.logsumexp, no_seed, no_seed,
+      /*dropout_p=*/0.0, /*grad_input_mask=*/{true, true, true, false}, /*is_causal=*/true);
+  return {dq, dk, dv};
+}
+
+/// Sequences and tokens that one call of the kernel covers.
+struct RunSlice {
+  int64_t first_sequence, num_sequences, begin, end;
+
+  at::Tensor of(const at::Tensor& x_BhTH) const {
+    return x_BhTH.narrow(0, first_sequence, num_sequences).narrow(2, begin, end - begin);
+  }
+};
+
+std::vector<RunSlice> slices_of(const AttentionShape& shape) {
+  if (shape.segments.empty()) return {{0, shape.batch, 0, shape.length}};
+  std::vector<RunSlice> slices;
+  for (const Segment& s : shape.segments) slices.push_back({s.sequence, 1, s.begin, s.end});
+  return slices;
+}
+
+/// dkv_BgTH[:, map[i]] = sum over i in order of d_BhTH[:, i].
+void sum_over_groups(const at::Tensor& d_BhTH, const AttentionShape& shape,
+                     const at::Tensor& dkv_BgTH) {
+  for (int64_t kv = 0, i = 0; kv < shape.num_kv_heads; ++kv) {
+    at::Tensor sum = d_BhTH.select(1, i).to(at::kFloat);
+    const int64_t first = i++;
+    TORCH_INTERNAL_ASSERT(shape.query_to_kv[first] == kv, "every key-value head serves a query");
+    for (; i < shape.num_query_heads() && shape.query_to_kv[i] == kv; ++i) {
+      sum = sum + d_BhTH.select(1, i);
+    }
+    dkv_BgTH.select(1, kv).copy_(sum);
+  }
+}
+
+}  // namespace
+
+at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape,
+                     AttentionSaved& saved) {
+  const HeadViews heads = head_views(qkv_NF, shape);
+  const at::Tensor map = head_map(shape, qkv_NF.device());
+  const at::Tensor k = heads.k_BgTH.index_select(1, map), v = heads.v_BgTH.index_select(1, map);
+  at::Tensor o_BThH = at::empty(
+      {shape.batch, shape.length, shape.num_query_heads(), shape.head_dim}, qkv_NF.options());
+  saved.runs.clear();
+  for (const RunSlice& slice : slices_of(shape)) {
+    saved.runs.push_back(flash(slice.of(heads.q_BhTH), slice.of(k), slice.of(v)));
+    slice.of(o_BThH.transpose(1, 2)).copy_(saved.runs.back().out_BhTH);
+  }
+  return o_BThH.view({qkv_NF.size(0), -1});
+}
+
+at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
+                              const AttentionShape& shape, const AttentionSaved& saved) {
+  const HeadViews heads = head_views(qkv_NF, shape);
+  const at::Tensor map = head_map(shape, qkv_NF.device());
+  const at::Tensor k = heads.k_BgTH.index_select(1, map), v = heads.v_BgTH.index_select(1, map);
+  const at::Tensor do_BhTH =
+      do_NF.view({shape.batch, shape.length, shape.num_query_heads(), shape.head_dim})
+          .transpose(1, 2);
+  at::Tensor dqkv_NF = at::empty_like(qkv_NF);
+  const HeadViews d = head_views(dqkv_NF, shape);
+  const std::vector<RunSlice> slices = slices_of(shape);
+  for (size_t i = 0; i < slices.size(); ++i) {
+    const RunSlice& slice = slices[i];
+    const FlashGradients part = flash_backward(slice.of(do_BhTH), slice.of(heads.q_BhTH),
+                                               slice.of(k), slice.of(v), saved.runs[i]);
+    slice.of(d.q_BhTH).copy_(part.dq);
+    sum_over_groups(part.dk, shape, slice.of(d.k_BgTH));
+    sum_over_groups(part.dv, shape, slice.of(d.v_BgTH));
+  }
+  return dqkv_NF;
+}
+
+at::Tensor attention_plain(const at::Tensor& qkv_NF, const AttentionShape& shape) {
+  const HeadViews heads = head_views(qkv_NF, shape);
+  const at::Tensor map = head_map(shape, qkv_NF.device());
+  const at::Tensor k = heads.k_BgTH.index_select(1, map), v = heads.v_BgTH.index_select(1, map);
+  const double scale = 1.0 / std::sqrt(double(shape.head_dim));
+  at::Tensor allowed = at::ones({shape.batch, 1, shape.length, shape.length},
+                                at::TensorOptions(at::kBool).device(qkv_NF.device()));
+  if (!shape.segments.empty()) {
+    allowed.zero_();
+    for (const Segment& s : shape.segments) {
+      allowed[s.sequence][0].slice(0, s.begin, s.end).slice(1, s.begin, s.end).fill_(true);
+    }
+  }
+  allowed = allowed.tril();
+  const at::Tensor scores = at::matmul(heads.q_BhTH, k.transpose(2, 3)) * scale;
+  const at::Tensor p = at::softmax(
+      scores.to(at::kFloat).masked_fill(allowed.logical_not(),
+                                        -std::numeric_limits<float>::infinity()), -1);
+  return at::matmul(p.to(qkv_NF.scalar_type()), v).transpose(1, 2).reshape({qkv_NF.size(0), -1});
+}
+
+}  // namespace phalanx

@@ -1,0 +1,50 @@
+#pragma once
+// Causal grouped-query attention on heads that lie in one buffer, forward and backward, with an
+// explicit map from query head to key-value head, so that a part of the heads may share unevenly
+// (five query heads over two key-value heads). LibTorch's flash kernels do the work; key and value
+// heads are repeated for them, and the backward sums the copies in query-head order, in fp32.
+// Local. Stream: the current one. scale = head_dim^-0.5, no dropout.
+// Source: FlashAttention (arXiv 2205.14135), as in ATen's scaled_dot_product_* operations.
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace phalanx {
+
+/// Tokens [begin, end) of one sequence that attend among themselves only.
+struct Segment {
+  int64_t sequence, begin, end;
+};
+
+struct AttentionShape {
+  int64_t batch = 0;             // B sequences
+  int64_t length = 0;            // of T tokens
+  int64_t head_dim = 0;          // H
+  std::vector<int64_t> query_to_kv;  // query head -> key-value head, both local
+  int64_t num_kv_heads = 0;
+  std::vector<Segment> segments;  // empty: every sequence is one segment
+
+  int64_t num_query_heads() const { return static_cast<int64_t>(query_to_kv.size()); }
+};
+
+/// What the backward needs beside its inputs: output and log-sum-exp of each run of the kernel.
+struct AttentionSaved {
+  struct Run {
+    at::Tensor out_BhTH, logsumexp;
+  };
+  std::vector<Run> runs;
+};
+
+/// qkv_NF: rows of [query heads | key heads | value heads], N = B * T. Returns o_NF
+/// (query heads side by side) and fills saved.
+at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, AttentionSaved& saved);
+
+/// Gradient with respect to qkv_NF.
+at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
+                              const AttentionShape& shape, const AttentionSaved& saved);
+
+/// The oracle: materialised scores, softmax in fp32 as Phi3Attention's eager path.
+at::Tensor attention_plain(const at::Tensor& qkv_NF, const AttentionShape& shape);
+
+}  // namespace phalanx

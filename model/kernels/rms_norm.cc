@@ -1,0 +1,118 @@
+#include "model/kernels/rms_norm.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
+#include "model/kernels/row_math.h"
+
+namespace phalanx {
+namespace {
+
+using kernels::sum_in_lanes;
+
+template <typename T>
+float forward_row(const T* x, const T* weight, T* y, int64_t d, float eps) {
+  const float mean_square =
+      sum_in_lanes(d, [x](int64_t i) { return float(x[i]) * float(x[i]); }) / float(d);
+  const float rstd = 1.0f / std::sqrt(mean_square + eps);
+  for (int64_t i = 0; i < d; ++i) y[i] = T(float(weight[i]) * float(T(float(x[i]) * rstd)));
+  return rstd;
+}
+
+template <typename T>
+void backward_row(const T* dy, const T* x, const T* weight, float rstd, T* dx, float* dweight,
+                  int64_t d) {
+  const float dot = sum_in_lanes(d, [=](int64_t i) {
+                      return float(dy[i]) * float(weight[i]) * (float(x[i]) * rstd);
+                    }) / float(d);
+  for (int64_t i = 0; i < d; ++i) {
+    const float xhat = float(x[i]) * rstd;
+    dx[i] = T(rstd * (float(dy[i]) * float(weight[i]) - xhat * dot));
+    dweight[i] += float(dy[i]) * xhat;
+  }
+}
+
+template <typename T>
+RmsNormOutput forward(const at::Tensor& x_ND, const at::Tensor& weight_D, double eps) {
+  const int64_t n = x_ND.size(0), d = x_ND.size(1);
+  RmsNormOutput out{at::empty_like(x_ND), at::empty({n}, x_ND.options().dtype(at::kFloat))};
+  const T* x = x_ND.const_data_ptr<T>();
+  const T* weight = weight_D.const_data_ptr<T>();
+  T* y = out.y_ND.mutable_data_ptr<T>();
+  float* rstd = out.rstd_N.mutable_data_ptr<float>();
+  at::parallel_for(0, n, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      rstd[i] = forward_row(x + i * d, weight, y + i * d, d, float(eps));
+    }
+  });
+  return out;
+}
+
+/// Tokens whose weight gradients are summed one after another; the blocks are then summed in order,
+/// so the result does not depend on the number of threads.
+constexpr int64_t kBlockTokens = 64;
+
+template <typename T>
+RmsNormGradients backward(const at::Tensor& dy_ND, const at::Tensor& x_ND,
+                          const at::Tensor& weight_D, const at::Tensor& rstd_N) {
+  const int64_t n = x_ND.size(0), d = x_ND.size(1);
+  const int64_t num_blocks = (n + kBlockTokens - 1) / kBlockTokens;
+  at::Tensor dx_ND = at::empty_like(x_ND);
+  at::Tensor partial_bD = at::zeros({num_blocks, d}, x_ND.options().dtype(at::kFloat));
+  const T* dy = dy_ND.const_data_ptr<T>();
+  const T* x = x_ND.const_data_ptr<T>();
+  const T* weight = weight_D.const_data_ptr<T>();
+  const float* rstd = rstd_N.const_data_ptr<float>();
+  T* dx = dx_ND.mutable_data_ptr<T>();
+  float* partial = partial_bD.mutable_data_ptr<float>();
+  at::parallel_for(0, num_blocks, 1, [&](int64_t first, int64_t last) {
+    for (int64_t i = first * kBlockTokens; i < std::min(last * kBlockTokens, n); ++i) {
+      backward_row(dy + i * d, x + i * d, weight, rstd[i], dx + i * d,
+                   partial + i / kBlockTokens * d, d);
+    }
+  });
+  at::Tensor dweight_D = at::zeros({d}, partial_bD.options());
+  for (int64_t b = 0; b < num_blocks; ++b) dweight_D.add_(partial_bD[b]);
+  return {dx_ND, dweight_D};
+}
+
+bool fusable(const at::Tensor& x_ND) {
+  return x_ND.is_cpu() && x_ND.is_contiguous() &&
+         (x_ND.scalar_type() == at::kFloat || x_ND.scalar_type() == at::kBFloat16);
+}
+
+}  // namespace
+
+RmsNormOutput rms_norm(const at::Tensor& x_ND, const at::Tensor& weight_D, double eps) {
+  if (!fusable(x_ND)) return rms_norm_plain(x_ND, weight_D, eps);
+  return x_ND.scalar_type() == at::kFloat ? forward<float>(x_ND, weight_D, eps)
+                                          : forward<c10::BFloat16>(x_ND, weight_D, eps);
+}
+
+RmsNormGradients rms_norm_backward(const at::Tensor& dy_ND, const at::Tensor& x_ND,
+                                   const at::Tensor& weight_D, const at::Tensor& rstd_N) {
+  if (!fusable(x_ND)) return rms_norm_backward_plain(dy_ND, x_ND, weight_D, rstd_N);
+  const at::Tensor dy = dy_ND.contiguous();
+  return x_ND.scalar_type() == at::kFloat ? backward<float>(dy, x_ND, weight_D, rstd_N)
+                                          : backward<c10::BFloat16>(dy, x_ND, weight_D, rstd_N);
+}
+
+RmsNormOutput rms_norm_plain(const at::Tensor& x_ND, const at::Tensor& weight_D, double eps) {
+  const at::Tensor x = x_ND.to(at::kFloat);
+  const at::Tensor rstd_N1 = (x * x).mean(1, /*keepdim=*/true).add(eps).rsqrt();
+  return {weight_D * (x * rstd_N1).to(x_ND.scalar_type()), rstd_N1.squeeze(1)};
+}
+
+RmsNormGradients rms_norm_backward_plain(const at::Tensor& dy_ND, const at::Tensor& x_ND,
+                                         const at::Tensor& weight_D, const at::Tensor& rstd_N) {
+  const at::Tensor rstd_N1 = rstd_N.unsqueeze(1);
+  const at::Tensor dy = dy_ND.to(at::kFloat);
+  const at::Tensor xhat_ND = x_ND.to(at::kFloat) * rstd_N1;
+  const at::Tensor g_ND = dy * weight_D.to(at::kFloat);
+  const at::Tensor dot_N1 = (g_ND * xhat_ND).mean(1, /*keepdim=*/true);
+  return {(rstd_N1 * (g_ND - xhat_ND * dot_N1)).to(x_ND.scalar_type()), (dy * xhat_ND).sum(0)};
+}
+
+}  // namespace phalanx

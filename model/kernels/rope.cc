@@ -1,0 +1,77 @@
+#include "model/kernels/rope.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+namespace phalanx {
+namespace {
+
+template <typename T>
+void rotate_row(T* x, int64_t num_heads, const float* cos, const float* sin, int64_t half,
+                float sign) {
+  for (int64_t head = 0; head < num_heads; ++head) {
+    T* x1 = x + head * 2 * half;
+    T* x2 = x1 + half;
+    for (int64_t i = 0; i < half; ++i) {
+      const float a = float(x1[i]), b = float(x2[i]), s = sign * sin[i];
+      x1[i] = T(a * cos[i] - b * s);
+      x2[i] = T(b * cos[i] + a * s);
+    }
+  }
+}
+
+template <typename T>
+void rotate(const at::Tensor& x_NF, int64_t num_heads, const RopeTable& table,
+            const at::Tensor& positions_N, float sign) {
+  const int64_t half = table.cos_TH.size(1), row_length = x_NF.size(1);
+  T* x = x_NF.mutable_data_ptr<T>();
+  const int64_t* position = positions_N.const_data_ptr<int64_t>();
+  const float* cos = table.cos_TH.const_data_ptr<float>();
+  const float* sin = table.sin_TH.const_data_ptr<float>();
+  at::parallel_for(0, x_NF.size(0), 16, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      const int64_t angle = position[n] * half;
+      rotate_row(x + n * row_length, num_heads, cos + angle, sin + angle, half, sign);
+    }
+  });
+}
+
+}  // namespace
+
+RopeTable::RopeTable(double theta, int64_t head_dim, int64_t num_positions, at::Device device) {
+  const auto fp32 = at::TensorOptions(device).dtype(at::kFloat);
+  const at::Tensor exponent_H = at::arange(0, head_dim, 2, fp32) / double(head_dim);
+  const at::Tensor inverse_frequency_H = 1.0 / at::pow(theta, exponent_H);
+  const at::Tensor angle_TH = at::outer(at::arange(num_positions, fp32), inverse_frequency_H);
+  cos_TH = angle_TH.cos();
+  sin_TH = angle_TH.sin();
+}
+
+void rope_(const at::Tensor& x_NF, int64_t num_heads, const RopeTable& table,
+           const at::Tensor& positions_N, Rotation rotation) {
+  const float sign = rotation == Rotation::kForward ? 1.0f : -1.0f;
+  const bool fp32 = x_NF.scalar_type() == at::kFloat;
+  if (!x_NF.is_cpu() || !x_NF.is_contiguous() ||
+      !(fp32 || x_NF.scalar_type() == at::kBFloat16)) {
+    rope_plain_(x_NF, num_heads, table, positions_N, rotation);
+  } else if (fp32) {
+    rotate<float>(x_NF, num_heads, table, positions_N, sign);
+  } else {
+    rotate<c10::BFloat16>(x_NF, num_heads, table, positions_N, sign);
+  }
+}
+
+void rope_plain_(const at::Tensor& x_NF, int64_t num_heads, const RopeTable& table,
+                 const at::Tensor& positions_N, Rotation rotation) {
+  const double sign = rotation == Rotation::kForward ? 1.0 : -1.0;
+  const int64_t half = table.cos_TH.size(1), n = x_NF.size(0);
+  const at::Tensor heads_Nh2H = x_NF.narrow(1, 0, num_heads * 2 * half).view({n, num_heads, -1});
+  const at::Tensor x1 = heads_Nh2H.narrow(2, 0, half).to(at::kFloat, false, /*copy=*/true);
+  const at::Tensor x2 = heads_Nh2H.narrow(2, half, half).to(at::kFloat, false, /*copy=*/true);
+  const at::Tensor cos_N1H = table.cos_TH.index_select(0, positions_N).unsqueeze(1);
+  const at::Tensor sin_N1H = table.sin_TH.index_select(0, positions_N).unsqueeze(1) * sign;
+  heads_Nh2H.narrow(2, 0, half).copy_(x1 * cos_N1H - x2 * sin_N1H);
+  heads_Nh2H.narrow(2, half, half).copy_(x2 * cos_N1H + x1 * sin_N1H);
+}
+
+}  // namespace phalanx

@@ -1,0 +1,88 @@
+#include "parallel/tp_linear.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+
+namespace phalanx {
+namespace {
+
+/// The weights as one matrix when they lie one after another in memory, else an undefined tensor.
+at::Tensor fused(const std::vector<Parameter*>& weights) {
+  const at::Tensor& first = weights.front()->weight;
+  int64_t rows = 0;
+  for (const Parameter* parameter : weights) {
+    const at::Tensor& weight = parameter->weight;
+    const int64_t expected_offset = first.storage_offset() + rows * first.size(1);
+    if (!weight.is_alias_of(first) || weight.storage_offset() != expected_offset) return {};
+    rows += weight.size(0);
+  }
+  return first.as_strided({rows, first.size(1)}, first.strides(), first.storage_offset());
+}
+
+}  // namespace
+
+ColumnParallelLinear::ColumnParallelLinear(ParameterSet& parameters, const TensorParallel& tp,
+                                           const std::string& bucket, int64_t in_features,
+                                           const std::vector<ColumnOutput>& outputs)
+    : tp_(tp) {
+  for (const ColumnOutput& output : outputs) {
+    const auto make_spec = output.shared ? shared : sharded;
+    const ShardSpec spec = make_spec({output.full_rows, in_features}, 0, output.used_rows);
+    weights_.push_back(&parameters.declare(output.name, spec, bucket, /*decay=*/true));
+  }
+}
+
+at::Tensor ColumnParallelLinear::forward(const at::Tensor& x_ND) const {
+  if (const at::Tensor weight_fD = fused(weights_); weight_fD.defined()) {
+    return at::mm(x_ND, weight_fD.t());
+  }
+  int64_t f = 0;
+  for (const Parameter* parameter : weights_) f += parameter->weight.size(0);
+  at::Tensor y_Nf = at::empty({x_ND.size(0), f}, x_ND.options());
+  int64_t first = 0;
+  for (const Parameter* parameter : weights_) {
+    const int64_t rows = parameter->weight.size(0);
+    y_Nf.narrow(1, first, rows).copy_(at::mm(x_ND, parameter->weight.t()));
+    first += rows;
+  }
+  return y_Nf;
+}
+
+at::Tensor ColumnParallelLinear::backward(const at::Tensor& dy_Nf, const at::Tensor& x_ND,
+                                          GradBuckets& grads) const {
+  at::Tensor dx_ND;
+  if (const at::Tensor weight_fD = fused(weights_); weight_fD.defined()) {
+    dx_ND = at::mm(dy_Nf, weight_fD);
+  } else {
+    int64_t first = 0;
+    for (const Parameter* parameter : weights_) {
+      const at::Tensor dy_Np = dy_Nf.narrow(1, first, parameter->weight.size(0));
+      dx_ND = dx_ND.defined() ? dx_ND.addmm_(dy_Np, parameter->weight)
+                              : at::mm(dy_Np, parameter->weight);
+      first += parameter->weight.size(0);
+    }
+  }
+  grads.accumulate_linear(weights_, dy_Nf, x_ND);
+  return tp_.reduce(dx_ND);
+}
+
+RowParallelLinear::RowParallelLinear(ParameterSet& parameters, const TensorParallel& tp,
+                                     const std::string& bucket, const std::string& name,
+                                     int64_t out_features, int64_t full_in, Range used_in)
+    : tp_(tp),
+      weight_(&parameters.declare(name, sharded({out_features, full_in}, 1, used_in), bucket,
+                                  /*decay=*/true)) {}
+
+at::Tensor RowParallelLinear::forward(const at::Tensor& x_Nf) const {
+  return tp_.reduce(at::mm(x_Nf, weight_->weight.t()));
+}
+
+at::Tensor RowParallelLinear::backward(const at::Tensor& dy_nD, const at::Tensor& x_Nf,
+                                       GradBuckets& grads) const {
+  const at::Tensor dy_ND = tp_.gather(dy_nD, x_Nf.size(0));
+  at::Tensor dx_Nf = at::mm(dy_ND, weight_->weight);
+  grads.accumulate_linear({weight_}, dy_ND, x_Nf);
+  return dx_Nf;
+}
+
+}  // namespace phalanx

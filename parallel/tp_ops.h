@@ -1,0 +1,43 @@
+#pragma once
+// The conjugate pair of collectives of tensor parallelism with or without sequence parallelism
+// (Megatron-LM, arXiv 1909.08053 and 2205.05198). gather's gradient is reduce and the reverse:
+//
+//                      sequence parallel            otherwise
+//   gather  x_nD->x_ND  all-gather of tokens         identity
+//   reduce  y_ND->y_nD  reduce-scatter of tokens     all-reduce
+//
+// N tokens; under sequence parallelism n = ceil(N / tp), the last rank's tail is padding that is
+// dropped by gather. Otherwise n = N.
+// Collective over tp: every rank, same order. Holds a reference to the communicator.
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "parallel/communicator.h"
+#include "parallel/shard_spec.h"
+
+namespace phalanx {
+
+class TensorParallel {
+ public:
+  TensorParallel(Communicator& group, bool sequence_parallel)
+      : group_(group), sequence_parallel_(sequence_parallel && group.size() > 1) {}
+
+  at::Tensor gather(const at::Tensor& x_nD, int64_t num_tokens) const;
+  at::Tensor reduce(const at::Tensor& y_ND) const;
+
+  /// Are tokens between the layers spread over the axis? Then gradients of norms are partial.
+  bool sequence_parallel() const { return sequence_parallel_; }
+  /// This rank's part of what is split evenly over the axis.
+  Range part_of(int64_t total) const { return split_range(total, group_.size(), group_.rank()); }
+  HeadSplit heads(int64_t num_query_heads, int64_t num_kv_heads) const {
+    return split_heads(num_query_heads, num_kv_heads, group_.size(), group_.rank());
+  }
+  Communicator& group() const { return group_; }
+
+ private:
+  Communicator& group_;
+  bool sequence_parallel_;
+};
+
+}  // namespace phalanx

@@ -1,0 +1,43 @@
+#pragma once
+// The run's record: metrics.jsonl, one JSON object a step, appended after a resume. Local: the first
+// rank only. Floating-point values are written with the digits that read back to the same bits; a
+// non-finite value is null.
+// Readers take the last line of a step (a resumed run repeats steps under a higher attempt) and
+// tolerate a torn last line. Errors: std::system_error naming the file.
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "data/file.h"
+#include "trainer/evaluator.h"
+#include "trainer/train_step.h"
+
+namespace phalanx {
+
+struct StepRecord {
+  int64_t step = 0;       // steps done, this one included
+  int64_t num_steps = 0;  // of the run
+  int64_t tokens = 0;     // consumed, this step's included
+  int64_t attempt = 0;
+  double learning_rate = 0.0;
+  double seconds = 0.0;            // of this step
+  double data_wait_seconds = 0.0;  // part of it that waited for data
+  int64_t step_tokens = 0;
+  std::string phase;               // `stages[0].phases[1]`
+  StepResult result;
+  ValidationResults validation_before;  // of the first step of a run
+  ValidationResults validation;         // after this step, when it is due
+};
+
+class Metrics {
+ public:
+  Metrics(const std::filesystem::path& path, std::vector<std::string> source_names);
+  void write(const StepRecord& record);
+
+ private:
+  File file_;
+  std::vector<std::string> source_names_;
+};
+
+}  // namespace phalanx

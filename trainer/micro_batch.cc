@@ -1,0 +1,43 @@
+#include "trainer/micro_batch.h"
+
+#include <ATen/ops/arange.h>
+
+namespace phalanx {
+namespace {
+
+/// Segments between document starts of one row, the row's own beginning included.
+void add_segments(const std::vector<int64_t>& starts, int64_t row, int64_t length,
+                  std::vector<Segment>& segments) {
+  int64_t begin = 0;
+  for (const int64_t start : starts) {
+    if (start == 0) continue;
+    segments.push_back({row, begin, start});
+    begin = start;
+  }
+  segments.push_back({row, begin, length});
+}
+
+}  // namespace
+
+TokenBatch micro_batch(const Batch& batch, int64_t first_row, int64_t num_rows,
+                       const RopeTable& rope, const MicroBatchOptions& options) {
+  const int64_t length = batch.tokens_RT.size(1);
+  const auto cut = [&](const at::Tensor& x_RT) {
+    return x_RT.narrow(0, first_row, num_rows).to(options.device);
+  };
+  at::Tensor positions_BT = at::arange(length, at::kLong).repeat({num_rows, 1});
+  TokenBatch result{cut(batch.tokens_RT), cut(batch.targets_RT), cut(batch.loss_mask_RT), {}, {},
+                    &rope};
+  if (options.document_mask) {
+    for (int64_t row = 0; row < num_rows; ++row) {
+      add_segments(batch.document_starts_R[first_row + row], row, length, result.segments);
+    }
+    for (const Segment& s : result.segments) {
+      positions_BT[s.sequence].slice(0, s.begin, s.end).sub_(s.begin);
+    }
+  }
+  result.positions_BT = positions_BT.to(options.device);
+  return result;
+}
+
+}  // namespace phalanx

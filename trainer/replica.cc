@@ -1,0 +1,57 @@
+#include "trainer/replica.h"
+
+#include <algorithm>
+
+#include "model/init.h"
+#include "parallel/agreement.h"
+#include "trainer/checkpoint/hf_folder.h"
+
+namespace phalanx {
+namespace {
+
+Phi4Options model_options(const RunConfig& config) {
+  return {config.recompute, config.loss_chunk_tokens, config.optimizer.decay_norms};
+}
+
+}  // namespace
+
+Replica::Replica(const RunConfig& config, const RunContext& context, CheckpointReader* checkpoint)
+    : tensor_parallel_(context.tp, config.parallel.sequence_parallel),
+      model_(config.model.shape, model_options(config), parameters_, tensor_parallel_) {
+  const at::ScalarType dtype =
+      config.precision == Precision::kBf16 ? at::ScalarType::BFloat16 : at::ScalarType::Float;
+  parameters_.allocate(dtype, context.device, context.dp.size());
+  grads_ = std::make_unique<GradBuckets>(parameters_, context.dp, context.tp);
+  optimizer_ = std::make_unique<AdamW>(config.optimizer, parameters_, context.dp);
+  run_together(context.control, [&] { load(config, checkpoint); });
+  optimizer_->write_weights();
+  optimizer_->gather_weights();
+}
+
+void Replica::load(const RunConfig& config, CheckpointReader* checkpoint) {
+  if (checkpoint != nullptr) {
+    load_checkpoint(*checkpoint, config.model.shape, parameters_, optimizer_->shares());
+  } else if (!config.model.init_from.empty()) {
+    load_hf_weights(config.model.init_from, config.model.shape, parameters_,
+                    optimizer_->shares());
+  } else {
+    draw_masters(config);
+  }
+}
+
+/// Draws each stored tensor whole and keeps what falls into this replica's shares.
+void Replica::draw_masters(const RunConfig& config) {
+  for (const auto& parameter : parameters_.parameters()) {
+    BucketShare& share = optimizer_->shares()[static_cast<size_t>(parameter->bucket)];
+    const int64_t begin = std::max(parameter->offset, share.begin);
+    const int64_t end =
+        std::min(parameter->offset + parameter->numel, share.begin + share.numel);
+    if (begin >= end) continue;
+    const at::Tensor value = initial_value(*parameter, config.model.shape, config.model.seed,
+                                           share.master.device());
+    share.master.narrow(0, begin - share.begin, end - begin)
+        .copy_(value.flatten().narrow(0, begin - parameter->offset, end - begin));
+  }
+}
+
+}  // namespace phalanx

@@ -1,0 +1,19 @@
+#pragma once
+// Where this process stands in a run: its mesh place and the groups it talks through. References;
+// the session that made them outlives it. Fields beside `control` carry tensors on `device`.
+#include <c10/core/Device.h>
+
+#include "parallel/communicator.h"
+#include "parallel/mesh.h"
+
+namespace phalanx {
+
+struct RunContext {
+  Mesh mesh;
+  Communicator& control;  // host, the world
+  Communicator& tp;
+  Communicator& dp;
+  at::Device device;
+};
+
+}  // namespace phalanx

@@ -1,0 +1,94 @@
+#include "trainer/run_data.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "data/mixture/source_loader.h"
+#include "data/shards/dataset_files.h"
+#include "data/tokenizer/tokenizer_file.h"
+
+namespace phalanx {
+namespace {
+
+std::shared_ptr<const DatasetReader> open_dataset(const RunConfig& config,
+                                                  const std::filesystem::path& folder,
+                                                  const std::string& field,
+                                                  const Tokenizer& tokenizer) {
+  auto reader = std::make_shared<const DatasetReader>(folder);
+  const std::string& found = reader->manifest().tokenizer;
+  if (found != tokenizer.fingerprint()) {
+    throw std::invalid_argument(fmt::format(
+        "{}: tokens of {} were made with another tokenizer: expected {} (data.tokenizer {}), found {}",
+        field, folder.string(), tokenizer.fingerprint(), config.data.tokenizer, found));
+  }
+  return reader;
+}
+
+std::shared_ptr<const Tokenizer> open_tokenizer(const RunConfig& config) {
+  std::shared_ptr<const Tokenizer> tokenizer = load_tokenizer(config.data.tokenizer);
+  if (tokenizer->vocab_size() > config.model.shape.vocab_size) {
+    throw std::invalid_argument(fmt::format(
+        "model.vocab_size: expected at least the {} tokens of data.tokenizer {}, got {}",
+        tokenizer->vocab_size(), config.data.tokenizer, config.model.shape.vocab_size));
+  }
+  return tokenizer;
+}
+
+std::vector<SourceConfig> by_name(std::vector<SourceConfig> sources) {
+  std::sort(sources.begin(), sources.end(),
+            [](const SourceConfig& a, const SourceConfig& b) { return a.name < b.name; });
+  return sources;
+}
+
+void add_validation(const RunConfig& config, const SourceConfig& source, const std::string& field,
+                    RunData& data) {
+  const auto folder = validation_folder(source.path);
+  if (!folder) return;
+  SourceLoaderConfig loader;
+  loader.sequence_length = config.evaluation.sequence_length > 0
+                               ? config.evaluation.sequence_length
+                               : config.stages.front().sequence_length;
+  loader.vocab_size = config.model.shape.vocab_size;
+  auto reader = open_dataset(config, *folder, field, *data.tokenizer);
+  if (reader->num_tokens() < 2) return;
+  data.validation.push_back({source.name, std::make_shared<SourceLoader>(reader, loader)});
+}
+
+}  // namespace
+
+std::vector<StageRows> stage_rows(const std::vector<StageConfig>& stages) {
+  std::vector<StageRows> rows;
+  for (const StageConfig& stage : stages) {
+    rows.push_back({stage.name, stage.sequence_length, stage.global_batch_size, {},
+                    stage.allow_repeat, stage.phases});
+  }
+  return rows;
+}
+
+RunData open_run_data(const RunConfig& config, int rank, int world) {
+  RunData data;
+  data.curriculum = resolve_curriculum(config.data, stage_rows(config.stages));
+  data.tokenizer = open_tokenizer(config);
+  data.sources.resize(config.stages.size());
+  for (const SourceConfig& source : by_name(config.data.sources)) {
+    const std::string field = fmt::format("data.sources.{}.path", source.name);
+    auto reader = open_dataset(config, train_folder(source.path), field, *data.tokenizer);
+    reader->check_shards(static_cast<size_t>(rank), static_cast<size_t>(world));
+    SourceInfo info{source.name, reader->manifest().order_fingerprint(), {}};
+    for (size_t s = 0; s < config.stages.size(); ++s) {
+      SourceLoaderConfig loader;
+      loader.sequence_length = config.stages[s].sequence_length;
+      loader.vocab_size = config.model.shape.vocab_size;
+      data.sources[s].push_back(std::make_shared<SourceLoader>(reader, loader));
+      info.rows_by_stage.push_back(data.sources[s].back()->num_rows());
+    }
+    data.infos.push_back(std::move(info));
+    data.source_names.push_back(source.name);
+    add_validation(config, source, field, data);
+  }
+  return data;
+}
+
+}  // namespace phalanx

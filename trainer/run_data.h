@@ -1,0 +1,36 @@
+#pragma once
+// The data of a run, opened: tokenizer, sources of each stage, validation parts, and the curriculum
+// resolved against them. Local: every rank opens the manifests alone (sizes and headers of its share
+// of the shards only), inside together().
+// Errors: std::invalid_argument naming file or field, expected and found (a tokenizer that is not the
+// shards', a vocabulary larger than the model's, a missing folder).
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/mixture/batch_loader.h"
+#include "data/tokenizer/tokenizer.h"
+#include "trainer/run_config.h"
+
+namespace phalanx {
+
+struct ValidationSource {
+  std::string name;
+  std::shared_ptr<const RowSource> rows;
+};
+
+struct RunData {
+  std::shared_ptr<const Tokenizer> tokenizer;
+  Curriculum curriculum;
+  std::vector<SourceInfo> infos;
+  StageSources sources;
+  std::vector<ValidationSource> validation;  // in name order; only sources with a held-out part
+  std::vector<std::string> source_names;     // in name order, the index of Batch::source_R
+};
+
+/// Checks shards rank, rank + world, ... of every source.
+RunData open_run_data(const RunConfig& config, int rank, int world);
+
+std::vector<StageRows> stage_rows(const std::vector<StageConfig>& stages);
+
+}  // namespace phalanx

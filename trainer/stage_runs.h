@@ -1,0 +1,33 @@
+#pragma once
+// The stages of a run with what each step of them needs: which steps they cover, the learning rate,
+// the rotation table. Local, immutable.
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "data/mixture/mixture_plan.h"
+#include "model/kernels/rope.h"
+#include "trainer/lr_schedule.h"
+#include "trainer/run_config.h"
+
+namespace phalanx {
+
+struct StageRun {
+  std::string name;
+  int64_t first_step = 0;
+  int64_t end_step = 0;
+  int64_t micro_batch_size = 1;
+  LrSchedule schedule;
+  RopeTable rope;
+};
+
+/// The plan may start inside a stage (a curriculum changed on resume); the stage's learning rate
+/// still counts from where it began, which `stage_starts` (TrainState) remembers.
+std::vector<StageRun> make_stage_runs(const RunConfig& config, const MixturePlan& plan,
+                                      const std::map<std::string, int64_t>& stage_starts,
+                                      at::Device device);
+
+const StageRun& stage_of(const std::vector<StageRun>& stages, int64_t step);
+
+}  // namespace phalanx

@@ -1,0 +1,67 @@
+#pragma once
+// One optimizer step: forward and backward over the replica's micro-batches, the reduced gradient's
+// norm, the update, the weights brought together again.
+// Collective over tp, dp and control: every rank, once a step. Losses and gradients are in units of
+// sums; one over the global number of valid targets is folded into the clip factor.
+// Ownership: refers to everything it is given.
+#include <cstdint>
+#include <vector>
+
+#include "data/mixture/batch.h"
+#include "model/phi4.h"
+#include "parallel/grad_buckets.h"
+#include "trainer/adamw.h"
+#include "trainer/micro_batch.h"
+#include "trainer/run_context.h"
+
+namespace phalanx {
+
+/// Sums over the global batch, by source in name order.
+struct LossSums {
+  std::vector<double> nats;     // of valid targets
+  std::vector<double> targets;  // valid ones
+  double total_nats() const;
+  double total_targets() const;
+};
+
+struct StepResult {
+  double loss = 0.0;       // nats a valid target, over the global batch
+  double grad_norm = 0.0;  // of the mean gradient, before clipping
+  bool updated = true;     // false: the loss or the norm was not finite, weights stayed
+  LossSums by_source;
+};
+
+struct StepInputs {
+  const RopeTable& rope;
+  int64_t micro_batch_size = 1;
+  double learning_rate = 0.0;
+  int64_t num_updates = 1;  // this one included
+};
+
+class TrainStep {
+ public:
+  TrainStep(const Phi4& model, ParameterSet& parameters, GradBuckets& grads, AdamW& optimizer,
+            const RunContext& context, double clip_grad_norm, size_t num_sources,
+            const MicroBatchOptions& options);
+
+  StepResult run(const Batch& batch, const StepInputs& inputs);
+
+ private:
+  void accumulate(const Batch& batch, const StepInputs& inputs, LossSums& sums);
+  double reduce_sums(double sum_of_squares, LossSums& sums);
+
+  const Phi4& model_;
+  ParameterSet& parameters_;
+  GradBuckets& grads_;
+  AdamW& optimizer_;
+  const RunContext& context_;
+  double clip_grad_norm_;
+  size_t num_sources_;
+  MicroBatchOptions options_;
+};
+
+/// Adds the loss of each row of loss_N to the row's source.
+void add_losses(const at::Tensor& loss_N, const at::Tensor& mask_BT,
+                const std::vector<int32_t>& source_R, int64_t first_row, LossSums& sums);
+
+}  // namespace phalanx

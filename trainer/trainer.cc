@@ -1,0 +1,236 @@
+#include "trainer/trainer.h"
+
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "parallel/agreement.h"
+#include "trainer/checkpoint/checkpoint_writer.h"
+
+namespace phalanx {
+namespace {
+
+constexpr int64_t kBatchesAhead = 2;
+/// A single bad batch is passed over; a run that cannot recover by itself ends.
+constexpr int64_t kMaxSkippedInARow = 5;
+constexpr std::chrono::seconds kProgressInterval{5};
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+MicroBatchOptions micro_batch_options(const RunConfig& config, const RunContext& context) {
+  return {config.data.document_mask, context.device};
+}
+
+std::string phase_path(const MixturePlan& plan, int64_t row) {
+  const PlanPhase& phase = plan.phases[static_cast<size_t>(
+      plan.blocks[static_cast<size_t>(plan.find_block(row))].phase)];
+  const auto& stage = plan.curriculum.stages[static_cast<size_t>(phase.stage)];
+  return stage.name + "/" + stage.phases[static_cast<size_t>(phase.phase)].name;
+}
+
+int64_t total_tokens(const MixturePlan& plan, const TrainState& state) {
+  int64_t tokens = state.tokens;
+  for (int64_t step = state.step; step < plan.end_step();) {
+    const StepRange range = plan.step_rows(step);
+    for (const StepSpan& span : plan.steps) {
+      const int64_t end = span.first_step + (span.end_row - span.first_row) / span.rows_per_step;
+      if (step < span.first_step || step >= end) continue;
+      tokens += (end - step) * range.num_rows *
+                plan.curriculum.stages[static_cast<size_t>(span.stage)].sequence_length;
+      step = end;
+      break;
+    }
+  }
+  return tokens;
+}
+
+}  // namespace
+
+Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData data,
+                 PlannedRun planned, TrainState state, CheckpointReader* checkpoint,
+                 TrainerOptions options)
+    : config_(config),
+      context_(context),
+      options_(std::move(options)),
+      data_(std::move(data)),
+      plan_(planned.plan),
+      state_(std::move(state)),
+      stages_(make_stage_runs(config, *plan_, state_.stage_starts, context.device)),
+      replica_(config, context, checkpoint),
+      train_step_(replica_.model(), replica_.parameters(), replica_.grads(), replica_.optimizer(),
+                  context, config.optimizer.clip_grad_norm, data_.source_names.size(),
+                  micro_batch_options(config, context)),
+      evaluator_(replica_.model(), data_, context, config.evaluation.max_rows,
+                 config.stages.front().micro_batch_size),
+      prefetcher_(together(context.control,
+                           [&] {
+                             return BatchLoader(planned, data_.sources, context.mesh.dp_rank,
+                                                context.mesh.dp_size);
+                           }),
+                  kBatchesAhead),
+      last_checkpoint_(options_.resumed_from) {
+  if (context.mesh.rank() != 0) return;
+  metrics_ = std::make_unique<Metrics>(options_.run_folder / "metrics.jsonl", data_.source_names);
+  progress_ = std::make_unique<Progress>(options_.on_terminal, kProgressInterval,
+                                         total_tokens(*plan_, state_));
+}
+
+RunOutcome Trainer::run() {
+  if (state_.step == 0) {
+    validation_before_ = evaluate();
+    for (const auto& [source, result] : validation_before_) {
+      state_.start_bits_per_byte[source] = result.bits_per_byte;
+    }
+  }
+  while (state_.step < plan_->end_step()) {
+    Requests agreed;
+    const int64_t tokens_before = state_.tokens;
+    const Batch batch = next_batch(agreed);
+    StepRecord record = take_step(batch);
+    advance(batch, record);
+    const bool at_edge = ends_phase();
+    if (at_edge || crosses(config_.evaluation.interval, tokens_before)) {
+      record.validation = validation_ = evaluate();
+    }
+    report(record);
+    const bool stop = agreed.stop || state_.step == config_.stop_after_steps;
+    if (stop || agreed.save || at_edge || crosses(config_.checkpoint.interval, tokens_before)) {
+      save();
+    }
+    if (stop && state_.step < plan_->end_step()) return outcome(/*stopped=*/true);
+  }
+  run_together(context_.control, [&] {
+    if (report_failure_) std::rethrow_exception(report_failure_);
+  });
+  if (validation_.empty()) validation_ = evaluate();
+  return outcome(/*stopped=*/false);
+}
+
+/// The batch, once all ranks have theirs; a rank without one ends them all.
+Batch Trainer::next_batch(Requests& agreed) {
+  Batch batch;
+  std::exception_ptr failure = std::exchange(report_failure_, nullptr);
+  try {
+    batch = prefetcher_.next();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  Requests mine = options_.requests ? options_.requests() : Requests{};
+  const bool save_timed = config_.checkpoint.interval_seconds > 0 &&
+                          seconds_since(last_save_) >= config_.checkpoint.interval_seconds;
+  mine.save |= save_timed && context_.mesh.rank() == 0;
+  at::Tensor flags = at::zeros({3}, at::kLong);
+  int64_t* flag = flags.mutable_data_ptr<int64_t>();
+  flag[0] = failure != nullptr;
+  flag[1] = mine.stop;
+  flag[2] = mine.save;
+  context_.control.all_reduce(flags, ReduceOp::kMax)->wait();
+  if (flag[0] != 0) {
+    run_together(context_.control, [&] {
+      if (failure) std::rethrow_exception(failure);
+    });
+  }
+  agreed = {flag[1] != 0, flag[2] != 0};
+  return batch;
+}
+
+StepRecord Trainer::take_step(const Batch& batch) {
+  const Clock::time_point start = Clock::now();
+  const StageRun& stage = stage_of(stages_, batch.step);
+  state_.stage_starts.try_emplace(stage.name, stage.first_step);
+  StepRecord record;
+  record.learning_rate = stage.schedule.rate(batch.step - stage.first_step);
+  record.result = train_step_.run(batch, {stage.rope, stage.micro_batch_size,
+                                          record.learning_rate, state_.num_updates + 1});
+  record.seconds = seconds_since(start);
+  return record;
+}
+
+void Trainer::advance(const Batch& batch, StepRecord& record) {
+  record.phase = phase_path(*plan_, state_.cursor.row);
+  record.step_tokens = batch.tokens_RT.numel() * context_.mesh.dp_size;
+  state_.step = batch.step + 1;
+  state_.tokens += record.step_tokens;
+  state_.num_updates += record.result.updated;
+  state_.cursor = batch.cursor_after;
+  train_seconds_ += record.seconds;
+  train_tokens_ += record.step_tokens;
+  record.step = state_.step;
+  record.num_steps = plan_->end_step();
+  record.tokens = state_.tokens;
+  record.attempt = state_.attempt;
+  record.data_wait_seconds = prefetcher_.waited_seconds() - data_waited_seconds_;
+  data_waited_seconds_ = prefetcher_.waited_seconds();
+  record.validation_before = std::exchange(validation_before_, {});
+  skipped_in_a_row_ = record.result.updated ? 0 : skipped_in_a_row_ + 1;
+}
+
+/// Has the last step taken the last row of a phase?
+bool Trainer::ends_phase() const {
+  const StepRange range = plan_->step_rows(state_.step - 1);
+  const int64_t end_row = range.first_row + range.num_rows;
+  for (const PlanPhase& phase : plan_->phases) {
+    if (range.first_row < phase.end_row && phase.end_row <= end_row) return true;
+  }
+  return false;
+}
+
+bool Trainer::crosses(const Duration& interval, int64_t tokens_before) const {
+  if (interval.count == 0) return false;
+  if (interval.unit == Duration::Unit::kSteps) return state_.step % interval.count == 0;
+  return state_.tokens / interval.count > tokens_before / interval.count;
+}
+
+ValidationResults Trainer::evaluate() {
+  const int64_t step = std::min(state_.step, plan_->end_step() - 1);
+  return evaluator_.evaluate(stage_of(stages_, step).rope);
+}
+
+void Trainer::save() {
+  const CheckpointContents contents{replica_.parameters(), replica_.optimizer().shares(),
+                                    config_.model.shape,   state_.step,
+                                    state_.tokens,         to_json(state_).dump(1),
+                                    options_.config_yaml};
+  last_checkpoint_ = save_checkpoint({options_.run_folder / "checkpoints",
+                                      config_.checkpoint.keep_last, options_.resumed_from},
+                                     contents, context_.mesh, context_.control);
+  last_save_ = Clock::now();
+  if (progress_) progress_->note(fmt::format("saved {}", last_checkpoint_.string()));
+}
+
+void Trainer::report(const StepRecord& record) {
+  try {
+    if (metrics_) metrics_->write(record);
+  } catch (...) {
+    report_failure_ = std::current_exception();  // agreed upon before the next step
+  }
+  if (progress_) {
+    progress_->show(record);
+    for (const auto& [source, result] : record.validation) {
+      progress_->note(fmt::format("step {}  validation {}  loss {:.4f}  bits per byte {:.4f}",
+                                  record.step, source, result.loss, result.bits_per_byte));
+    }
+    if (!record.result.updated) {
+      progress_->note(fmt::format(
+          "step {}: loss {} or gradient norm {} is not finite: the update was skipped",
+          record.step, record.result.loss, record.result.grad_norm));
+    }
+  }
+  if (skipped_in_a_row_ >= kMaxSkippedInARow) {
+    throw NonFiniteError(fmt::format(
+        "loss or gradient norm was not finite in {} steps in a row, the last one step {}",
+        skipped_in_a_row_, record.step));
+  }
+}
+
+RunOutcome Trainer::outcome(bool stopped) const {
+  return {stopped, last_checkpoint_, state_, plan_, validation_,
+          train_seconds_ > 0 ? double(train_tokens_) / train_seconds_ : 0.0};
+}
+
+}  // namespace phalanx

@@ -1,0 +1,94 @@
+#pragma once
+// The training loop of one run, on one rank: next batch, step, record, evaluate, save, stop.
+// Collective over tp, dp and control: constructor and run(), every rank. All ranks act on the same
+// step: a small control reduction before each step carries {a rank failed, stop asked, save asked}.
+// Ownership: owns replica, data and state; refers to the RunContext and the config.
+// Threads: one, besides the prefetcher's. Stream: the current one.
+// Errors: bad data on any rank ends all with one AgreedError; a loss that stays non-finite is a
+// NonFiniteError. What was saved stays.
+#include <chrono>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "data/mixture/prefetcher.h"
+#include "trainer/evaluator.h"
+#include "trainer/metrics/metrics.h"
+#include "trainer/metrics/progress.h"
+#include "trainer/replica.h"
+#include "trainer/stage_runs.h"
+#include "trainer/train_state.h"
+#include "trainer/train_step.h"
+
+namespace phalanx {
+
+/// What this rank has been asked (signals, a stop file) since the last question.
+struct Requests {
+  bool stop = false;
+  bool save = false;
+};
+
+struct TrainerOptions {
+  std::filesystem::path run_folder;
+  std::string config_yaml;             // resolved, stored in each checkpoint
+  std::filesystem::path resumed_from;  // a checkpoint; empty: a new run
+  std::function<Requests()> requests;  // asked once a step
+  bool on_terminal = false;
+};
+
+struct RunOutcome {
+  bool stopped = false;  // before its end; the run can be resumed
+  std::filesystem::path checkpoint;
+  TrainState state;
+  std::shared_ptr<const MixturePlan> plan;
+  ValidationResults validation;    // after the last step
+  double tokens_per_second = 0.0;  // of this attempt, without evaluation and saving
+};
+
+class Trainer {
+ public:
+  /// `checkpoint` is the one to resume from, or null. `state` is its state, or a new one; `planned`
+  /// and `data` belong together.
+  Trainer(const RunConfig& config, const RunContext& context, RunData data, PlannedRun planned,
+          TrainState state, CheckpointReader* checkpoint, TrainerOptions options);
+
+  RunOutcome run();
+
+ private:
+  Batch next_batch(Requests& agreed);
+  StepRecord take_step(const Batch& batch);
+  void advance(const Batch& batch, StepRecord& record);
+  bool ends_phase() const;
+  bool crosses(const Duration& interval, int64_t tokens_before) const;
+  ValidationResults evaluate();
+  void save();
+  void report(const StepRecord& record);
+  RunOutcome outcome(bool stopped) const;
+
+  const RunConfig& config_;
+  const RunContext& context_;
+  TrainerOptions options_;
+  RunData data_;
+  std::shared_ptr<const MixturePlan> plan_;
+  TrainState state_;
+  std::vector<StageRun> stages_;
+  Replica replica_;
+  TrainStep train_step_;
+  Evaluator evaluator_;
+  Prefetcher prefetcher_;
+  std::unique_ptr<Metrics> metrics_;    // first rank only
+  std::unique_ptr<Progress> progress_;  // first rank only
+  ValidationResults validation_, validation_before_;
+  std::filesystem::path last_checkpoint_;
+  std::chrono::steady_clock::time_point last_save_ = std::chrono::steady_clock::now();
+  std::exception_ptr report_failure_;  // of the first rank, until all have heard of it
+  double data_waited_seconds_ = 0.0;
+  double train_seconds_ = 0.0;
+  int64_t train_tokens_ = 0;
+  int64_t skipped_in_a_row_ = 0;
+};
+
+}  // namespace phalanx
