@@ -1,0 +1,114 @@
+#include "data/tokenizer/bpe_merger.h"
+
+#include <algorithm>
+#include <functional>
+#include <stdexcept>
+
+namespace phalanx {
+namespace {
+
+constexpr size_t kShortPiece = 48;  // symbols; above it the heap is faster than the quadratic scan
+constexpr uint32_t kEnd = 0xFFFFFFFF;  // no neighbour
+
+}  // namespace
+
+BpeMerger::BpeMerger(const std::vector<Merge>& merges) : targets_(merges.size()) {
+  for (const Merge& merge : merges) {
+    Target& target = targets_(merge.left, merge.right);
+    if (target.rank == kNoRank) target = {merge.rank, merge.result};
+  }
+}
+
+void BpeMerger::merge(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const {
+  const size_t size = ids.size() - begin;
+  if (size < 2) return;
+  if (size >= kEnd) {
+    throw std::invalid_argument(
+        "text to encode: one piece of 4 GiB or more without a place to cut");
+  }
+  if (size <= kShortPiece) {
+    merge_short(ids, begin, scratch);
+  } else {
+    merge_long(ids, begin, scratch);
+  }
+}
+
+uint32_t BpeMerger::rank_of(int32_t left, int32_t right) const {
+  const Target* target = targets_.find(left, right);
+  return target == nullptr ? kNoRank : target->rank;
+}
+
+void BpeMerger::merge_short(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const {
+  int32_t* symbols = ids.data() + begin;
+  size_t size = ids.size() - begin;
+  uint32_t ranks[kShortPiece];
+  for (size_t i = 0; i + 1 < size; ++i) ranks[i] = rank_of(symbols[i], symbols[i + 1]);
+  scratch.num_steps += size;
+  while (size > 1) {
+    const size_t at = static_cast<size_t>(std::min_element(ranks, ranks + size - 1) - ranks);
+    scratch.num_steps += size;
+    if (ranks[at] == kNoRank) break;
+    symbols[at] = targets_.find(symbols[at], symbols[at + 1])->result;
+    std::copy(symbols + at + 2, symbols + size, symbols + at + 1);
+    if (at + 2 < size) std::copy(ranks + at + 2, ranks + size - 1, ranks + at + 1);
+    --size;
+    if (at + 1 < size) ranks[at] = rank_of(symbols[at], symbols[at + 1]);
+    if (at > 0) ranks[at - 1] = rank_of(symbols[at - 1], symbols[at]);
+  }
+  ids.resize(begin + size);
+}
+
+// An entry of the heap only says "look at this symbol"; it is stale unless the pair that starts
+// there has the entry's rank still.
+void BpeMerger::merge_long(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const {
+  int32_t* symbols = ids.data() + begin;
+  link(symbols, static_cast<uint32_t>(ids.size() - begin), scratch);
+  auto& [rank, next, previous, heap, num_steps] = scratch;
+  while (!heap.empty()) {
+    std::pop_heap(heap.begin(), heap.end(), std::greater<>());
+    const auto entry_rank = static_cast<uint32_t>(heap.back() >> 32);
+    const auto at = static_cast<uint32_t>(heap.back());
+    heap.pop_back();
+    ++num_steps;
+    if (rank[at] != entry_rank) continue;
+    const uint32_t right = next[at];
+    symbols[at] = targets_.find(symbols[at], symbols[right])->result;
+    rank[right] = kNoRank;
+    next[at] = next[right];
+    if (next[at] != kEnd) previous[next[at]] = at;
+    rank_pair(symbols, at, scratch);
+    if (previous[at] != kEnd) rank_pair(symbols, previous[at], scratch);
+  }
+  size_t size = 0;
+  for (uint32_t at = 0; at != kEnd; at = next[at]) symbols[size++] = symbols[at];
+  ids.resize(begin + size);
+}
+
+void BpeMerger::link(const int32_t* ids, uint32_t size, MergeScratch& scratch) const {
+  scratch.rank.assign(size, kNoRank);
+  scratch.next.resize(size);
+  scratch.previous.resize(size);
+  scratch.heap.clear();
+  for (uint32_t i = 0; i < size; ++i) {
+    scratch.next[i] = i + 1 < size ? i + 1 : kEnd;
+    scratch.previous[i] = i > 0 ? i - 1 : kEnd;
+    if (i + 1 == size) break;
+    scratch.rank[i] = rank_of(ids[i], ids[i + 1]);
+    if (scratch.rank[i] != kNoRank) {
+      scratch.heap.push_back(static_cast<uint64_t>(scratch.rank[i]) << 32 | i);
+    }
+  }
+  scratch.num_steps += size;
+  std::make_heap(scratch.heap.begin(), scratch.heap.end(), std::greater<>());
+}
+
+void BpeMerger::rank_pair(const int32_t* ids, uint32_t at, MergeScratch& scratch) const {
+  const uint32_t right = scratch.next[at];
+  scratch.rank[at] = right == kEnd ? kNoRank : rank_of(ids[at], ids[right]);
+  ++scratch.num_steps;
+  if (scratch.rank[at] == kNoRank) return;
+  scratch.heap.push_back(static_cast<uint64_t>(scratch.rank[at]) << 32 | at);
+  std::push_heap(scratch.heap.begin(), scratch.heap.end(), std::greater<>());
+}
+
+}  // namespace phalanx

@@ -1,0 +1,57 @@
+// Byte-pair merging of one piece: always the pair of least rank, the leftmost of equal ones.
+// Local; BpeMerger is immutable and free to share, MergeScratch belongs to one thread.
+// Time O(n log n) for a piece of n symbols, whatever the merges: a scan over an array for short
+// pieces, a heap over a linked list for long ones. Memory about 32 bytes a symbol of the longest
+// piece.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "data/tokenizer/flat_pair_map.h"
+
+namespace phalanx {
+
+inline constexpr uint32_t kNoRank = 0xFFFFFFFF;
+
+struct Merge {
+  int32_t left;
+  int32_t right;
+  int32_t result;
+  uint32_t rank;  // lower goes first; < kNoRank
+};
+
+struct MergeScratch {
+  std::vector<uint32_t> rank;  // of the pair that starts at a symbol
+  std::vector<uint32_t> next;
+  std::vector<uint32_t> previous;
+  std::vector<uint64_t> heap;  // rank << 32 | symbol
+  uint64_t num_steps = 0;      // pairs looked at and heap entries taken: the work, for tests
+};
+
+class BpeMerger {
+ public:
+  // Of two merges of one pair the first counts.
+  explicit BpeMerger(const std::vector<Merge>& merges);
+
+  // Replaces the byte tokens in ids[begin..] by what the merges make of them. Fewer than 2^32-1
+  // ids.
+  void merge(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const;
+
+ private:
+  struct Target {
+    uint32_t rank = kNoRank;
+    int32_t result = -1;
+  };
+
+  uint32_t rank_of(int32_t left, int32_t right) const;
+  void merge_short(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const;
+  void merge_long(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const;
+  void link(const int32_t* ids, uint32_t size, MergeScratch& scratch) const;
+  void rank_pair(const int32_t* ids, uint32_t at, MergeScratch& scratch) const;
+
+  FlatPairMap<Target> targets_;
+};
+
+}  // namespace phalanx

@@ -1,0 +1,32 @@
+// Tokenizer files. Local; one rank reads or writes. Two formats:
+//   tokenizer.json   Hugging Face `tokenizers`: byte-level BPE, Split with a pattern of
+//   pretokenizer.h.
+//                    Read strictly: whatever would change the ids and is not known here is refused.
+//                    post_processor is not read: it only adds specials, which is the caller's
+//                    business. Written so that `tokenizers` 0.13 and later load it.
+//   *.tiktoken       rank file of cl100k_base (base64 token, space, rank), with its five specials.
+// Bad files: std::invalid_argument with file and place, before memory beyond a small multiple of
+// the file is taken (files above 256 MiB are refused). Unreadable or unwritable: std::system_error.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "data/tokenizer/tokenizer.h"
+
+namespace phalanx {
+
+// `path`: a file, or a folder that holds tokenizer.json. Ends in ".tiktoken": a rank file.
+std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path);
+
+// The two formats from memory; `origin` (the file's name) leads every message.
+TokenizerParts parse_tokenizer_json(const std::string& text, const std::string& origin);
+TokenizerParts parse_cl100k_ranks(const std::string& text, const std::string& origin);
+
+std::string tokenizer_json(const Tokenizer& tokenizer);
+
+// Writes <folder>/tokenizer.json, making the folder if needed; a file of that name is replaced only
+// once the new one is complete. Returns the path.
+std::string save_tokenizer(const Tokenizer& tokenizer, const std::string& folder);
+
+}  // namespace phalanx

@@ -1,0 +1,285 @@
+#include "launch/commands/tokenizer.h"
+
+#include <fmt/format.h>
+#include <glob.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <system_error>
+
+#include "data/tokenizer/bpe_trainer.h"
+#include "data/tokenizer/encoder.h"
+#include "data/tokenizer/tokenizer_file.h"
+
+namespace phalanx {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+std::vector<std::string> files_below(const fs::path& folder) {
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file()) files.push_back(entry.path().string());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::vector<std::string> glob_matches(const std::string& pattern) {
+  glob_t found{};
+  const int status = ::glob(pattern.c_str(), 0, nullptr, &found);
+  std::vector<std::string> paths(found.gl_pathv,
+                                 found.gl_pathv + (status == 0 ? found.gl_pathc : 0));
+  ::globfree(&found);
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+std::vector<std::string> input_files(const std::vector<std::string>& inputs) {
+  std::vector<std::string> files;
+  for (const std::string& input : inputs) {
+    const size_t before = files.size();
+    const std::vector<std::string> paths =
+        fs::exists(input) ? std::vector<std::string>{input} : glob_matches(input);
+    for (const std::string& path : paths) {
+      const std::vector<std::string> below =
+          fs::is_directory(path) ? files_below(path) : std::vector<std::string>{path};
+      files.insert(files.end(), below.begin(), below.end());
+    }
+    if (files.size() == before) {
+      throw std::invalid_argument(fmt::format(
+          "--input {}: expected a file, a folder of files or a pattern, found no file", input));
+    }
+  }
+  return files;
+}
+
+// Parses one line; `place` leads the message.
+json parse_line(const std::string& line, const std::string& place) {
+  try {
+    return json::parse(line);
+  } catch (const json::exception& error) {
+    throw std::invalid_argument(fmt::format("{}: not valid JSON: {}", place, error.what()));
+  }
+}
+
+std::string shown(const json& value) {
+  const std::string text = value.dump(-1, ' ', true);
+  return text.size() <= 60 ? text : text.substr(0, 60) + "...";
+}
+
+// The documents of files, one after the other.
+class DocumentReader {
+ public:
+  explicit DocumentReader(std::vector<std::string> files) : files_(std::move(files)) {}
+
+  bool next(std::string& document) {
+    while (true) {
+      if (in_.is_open() && next_line(document)) return true;
+      if (next_file_ == files_.size()) return false;
+      const std::string& path = files_[next_file_++];
+      open(path);
+      if (fs::path(path).extension() == ".jsonl") continue;
+      document.assign(std::istreambuf_iterator<char>(in_), {});
+      if (in_.bad()) throw std::system_error(errno, std::generic_category(), "cannot read " + path);
+      in_.close();
+      return true;
+    }
+  }
+
+ private:
+  void open(const std::string& path) {
+    in_ = std::ifstream(path, std::ios::binary);
+    if (!in_) throw std::system_error(errno, std::generic_category(), "cannot open " + path);
+    line_ = 0;
+  }
+
+  bool next_line(std::string& document) {
+    std::string line;
+    if (!std::getline(in_, line)) {
+      const std::string& path = files_[next_file_ - 1];
+      if (in_.bad()) throw std::system_error(errno, std::generic_category(), "cannot read " + path);
+      in_.close();
+      return false;
+    }
+    const std::string place = fmt::format("{}: line {}", files_[next_file_ - 1], ++line_);
+    const json object = parse_line(line, place);
+    if (!object.is_object() || !object.contains("text") || !object["text"].is_string()) {
+      throw std::invalid_argument(fmt::format(
+          "{}: expected an object with a string \"text\", found {}", place, shown(object)));
+    }
+    document = object["text"].get<std::string>();
+    return true;
+  }
+
+  std::vector<std::string> files_;
+  size_t next_file_ = 0;
+  std::ifstream in_;  // open between the lines of a .jsonl file
+  size_t line_ = 0;
+};
+
+int32_t read_id(const json& value, const std::string& place) {
+  if (!value.is_number_integer() ||
+      (value.is_number_unsigned() ? value.get<uint64_t>() > INT32_MAX : value.get<int64_t>() < 0)) {
+    throw std::invalid_argument(fmt::format("{}: expected an id, found {}", place, shown(value)));
+  }
+  return value.get<int32_t>();
+}
+
+std::vector<int32_t> read_ids(const json& array, const std::string& place) {
+  if (!array.is_array()) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected an array of ids, found {}", place, shown(array)));
+  }
+  std::vector<int32_t> ids;
+  for (const json& value : array) ids.push_back(read_id(value, place));
+  return ids;
+}
+
+std::string decode_at(const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
+                      const std::string& place) {
+  try {
+    return tokenizer.decode(ids);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(fmt::format("{}: {}", place, error.what()));
+  }
+}
+
+void check_written(const std::ostream& out) {
+  if (!out) throw std::system_error(EIO, std::generic_category(), "cannot write the output");
+}
+
+void add_code_options(CLI::App& command, TokenizerCodeOptions& options) {
+  command.add_option("--tokenizer", options.tokenizer, "tokenizer.json, its folder, or *.tiktoken")
+      ->required();
+  command.add_flag("--jsonl", options.jsonl, "One document a line, as JSON");
+}
+
+void add_train(CLI::App& tokenizer) {
+  auto options = std::make_shared<TokenizerTrainOptions>();
+  CLI::App* train = tokenizer.add_subcommand("train", "Train a byte-level BPE vocabulary on text");
+  train
+      ->add_option("--input", options->inputs,
+                   "Files, folders or patterns; *.jsonl: field \"text\" of every line")
+      ->required();
+  train->add_option("--vocab-size", options->vocab_size, "Tokens, specials counted")->required();
+  train->add_option("--output", options->output, "Folder for tokenizer.json")->required();
+  train->callback([options] { tokenizer_train(*options, std::cout); });
+}
+
+void add_encode(CLI::App& tokenizer) {
+  auto options = std::make_shared<TokenizerCodeOptions>();
+  CLI::App* encode = tokenizer.add_subcommand(
+      "encode", "Text on standard input to ids; --jsonl: a JSON string a line to an array a line");
+  add_code_options(*encode, *options);
+  encode->add_flag("--specials", options->specials, "Recognise special tokens in the text");
+  encode->callback([options] { tokenizer_encode(*options, std::cin, std::cout); });
+}
+
+void add_decode(CLI::App& tokenizer) {
+  auto options = std::make_shared<TokenizerCodeOptions>();
+  CLI::App* decode = tokenizer.add_subcommand("decode",
+                                              "Ids on standard input to text; --jsonl: an array a "
+                                              "line to a JSON string a line, in which bytes "
+                                              "that are not UTF-8 become U+FFFD");
+  add_code_options(*decode, *options);
+  decode->callback([options] { tokenizer_decode(*options, std::cin, std::cout); });
+}
+
+void add_info(CLI::App& tokenizer) {
+  auto path = std::make_shared<std::string>();
+  CLI::App* info =
+      tokenizer.add_subcommand("info", "Print vocabulary size, specials and fingerprint");
+  info->add_option("tokenizer,--tokenizer", *path, "tokenizer.json, its folder, or *.tiktoken")
+      ->required();
+  info->callback([path] { tokenizer_info(*path, std::cout); });
+}
+
+}  // namespace
+
+void add_tokenizer_command(CLI::App& app) {
+  CLI::App* tokenizer = app.add_subcommand("tokenizer", "Train and use tokenizers");
+  tokenizer->require_subcommand(1);
+  add_train(*tokenizer);
+  add_encode(*tokenizer);
+  add_decode(*tokenizer);
+  add_info(*tokenizer);
+}
+
+void tokenizer_train(const TokenizerTrainOptions& options, std::ostream& out) {
+  DocumentReader reader(input_files(options.inputs));
+  TrainOptions train_options;
+  train_options.vocab_size = options.vocab_size;
+  const Tokenizer tokenizer(
+      train_bpe([&reader](std::string& document) { return reader.next(document); }, train_options));
+  const std::string path = save_tokenizer(tokenizer, options.output);
+  out << fmt::format("{}: vocabulary {}, fingerprint {}\n", path, tokenizer.vocab_size(),
+                     tokenizer.fingerprint());
+  check_written(out);
+}
+
+void tokenizer_encode(const TokenizerCodeOptions& options, std::istream& in, std::ostream& out) {
+  const auto tokenizer = load_tokenizer(options.tokenizer);
+  Encoder encoder(*tokenizer, {options.specials});
+  std::vector<int32_t> ids;
+  if (!options.jsonl) {
+    const std::string text(std::istreambuf_iterator<char>(in), {});
+    encoder.encode(text, ids);
+    out << fmt::format("{}\n", fmt::join(ids, " "));
+  }
+  std::string line;
+  for (size_t number = 1; options.jsonl && std::getline(in, line); ++number) {
+    const std::string place = fmt::format("standard input: line {}", number);
+    const json text = parse_line(line, place);
+    if (!text.is_string()) {
+      throw std::invalid_argument(
+          fmt::format("{}: expected a JSON string, found {}", place, shown(text)));
+    }
+    ids.clear();
+    encoder.encode(text.get_ref<const std::string&>(), ids);
+    out << fmt::format("[{}]\n", fmt::join(ids, ","));
+  }
+  check_written(out.flush());
+}
+
+void tokenizer_decode(const TokenizerCodeOptions& options, std::istream& in, std::ostream& out) {
+  const auto tokenizer = load_tokenizer(options.tokenizer);
+  if (!options.jsonl) {
+    std::vector<int32_t> ids;
+    std::string word;
+    while (in >> word) {
+      const std::string place = fmt::format("standard input: id {}", ids.size() + 1);
+      ids.push_back(read_id(parse_line(word, place), place));
+    }
+    out << decode_at(*tokenizer, ids, "standard input");
+  }
+  std::string line;
+  for (size_t number = 1; options.jsonl && std::getline(in, line); ++number) {
+    const std::string place = fmt::format("standard input: line {}", number);
+    const std::string text = decode_at(*tokenizer, read_ids(parse_line(line, place), place), place);
+    out << json(text).dump(-1, ' ', false, json::error_handler_t::replace) << '\n';
+  }
+  check_written(out.flush());
+}
+
+void tokenizer_info(const std::string& tokenizer_path, std::ostream& out) {
+  const auto tokenizer = load_tokenizer(tokenizer_path);
+  out << fmt::format("vocabulary   {}\nfingerprint  {}\npattern      {}\n", tokenizer->vocab_size(),
+                     tokenizer->fingerprint(), split_pattern_name(tokenizer->parts().pattern));
+  for (const SpecialToken& special : tokenizer->parts().specials) {
+    out << fmt::format("special      {}  {}\n", special.id, special.content);
+  }
+  check_written(out);
+}
+
+}  // namespace phalanx

@@ -1,0 +1,103 @@
+#include "data/tokenizer/pretokenizer.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/data/tokenizer/tokenizer_samples.h"
+
+namespace phalanx {
+namespace {
+
+using Pieces = std::vector<std::string>;
+
+Pieces pieces_of(const std::string& text, SplitPattern pattern = SplitPattern::kCl100k) {
+  const PreTokenizer pretokenizer(pattern);
+  Pieces pieces;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = pretokenizer.piece_end(text, begin);
+    if (end <= begin || end > text.size()) {
+      ADD_FAILURE() << "piece of " << begin << ".." << end << " in " << text.size() << " bytes";
+      break;
+    }
+    pieces.push_back(text.substr(begin, end - begin));
+    begin = end;
+  }
+  return pieces;
+}
+
+TEST(UnicodeTable, counts_of_each_class_are_those_of_unicode_16) {
+  const UnicodeTable table;
+  size_t counts[4] = {};
+  for (char32_t c = 0; c < 0x110000; ++c) ++counts[static_cast<size_t>(table.class_of(c))];
+  EXPECT_EQ(counts[static_cast<size_t>(UnicodeClass::kLetter)], 141028u);
+  EXPECT_EQ(counts[static_cast<size_t>(UnicodeClass::kNumber)], 1911u);
+  EXPECT_EQ(counts[static_cast<size_t>(UnicodeClass::kSpace)], 25u);
+}
+
+TEST(UnicodeTable, values_beyond_unicode_are_other) {
+  const UnicodeTable table;
+  EXPECT_EQ(table.class_of(0x110000), UnicodeClass::kOther);
+  EXPECT_EQ(table.class_of(kInvalidByte), UnicodeClass::kOther);
+}
+
+TEST(UnicodeTable, bytes_that_begin_no_sequence_are_single_symbols) {
+  const UnicodeTable table;
+  for (const std::string bytes : {"\x80", "\xC3", "\xC0\xAF", "\xE0\x80\xAF", "\xED\xA0\x80",
+                                  "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xE4\xB8"}) {
+    const Symbol symbol = table.symbol_at(bytes, 0);
+    EXPECT_EQ(symbol.code_point, kInvalidByte);
+    EXPECT_EQ(symbol.size, 1);
+    EXPECT_EQ(symbol.kind, UnicodeClass::kOther);
+  }
+  EXPECT_EQ(table.symbol_at("\xF4\x8F\xBF\xBF", 0).code_point, 0x10FFFFu);
+  EXPECT_EQ(table.symbol_at("\xEF\xBF\xBF", 0).size, 3);
+}
+
+TEST(PreTokenizer, words_take_one_leading_symbol) {
+  EXPECT_EQ(pieces_of("Hello world_x (foo)"), (Pieces{"Hello", " world", "_x", " (", "foo", ")"}));
+  EXPECT_EQ(pieces_of("\tx \xC2\xA0y"), (Pieces{"\tx", " ", "\xC2\xA0y"}));
+}
+
+TEST(PreTokenizer, contractions_ignore_case_and_know_the_long_s) {
+  EXPECT_EQ(pieces_of("it's IT'LLx 'tis"), (Pieces{"it", "'s", " IT", "'LL", "x", " '", "tis"}));
+  EXPECT_EQ(pieces_of("'\xC5\xBF"
+                      "a"),
+            (Pieces{"'\xC5\xBF", "a"}));
+  EXPECT_EQ(pieces_of("'rx 'l"), (Pieces{"'rx", " '", "l"}));
+}
+
+TEST(PreTokenizer, digits_go_in_threes) {
+  EXPECT_EQ(pieces_of("1234567 12"), (Pieces{"123", "456", "7", " ", "12"}));
+}
+
+TEST(PreTokenizer, symbols_take_the_line_ends_behind_them) {
+  EXPECT_EQ(pieces_of(" ;\r\n\nx"), (Pieces{" ;\r\n\n", "x"}));
+}
+
+TEST(PreTokenizer, white_space_ends_at_the_last_line_end_and_leaves_one_to_the_word) {
+  EXPECT_EQ(pieces_of("a  \n  \n   b"), (Pieces{"a", "  \n  \n", "  ", " b"}));
+  EXPECT_EQ(pieces_of("a   1"), (Pieces{"a", "  ", " ", "1"}));
+}
+
+TEST(PreTokenizer, the_two_patterns_differ_in_white_space_at_the_end_only) {
+  EXPECT_EQ(pieces_of("a\n  "), (Pieces{"a", "\n", "  "}));
+  EXPECT_EQ(pieces_of("a\n  ", SplitPattern::kCl100kTiktoken), (Pieces{"a", "\n  "}));
+  EXPECT_EQ(pieces_of("a\n  b", SplitPattern::kCl100kTiktoken), pieces_of("a\n  b"));
+}
+
+TEST(PreTokenizer, pieces_add_up_to_any_text) {
+  for (const std::string& text : testing::hostile_texts()) {
+    std::string sum;
+    for (const std::string& piece : pieces_of(text)) sum += piece;
+    EXPECT_EQ(sum, text);
+  }
+}
+
+TEST(PreTokenizer, a_run_of_invalid_bytes_is_one_piece) {
+  EXPECT_EQ(pieces_of("a\xFF\xFE\x80z"), (Pieces{"a", "\xFF\xFE\x80", "z"}));
+}
+
+}  // namespace
+}  // namespace phalanx

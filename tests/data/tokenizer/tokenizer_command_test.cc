@@ -1,0 +1,115 @@
+#include "launch/commands/tokenizer.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include "data/tokenizer/tokenizer_file.h"
+#include "tests/data/tokenizer/tokenizer_samples.h"
+
+namespace phalanx {
+namespace {
+
+class TokenizerCommand : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = ::testing::TempDir() + "phalanx_tokenizer_command_" + std::to_string(::getpid());
+    std::filesystem::create_directories(folder_ + "/text/deep");
+    save_tokenizer(Tokenizer(testing::sample_parts()), folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(folder_ + "/" + name, std::ios::binary) << text;
+  }
+  std::string encode(const std::string& in, bool jsonl, bool specials = false) const {
+    std::istringstream input(in);
+    std::ostringstream output;
+    tokenizer_encode({folder_, jsonl, specials}, input, output);
+    return output.str();
+  }
+  std::string decode(const std::string& in, bool jsonl) const {
+    std::istringstream input(in);
+    std::ostringstream output;
+    tokenizer_decode({folder_, jsonl}, input, output);
+    return output.str();
+  }
+  std::string train(const std::vector<std::string>& inputs) const {
+    std::ostringstream output;
+    tokenizer_train({inputs, 262, folder_ + "/trained"}, output);
+    return load_tokenizer(folder_ + "/trained")->parts().tokens[256];
+  }
+
+  std::string folder_;
+};
+
+template <typename Action>
+std::string message_of(const Action& action) {
+  try {
+    action();
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST_F(TokenizerCommand, codes_json_lines) {
+  EXPECT_EQ(encode("\"ab\"\n\"\"\n\"abab\\u0020ab\"\n", true), "[256]\n[]\n[257,260]\n");
+  EXPECT_EQ(decode("[256]\n[]\n[257,260]\n", true), "\"ab\"\n\"\"\n\"abab ab\"\n");
+  EXPECT_EQ(encode("\"<|pad|>\"\n", true, true), "[263]\n");
+}
+
+TEST_F(TokenizerCommand, codes_plain_input) {
+  EXPECT_EQ(encode("abab ab", false), "257 260\n");
+  EXPECT_EQ(decode("257 260\n", false), "abab ab");
+  const std::string bytes("\xFF\0 \n", 4);
+  EXPECT_EQ(decode(encode(bytes, false), false), bytes);
+}
+
+TEST_F(TokenizerCommand, broken_lines_are_named_by_number) {
+  EXPECT_TRUE(message_of([&] {
+                encode("\"ab\"\n\"ab\n", true);
+              }).starts_with("standard input: line 2: not valid JSON: "));
+  EXPECT_EQ(message_of([&] { encode("[1]\n", true); }),
+            "standard input: line 1: expected a JSON string, found [1]");
+  EXPECT_EQ(message_of([&] { decode("[256]\n[256,5000000000]\n", true); }),
+            "standard input: line 2: expected an id, found 5000000000");
+  EXPECT_EQ(
+      message_of([&] { decode("[261]\n", true); }),
+      "standard input: line 1: ids to decode: place 0: id 261 names no token (vocabulary of 264)");
+}
+
+TEST_F(TokenizerCommand, trains_on_folders_patterns_and_json_lines) {
+  write("text/deep/one.txt", "xyxyxy");
+  write("text/two.jsonl", "{\"text\": \"qz qz qz qz qz\"}\n{\"text\": \"qz\", \"id\": 1}\n");
+  EXPECT_EQ(train({folder_ + "/text/deep"}), "xy");
+  EXPECT_EQ(train({folder_ + "/text"}), "qz");
+  EXPECT_EQ(train({folder_ + "/text/*/*.txt"}), "xy");
+}
+
+TEST_F(TokenizerCommand, training_input_that_is_missing_or_broken_is_named) {
+  EXPECT_EQ(
+      message_of([&] { train({"/nonexistent/*.txt"}); }),
+      "--input /nonexistent/*.txt: expected a file, a folder of files or a pattern, found no file");
+  write("text/two.jsonl", "{\"text\": \"qz\"}\n{\"body\": \"qz\"}\n");
+  EXPECT_EQ(message_of([&] { train({folder_ + "/text"}); }),
+            folder_ +
+                "/text/two.jsonl: line 2: expected an object with a string \"text\", found "
+                "{\"body\":\"qz\"}");
+}
+
+TEST_F(TokenizerCommand, info_prints_size_fingerprint_and_specials) {
+  std::ostringstream output;
+  tokenizer_info(folder_, output);
+  EXPECT_EQ(output.str(), "vocabulary   264\nfingerprint  " +
+                              Tokenizer(testing::sample_parts()).fingerprint() +
+                              "\npattern      cl100k\nspecial      262  <|endoftext|>\n"
+                              "special      263  <|pad|>\n");
+}
+
+}  // namespace
+}  // namespace phalanx

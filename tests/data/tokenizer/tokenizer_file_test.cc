@@ -1,0 +1,194 @@
+#include "data/tokenizer/tokenizer_file.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <system_error>
+
+#include "tests/data/tokenizer/tokenizer_samples.h"
+
+namespace phalanx {
+namespace {
+
+using nlohmann::json;
+
+class TokenizerFile : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = ::testing::TempDir() + "phalanx_tokenizer_file_" + std::to_string(::getpid());
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string folder_;
+};
+
+std::string message_of_text(const std::string& text) {
+  try {
+    parse_tokenizer_json(text, "t.json");
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+// The message for the sample's file after `change`.
+std::string message_after(const std::function<void(json&)>& change) {
+  json root = json::parse(tokenizer_json(Tokenizer(testing::sample_parts())));
+  change(root);
+  return message_of_text(root.dump());
+}
+
+TEST_F(TokenizerFile, what_is_saved_loads_as_the_same_tokenizer) {
+  const Tokenizer tokenizer(testing::sample_parts());
+  const std::string path = save_tokenizer(tokenizer, folder_ + "/new/folder");
+  for (const std::string& name : {path, folder_ + "/new/folder"}) {
+    const auto loaded = load_tokenizer(name);
+    EXPECT_EQ(loaded->fingerprint(), tokenizer.fingerprint());
+    EXPECT_EQ(loaded->vocab_size(), 264);
+    EXPECT_EQ(loaded->encode("ab abab"), tokenizer.encode("ab abab"));
+    EXPECT_EQ(tokenizer_json(*loaded), tokenizer_json(tokenizer));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path + ".partial"));
+}
+
+TEST_F(TokenizerFile, options_that_change_ids_survive) {
+  TokenizerParts parts = testing::sample_parts();
+  parts.pattern = SplitPattern::kCl100kTiktoken;
+  parts.whole_pieces_first = true;
+  parts.specials[0].strip_left = true;
+  parts.specials[1].strip_right = true;
+  const Tokenizer tokenizer(parts);
+  const Tokenizer loaded(parse_tokenizer_json(tokenizer_json(tokenizer), "t.json"));
+  EXPECT_EQ(loaded.fingerprint(), tokenizer.fingerprint());
+}
+
+TEST_F(TokenizerFile, merges_may_be_arrays_and_cuts_may_be_written_as_removal) {
+  json root = json::parse(tokenizer_json(Tokenizer(testing::sample_parts())));
+  for (json& merge : root["model"]["merges"]) {
+    const std::string text = merge;
+    merge = {text.substr(0, text.find(' ')), text.substr(text.find(' ') + 1)};
+  }
+  root["pre_tokenizer"]["pretokenizers"][0]["behavior"] = "Removed";
+  root["pre_tokenizer"]["pretokenizers"][0]["invert"] = true;
+  const Tokenizer loaded(parse_tokenizer_json(root.dump(), "t.json"));
+  EXPECT_EQ(loaded.fingerprint(), Tokenizer(testing::sample_parts()).fingerprint());
+}
+
+TEST_F(TokenizerFile, missing_files_are_named) {
+  try {
+    load_tokenizer(folder_ + "/none.json");
+    FAIL() << "no error";
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(std::string(error.what()),
+              "cannot open " + folder_ + "/none.json: No such file or directory");
+  }
+  try {
+    load_tokenizer(folder_);
+    FAIL() << "no error";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_EQ(std::string(error.what()),
+              folder_ + ": expected a tokenizer file, or a folder with tokenizer.json in it");
+  }
+}
+
+TEST_F(TokenizerFile, a_folder_that_cannot_be_made_is_named) {
+  std::ofstream(folder_ + "/file") << "x";
+  try {
+    save_tokenizer(Tokenizer(testing::sample_parts()), folder_ + "/file");
+    FAIL() << "no error";
+  } catch (const std::system_error& error) {
+    EXPECT_NE(std::string(error.what()).find(folder_ + "/file"), std::string::npos);
+  }
+}
+
+TEST(TokenizerJson, huge_and_repeated_ids_are_refused) {
+  EXPECT_EQ(message_after([](json& root) { root["model"]["vocab"]["ab"] = 4'000'000'000'000; }),
+            "t.json: model.vocab[\"ab\"]: expected an id of 0..2097151, found 4000000000000");
+  EXPECT_EQ(message_after([](json& root) { root["model"]["vocab"]["ab"] = -1; }),
+            "t.json: model.vocab[\"ab\"]: expected an id of 0..2097151, found -1");
+  EXPECT_EQ(message_after([](json& root) { root["model"]["vocab"]["ab"] = 257; }),
+            "t.json: model.vocab[\"abab\"]: id 257 is taken by another token");
+  EXPECT_EQ(message_after([](json& root) { root["added_tokens"][1]["id"] = 262; }),
+            "t.json: added_tokens[1].id: id 262 is taken by another token");
+  EXPECT_EQ(message_after([](json& root) { root["model"]["vocab"]["<|pad|>"] = 261; }),
+            "t.json: model.vocab[\"<|pad|>\"]: expected id 263 as in added_tokens, found 261");
+}
+
+TEST(TokenizerJson, merges_that_name_no_token_are_refused) {
+  EXPECT_EQ(message_after([](json& root) { root["model"]["merges"][1] = "ab zz"; }),
+            "t.json: model.merges[1]: \"zz\" is no token of model.vocab");
+  EXPECT_EQ(message_after([](json& root) { root["model"]["merges"][1] = "b b"; }),
+            "t.json: model.merges[1]: \"bb\" is no token of model.vocab");
+  EXPECT_EQ(message_after([](json& root) { root["model"]["merges"][1] = "ab"; }),
+            "t.json: model.merges[1]: expected two tokens, found \"ab\"");
+  EXPECT_EQ(message_after([](json& root) {
+              root["model"]["merges"][1] = {"a", "b", "c"};
+            }),
+            "t.json: model.merges[1]: expected two tokens, found [\"a\",\"b\",\"c\"]");
+  EXPECT_EQ(message_after([](json& root) { root["model"]["vocab"]["a b"] = 261; }),
+            "t.json: model.vocab[\"a b\"]: expected characters of the byte-level alphabet only");
+}
+
+TEST(TokenizerJson, missing_and_unknown_fields_are_named) {
+  EXPECT_EQ(message_after([](json& root) { root.erase("model"); }),
+            "t.json: top level: field \"model\" is missing");
+  EXPECT_EQ(message_after([](json& root) { root["model"].erase("merges"); }),
+            "t.json: model: field \"merges\" is missing");
+  EXPECT_EQ(message_after([](json& root) { root["model"]["merge"] = 1; }),
+            "t.json: model: unknown field \"merge\"");
+  EXPECT_EQ(message_after([](json& root) { root["model"]["type"] = "Unigram"; }),
+            "t.json: model.type: expected \"BPE\", found \"Unigram\"");
+  EXPECT_EQ(message_after([](json& root) {
+              root["normalizer"] = {{"type", "NFC"}};
+            }),
+            "t.json: top level.normalizer: expected none, found {\"type\":\"NFC\"}, which is not "
+            "supported");
+  EXPECT_EQ(message_after(
+                [](json& root) { root["pre_tokenizer"]["pretokenizers"][1]["use_regex"] = true; }),
+            "t.json: pre_tokenizer.pretokenizers[1].use_regex: expected false, found true");
+}
+
+TEST(TokenizerJson, another_pattern_is_refused_with_both_patterns) {
+  const std::string message = message_after(
+      [](json& root) { root["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "\\s+"; });
+  EXPECT_TRUE(
+      message.starts_with("t.json: pre_tokenizer.pretokenizers[0].pattern.Regex: expected \"(?i:"))
+      << message;
+  EXPECT_TRUE(message.ends_with("found \"\\\\s+\"")) << message;
+}
+
+TEST(TokenizerJson, text_that_is_no_json_is_refused_with_the_place) {
+  EXPECT_TRUE(message_of_text("{\"version\": ").starts_with("t.json: not valid JSON: "))
+      << message_of_text("{");
+  EXPECT_EQ(message_of_text("[]"), "t.json: top level: expected an object, found []");
+  EXPECT_EQ(message_of_text(R"({"a": 1, "a": 2})"),
+            "t.json: key \"a\" appears twice in one object");
+  EXPECT_EQ(message_of_text(std::string(1'000'000, '[')),
+            "t.json: nested deeper than 16 levels, which no tokenizer.json is");
+}
+
+TEST(RankFile, broken_lines_are_refused_with_their_number) {
+  const auto message = [](const std::string& text) -> std::string {
+    try {
+      parse_cl100k_ranks(text, "c.tiktoken");
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(message("IQ== 0\nIg= 1\n"),
+            "c.tiktoken: line 2: expected a token in base64, one space and a rank");
+  EXPECT_EQ(message("IQ== 0\nIg== 0\n"), "c.tiktoken: line 2: rank 0 appears twice");
+  EXPECT_EQ(message("IQ== 100256\n"),
+            "c.tiktoken: line 1: expected a rank of 0..100255, found 100256");
+  EXPECT_EQ(message("IQ== 0\n"), "c.tiktoken: expected the 100256 ranks of cl100k_base, found 1");
+}
+
+}  // namespace
+}  // namespace phalanx
