@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "launch/commands/checkpoint.h"
 #include "launch/commands/config.h"
 #include "launch/commands/data.h"
 #include "launch/commands/plan.h"
@@ -21,6 +22,7 @@ void add_commands(CLI::App& app) {
   phalanx::add_tokenizer_command(app);
   phalanx::add_data_command(app);
   phalanx::add_plan_command(app);
+  phalanx::add_checkpoint_command(app);
   phalanx::add_config_command(app);
 }
 
