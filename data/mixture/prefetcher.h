@@ -1,0 +1,44 @@
+#pragma once
+// Reads batches ahead on one thread, so that a step finds its data ready. Local.
+// Threads: next() belongs to one caller; the loader belongs to the reading thread until destruction.
+// Because the cursor rides in the batch, how far the reader ran ahead is seen nowhere.
+// Errors: next() rethrows what the loader threw, after the batches read before it, and again on
+// every later call.
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "data/mixture/batch_loader.h"
+
+namespace phalanx {
+
+class Prefetcher {
+ public:
+  /// Keeps at most `num_ahead` (at least 1) batches.
+  Prefetcher(BatchLoader loader, int64_t num_ahead);
+  ~Prefetcher();
+  Prefetcher(const Prefetcher&) = delete;
+  Prefetcher& operator=(const Prefetcher&) = delete;
+
+  [[nodiscard]] Batch next();
+  /// Seconds that next() has waited for data so far.
+  double waited_seconds() const { return waited_seconds_; }
+
+ private:
+  void read_ahead();
+
+  BatchLoader loader_;
+  const size_t num_ahead_;
+  std::mutex mutex_;  // guards the four below
+  std::condition_variable changed_;
+  std::deque<Batch> ready_;
+  std::exception_ptr error_;
+  bool stop_ = false;
+  double waited_seconds_ = 0.0;  // of the caller's thread only
+  std::thread reader_;           // last, so that it starts when all else is there
+};
+
+}  // namespace phalanx

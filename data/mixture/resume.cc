@@ -1,0 +1,133 @@
+#include "data/mixture/resume.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace phalanx {
+namespace {
+
+void check_order(const Cursor& cursor, const Curriculum& curriculum) {
+  if (cursor.order_version != kOrderVersion) {
+    throw std::invalid_argument(fmt::format("ledger.order_version: expected {}, found {}",
+                                            kOrderVersion, cursor.order_version));
+  }
+  if (cursor.seed != curriculum.seed) {
+    throw std::invalid_argument(fmt::format(
+        "data.seed: expected {}, with which the ledger was begun, found {}", cursor.seed,
+        curriculum.seed));
+  }
+}
+
+bool has_given(const Cursor& cursor, const std::string& source) {
+  const auto taken = cursor.taken.find(source);
+  return taken != cursor.taken.end() &&
+         std::any_of(taken->second.begin(), taken->second.end(),
+                     [](const auto& stream) { return stream.second > 0; });
+}
+
+// The ledger's sources with those of this run; one that has given rows must be what it was.
+std::vector<LedgerSource> join_sources(const Cursor& cursor, const std::vector<SourceInfo>& sources) {
+  std::map<std::string, std::string> joined;
+  for (const LedgerSource& source : cursor.sources) joined[source.name] = source.fingerprint;
+  for (const SourceInfo& source : sources) {
+    const auto old = joined.find(source.name);
+    if (old != joined.end() && old->second != source.fingerprint && has_given(cursor, source.name)) {
+      throw std::invalid_argument(fmt::format(
+          "data.sources.{}: expected the data with fingerprint {}, of which the ledger counts rows, "
+          "found {}: restore it, or give the new data another name", source.name, old->second,
+          source.fingerprint));
+    }
+    joined[source.name] = source.fingerprint;
+  }
+  std::vector<LedgerSource> list;
+  for (const auto& [name, fingerprint] : joined) list.push_back({name, fingerprint});
+  return list;
+}
+
+LedgerSegment begin_segment(const MixturePlan& plan) {
+  return {plan.start.row, plan.start.step, plan.hash, plan.start.taken, {}, {}};
+}
+
+void check_phases(const MixturePlan& plan, const Cursor& cursor) {
+  const std::vector<PhaseMark>& old = cursor.segments.back().phases;
+  const std::vector<PhaseMark> now = phase_marks(plan, std::min(cursor.row, plan.end_row()));
+  for (size_t i = 0; i < std::max(old.size(), now.size()); ++i) {
+    if (i < old.size() && i < now.size() && old[i].hash == now[i].hash) continue;
+    throw std::invalid_argument(fmt::format(
+        "{}: expected the schedule that the run followed up to row {}, found another: put it back, or "
+        "say `curriculum_from: resume` to begin the new one at this row",
+        i < old.size() ? old[i].name : now[i].name, cursor.row));
+  }
+  if (cursor.row > plan.end_row() || plan.step_at(cursor.row) != cursor.step) {
+    throw std::invalid_argument(fmt::format(
+        "stages: expected step {} to begin at row {}, as it did before, found other steps: put the "
+        "batch sizes back, or say `curriculum_from: resume`", cursor.step, cursor.row));
+  }
+}
+
+}  // namespace
+
+PlannedRun begin_run(const Curriculum& curriculum, std::vector<SourceInfo> sources,
+                     const Cursor* ledger) {
+  Cursor cursor;
+  if (ledger) {
+    check_order(*ledger, curriculum);
+    cursor.taken = ledger->taken;
+    cursor.sources = ledger->sources;
+  }
+  cursor.order_version = kOrderVersion;
+  cursor.seed = curriculum.seed;
+  cursor.sources = join_sources(cursor, sources);
+  auto plan = std::make_shared<const MixturePlan>(
+      make_plan(curriculum, std::move(sources), {0, 0, cursor.taken}));
+  cursor.segments.push_back(begin_segment(*plan));
+  return {plan, cursor};
+}
+
+PlannedRun resume_run(const Curriculum& curriculum, std::vector<SourceInfo> sources,
+                      const Cursor& cursor, CurriculumFrom from) {
+  check_order(cursor, curriculum);
+  PlannedRun run{nullptr, cursor};
+  run.cursor.sources = join_sources(cursor, sources);
+  const LedgerSegment& last = cursor.segments.back();
+  PlanStart start{last.first_row, last.first_step, last.taken};
+  if (from == CurriculumFrom::kResume) start = {cursor.row, cursor.step, cursor.taken};
+  run.plan = std::make_shared<const MixturePlan>(make_plan(curriculum, std::move(sources), start));
+  if (from == CurriculumFrom::kResume) {
+    run.cursor.segments.push_back(begin_segment(*run.plan));
+  } else {
+    check_phases(*run.plan, cursor);
+    run.cursor.segments.back().plan_hash = run.plan->hash;
+  }
+  return run;
+}
+
+Cursor cursor_at(RowSchedule& schedule, const Cursor& cursor, int64_t step) {
+  const MixturePlan& plan = schedule.plan();
+  Cursor next = cursor;
+  next.step = step;
+  next.row = step == plan.end_step() ? plan.end_row() : plan.step_rows(step).first_row;
+  next.taken = schedule.taken_at(next.row);
+  next.segments.back().phases = phase_marks(plan, next.row);
+  return next;
+}
+
+Cursor skip_steps(RowSchedule& schedule, const Cursor& cursor, int64_t num_steps) {
+  const int64_t left = schedule.plan().end_step() - cursor.step;
+  if (num_steps < 1 || num_steps > left) {
+    throw std::invalid_argument(fmt::format("steps to skip: expected 1 to the {} that are left, found {}",
+                                            left, num_steps));
+  }
+  Cursor next = cursor_at(schedule, cursor, cursor.step + num_steps);
+  auto& skipped = next.segments.back().skipped;
+  if (!skipped.empty() && skipped.back().second == cursor.row) {
+    skipped.back().second = next.row;
+  } else {
+    skipped.emplace_back(cursor.row, next.row);
+  }
+  return next;
+}
+
+}  // namespace phalanx

@@ -1,0 +1,35 @@
+#pragma once
+// From a stored cursor and the configuration at hand to the plan that goes on from there.
+// Local, pure. Errors are std::invalid_argument. SEMANTICS.md section 9.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/mixture/ledger.h"
+#include "data/mixture/row_schedule.h"
+
+namespace phalanx {
+
+enum class CurriculumFrom { kStart, kResume };  // `curriculum_from`
+
+struct PlannedRun {
+  std::shared_ptr<const MixturePlan> plan;
+  Cursor cursor;
+};
+
+/// A new run, with nothing taken or (a fork) with what `ledger` had taken.
+[[nodiscard]] PlannedRun begin_run(const Curriculum& curriculum, std::vector<SourceInfo> sources,
+                                   const Cursor* ledger = nullptr);
+
+/// Goes on at `cursor`. With kStart the schedule before the cursor must be what it was, else the
+/// error names the first phase that differs; with kResume a new segment begins.
+[[nodiscard]] PlannedRun resume_run(const Curriculum& curriculum, std::vector<SourceInfo> sources,
+                                    const Cursor& cursor, CurriculumFrom from);
+
+/// The cursor at the beginning of `step` (up to end_step()) of the plan that `cursor` belongs to.
+[[nodiscard]] Cursor cursor_at(RowSchedule& schedule, const Cursor& cursor, int64_t step);
+
+/// Passes over `num_steps` steps (a loss spike): they count as taken and are noted in the ledger.
+[[nodiscard]] Cursor skip_steps(RowSchedule& schedule, const Cursor& cursor, int64_t num_steps);
+
+}  // namespace phalanx

@@ -1,0 +1,182 @@
+#include "data/mixture/ledger.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "data/mixture/resume.h"
+#include "tests/data/mixture/fake_source.h"
+
+namespace phalanx {
+namespace {
+
+using testing::TestRun;
+using testing::small_setup;
+
+Cursor cursor_after(const PlannedRun& run, int64_t step) {
+  RowSchedule schedule(run.plan);
+  return cursor_at(schedule, run.cursor, step);
+}
+
+Cursor cursor_of(const TestRun& setup, int64_t step) {
+  return cursor_after(begin_run(setup.curriculum(), setup.sources), step);
+}
+
+std::string error_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+std::string resume_error(const TestRun& setup, const Cursor& cursor, CurriculumFrom from = CurriculumFrom::kStart) {
+  return error_of([&] { (void)resume_run(setup.curriculum(), setup.sources, cursor, from); });
+}
+
+// Adds what steps [from, to) of a run really draw.
+void count_draws(const PlannedRun& run, int64_t from, int64_t to, StreamCounts& counts) {
+  RowSchedule schedule(run.plan);
+  for (int64_t step = from; step < to; ++step) {
+    const auto stage = static_cast<size_t>(run.plan->step_rows(step).stage);
+    for (const RowDraw& row : schedule.step(step)) {
+      const std::string& name = run.plan->sources[static_cast<size_t>(row.source)].name;
+      int64_t& count = counts[name][run.plan->curriculum.stages[stage].sequence_length];
+      ++count;
+    }
+  }
+}
+
+TEST(Ledger, ACursorReadsBackFromItsJsonAsItWas) {
+  const PlannedRun run = begin_run(small_setup().curriculum(), small_setup().sources);
+  RowSchedule schedule(run.plan);
+  Cursor cursor = cursor_at(schedule, run.cursor, 7);
+  cursor = skip_steps(schedule, cursor, 2);
+  cursor = skip_steps(schedule, cursor, 1);
+  EXPECT_EQ(cursor.segments[0].skipped, (std::vector<std::pair<int64_t, int64_t>>{{448, 640}}));
+  EXPECT_EQ(cursor_from_json(nlohmann::json::parse(cursor_to_json(cursor).dump()), "x"), cursor);
+}
+
+TEST(Ledger, ADamagedCursorIsRefusedWithTheNameOfTheKey) {
+  const nlohmann::json good = cursor_to_json(cursor_of(small_setup(), 7));
+  const auto error_with = [&](const std::function<void(nlohmann::json&)>& change) {
+    nlohmann::json bad = good;
+    change(bad);
+    return error_of([&] { (void)cursor_from_json(bad, "state.json: ledger"); });
+  };
+  EXPECT_EQ(error_with([](auto& j) { j["row"] = -1; }),
+            "state.json: ledger.row: expected an integer of at least 0, found -1");
+  EXPECT_EQ(error_with([](auto& j) { j["rows"] = 1; }), "state.json: ledger.rows: expected no such key, found 1");
+  EXPECT_EQ(error_with([](auto& j) { j.erase("seed"); }), "state.json: ledger.seed: expected a value, found none");
+  EXPECT_EQ(error_with([](auto& j) { j["version"] = 2; }), "state.json: ledger.version: expected 1, found 2");
+  EXPECT_EQ(error_with([](auto& j) { j["taken"][0]["rows"] = "9"; }),
+            "state.json: ledger.taken[0].rows: expected an integer of at least 0, found \"9\"");
+  EXPECT_EQ(error_with([](auto& j) { j["taken"][1] = j["taken"][0]; }).substr(0, std::string("state.json: ledger.taken[1]: expected each source and length above 0 once, found {\"").size()),
+            "state.json: ledger.taken[1]: expected each source and length above 0 once, found {\"");
+  EXPECT_EQ(error_with([](auto& j) { j["taken"][0]["rows"] = 1; }).substr(0, std::string("state.json: ledger.taken: expected counts that grew by the 4").size()),
+            "state.json: ledger.taken: expected counts that grew by the 4");
+  EXPECT_EQ(error_with([](auto& j) { j["segments"][0]["plan_hash"] = "12"; }),
+            "state.json: ledger.segments[0].plan_hash: expected 16 hexadecimal digits, found \"12\"");
+}
+
+TEST(Resume, AChangedScheduleBeforeTheCursorNamesThePhase) {
+  const Cursor early = cursor_of(small_setup(), 5);
+  const Cursor late = cursor_of(small_setup(), 15);
+  TestRun changed = small_setup();
+  changed.stages[0].phases[1].mix = {{"web", 0.3}, {"code", 0.4}, {"books", 0.3}};
+  EXPECT_EQ(resume_error(changed, early), "no error");
+  EXPECT_EQ(resume_error(changed, late).substr(0, std::string("stages[0].phases[1]: expected the schedule that the run followed ").size()),
+            "stages[0].phases[1]: expected the schedule that the run followed ");
+  EXPECT_EQ(resume_error(changed, late, CurriculumFrom::kResume), "no error");
+  changed = small_setup();
+  changed.stages[0].phases[0].mix[0].weight = 0.65;
+  EXPECT_EQ(resume_error(changed, late).substr(0, std::string("stages[0].phases[0]:").size()), "stages[0].phases[0]:");
+  changed = small_setup();
+  changed.stages[0].global_batch_size = 32;
+  EXPECT_EQ(resume_error(changed, early).substr(0, std::string("stages: expected step 5 to begin a").size()), "stages: expected step 5 to begin a");
+  EXPECT_EQ(resume_error(changed, early, CurriculumFrom::kResume), "no error");
+}
+
+TEST(Resume, AnotherSeedOrOtherDataOfASourceInUseIsAlwaysAnError) {
+  const Cursor cursor = cursor_of(small_setup(), 5);
+  for (CurriculumFrom from : {CurriculumFrom::kStart, CurriculumFrom::kResume}) {
+    TestRun changed = small_setup();
+    changed.data.seed = 78;
+    EXPECT_EQ(resume_error(changed, cursor, from),
+              "data.seed: expected 77, with which the ledger was begun, found 78");
+    changed = small_setup();
+    changed.sources[2].fingerprint = "new";
+    EXPECT_EQ(resume_error(changed, cursor, from).substr(0, std::string("data.sources.web: expected the data with fingerprint data of web, of wh").size()),
+              "data.sources.web: expected the data with fingerprint data of web, of wh");
+  }
+}
+
+// Random changes of curriculum at random steps, forks among them: the ledger must equal a count of
+// the rows that were really drawn, and no stream may repeat or skip a draw.
+TEST(Resume, ChangedCurriculaAndForksKeepAnExactLedger) {
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    testing::Dice dice(seed);
+    TestRun setup = testing::random_setup(seed, true);
+    PlannedRun run = begin_run(setup.curriculum(), setup.sources);
+    StreamCounts counted;
+    for (int change = 0; change < 4; ++change) {
+      const int64_t stop = dice.between(run.cursor.step, run.plan->end_step());
+      count_draws(run, run.cursor.step, stop, counted);
+      const Cursor cursor = cursor_after(run, stop);
+      ASSERT_EQ(cursor.taken, counted) << "seed " << seed;
+      const auto num_sources = static_cast<int64_t>(setup.data.sources.size());
+      for (StageRows& stage : setup.stages) {
+        stage.global_batch_size = dice.between(1, 30);
+        stage.batch_ramp.clear();
+        for (PhaseConfig& phase : stage.phases) phase.mix = testing::random_mix(dice, num_sources);
+      }
+      run = dice.between(0, 3) == 0
+                ? begin_run(setup.curriculum(), setup.sources, &cursor)
+                : resume_run(setup.curriculum(), setup.sources, cursor, CurriculumFrom::kResume);
+      ASSERT_EQ(run.cursor.taken, counted);
+      if (run.cursor.step == run.plan->end_step()) continue;
+      RowSchedule schedule(run.plan);  // the next draw of each stream is the one after the last
+      std::map<int32_t, int64_t> first;
+      const auto stage = static_cast<size_t>(run.plan->step_rows(run.cursor.step).stage);
+      for (const RowDraw& row : schedule.step(run.cursor.step)) {
+        auto [at, added] = first.emplace(row.source, row.draw);
+        at->second = std::min(at->second, row.draw);
+      }
+      for (const auto& [k, draw] : first) {
+        ASSERT_EQ(draw, counted[run.plan->sources[static_cast<size_t>(k)].name]
+                               [run.plan->curriculum.stages[stage].sequence_length]);
+      }
+      for (auto& source : counted) std::erase_if(source.second, [](const auto& s) { return s.second == 0; });
+      std::erase_if(counted, [](const auto& source) { return source.second.empty(); });
+    }
+  }
+}
+
+TEST(Resume, ARemovedSourceKeepsItsCount) {
+  const Cursor cursor = cursor_of(small_setup(), 5);
+  TestRun changed = small_setup();
+  changed.data.sources.erase(changed.data.sources.begin());
+  changed.sources.erase(changed.sources.begin());
+  for (PhaseConfig& phase : changed.stages[0].phases) phase.mix = {{"web", 0.5}, {"code", 0.5}};
+  const PlannedRun run =
+      resume_run(changed.curriculum(), changed.sources, cursor, CurriculumFrom::kResume);
+  const Cursor end = cursor_after(run, run.plan->end_step());
+  EXPECT_EQ(end.taken.at("books"), cursor.taken.at("books"));
+  EXPECT_EQ(end.sources, cursor.sources);
+  EXPECT_EQ(end.segments.size(), 2U);
+  EXPECT_EQ(end.segments[1].first_row, 320);
+}
+
+TEST(Resume, CapsCountWhatEarlierCurriculaTook) {
+  TestRun setup = small_setup();
+  const Cursor cursor = cursor_of(setup, 20);
+  setup.data.sources[0].max_epochs = static_cast<double>(cursor.taken.at("books").at(6) + 100) / 40.0;
+  EXPECT_EQ(error_of([&] { (void)begin_run(setup.curriculum(), setup.sources); }), "no error");
+  EXPECT_NE(error_of([&] { (void)begin_run(setup.curriculum(), setup.sources, &cursor); })
+                .find("data.sources.books.max_epochs"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace phalanx
