@@ -1,0 +1,144 @@
+#include "trainer/checkpoint/checkpoint_folder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <exception>
+#include <sstream>
+#include <string_view>
+#include <system_error>
+#include <tuple>
+
+#include "data/file.h"
+#include "trainer/checkpoint/checkpoint_reader.h"
+
+namespace phalanx {
+namespace {
+
+constexpr std::string_view kPrefix = "step-";
+constexpr const char* kTrash = ".trash";
+
+std::optional<int64_t> step_of(const std::string& name) {
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  const char* begin = name.data() + kPrefix.size();
+  const char* end = name.data() + name.size();
+  int64_t step = 0;
+  const auto [stop, error] = std::from_chars(begin, end, step);
+  const bool whole = error == std::errc() && stop == end && step >= 0;
+  return whole ? std::optional(step) : std::nullopt;
+}
+
+void remove_folder(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) throw std::system_error(error, "remove " + path.string());
+}
+
+bool is_complete(const std::filesystem::path& path) {
+  try {
+    const CheckpointReader reader(path);
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+// Empty when this rank's part of the blocks is whole.
+std::string part_error(const std::filesystem::path& path, int part, int num_parts) {
+  try {
+    CheckpointReader(path).verify(part, num_parts);
+    return "";
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+}  // namespace
+
+std::filesystem::path checkpoint_path(const std::filesystem::path& folder, int64_t step) {
+  return folder / fmt::format("{}{:06}", kPrefix, step);
+}
+
+std::vector<CheckpointEntry> list_checkpoints(const std::filesystem::path& folder) {
+  std::vector<CheckpointEntry> entries;
+  if (!std::filesystem::exists(folder)) return entries;
+  for (const auto& item : std::filesystem::directory_iterator(folder)) {
+    const std::optional<int64_t> step = step_of(item.path().filename().string());
+    if (step && item.is_directory()) entries.push_back({item.path(), *step});
+  }
+  std::sort(entries.begin(), entries.end(), [](const CheckpointEntry& a, const CheckpointEntry& b) {
+    return std::tie(a.step, a.path) < std::tie(b.step, b.path);
+  });
+  return entries;
+}
+
+std::string verify_checkpoint(const std::filesystem::path& path, Communicator& control) {
+  const std::string mine = part_error(path, control.rank(), control.size());
+  for (const std::string& error : all_gather_strings(control, mine)) {
+    if (!error.empty()) return error;
+  }
+  return "";
+}
+
+FoundCheckpoint find_checkpoint(const std::filesystem::path& folder, Communicator& control) {
+  // One rank's listing counts: another's may be older on a network file system.
+  std::string names;
+  if (control.rank() == 0) {
+    for (const CheckpointEntry& entry : list_checkpoints(folder)) {
+      names = entry.path.filename().string() + "\n" + names;
+    }
+  }
+  std::istringstream newest_first(all_gather_strings(control, names).front());
+  FoundCheckpoint found;
+  for (std::string name; std::getline(newest_first, name);) {
+    const std::string error = verify_checkpoint(folder / name, control);
+    if (error.empty()) {
+      found.path = folder / name;
+      return found;
+    }
+    found.notes.push_back(error);
+  }
+  return found;
+}
+
+void clean_checkpoints(const std::filesystem::path& folder) {
+  if (!std::filesystem::exists(folder)) return;
+  std::vector<std::filesystem::path> leftovers;
+  for (const auto& item : std::filesystem::directory_iterator(folder)) {
+    const std::filesystem::path& path = item.path();
+    const bool staged = path.extension() == ".tmp" && step_of(path.stem().string()).has_value();
+    if (staged || path.filename() == kTrash) leftovers.push_back(path);
+  }
+  for (const std::filesystem::path& path : leftovers) remove_folder(path);
+}
+
+void prune_checkpoints(const std::filesystem::path& folder, int64_t keep_last,
+                       const std::filesystem::path& resumed_from) {
+  if (keep_last <= 0) return;
+  std::vector<CheckpointEntry> entries = list_checkpoints(folder);
+  int64_t kept = 0;
+  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+    std::error_code ignored;
+    const bool resumed =
+        !resumed_from.empty() && std::filesystem::equivalent(entry->path, resumed_from, ignored);
+    if (kept < keep_last) {
+      kept += is_complete(entry->path);
+    } else if (!resumed) {
+      remove_folder(move_to_trash(entry->path));
+    }
+  }
+}
+
+std::filesystem::path move_to_trash(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.parent_path();
+  const std::filesystem::path trash = folder / kTrash;
+  make_folders(trash);
+  const std::filesystem::path moved = trash / path.filename();
+  remove_folder(moved);
+  rename_path(path, moved);
+  sync_folder(folder);
+  return moved;
+}
+
+}  // namespace phalanx

@@ -1,0 +1,56 @@
+#pragma once
+// The folder `checkpoints/` of a run: which checkpoints are there, which one to resume from, which
+// ones to delete.
+//
+// list_, clean_ and prune_ are local (one rank calls them); find_checkpoint and verify_checkpoint
+// are collective over `control`, a host communicator of all ranks. Nothing prints: notes are for
+// the caller. A folder NAME.tmp or anything in .trash was never or is no longer a checkpoint.
+// Errors: std::system_error with the path.
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "parallel/communicator.h"
+
+namespace phalanx {
+
+struct CheckpointEntry {
+  std::filesystem::path path;
+  int64_t step = 0;
+};
+
+/// "step-000100" in `folder`.
+[[nodiscard]] std::filesystem::path checkpoint_path(const std::filesystem::path& folder,
+                                                    int64_t step);
+
+/// Oldest first, valid or not; none when the folder does not exist.
+[[nodiscard]] std::vector<CheckpointEntry> list_checkpoints(const std::filesystem::path& folder);
+
+struct FoundCheckpoint {
+  std::optional<std::filesystem::path> path;  // the newest valid one
+  std::vector<std::string> notes;             // what is wrong with each newer one
+};
+
+/// Reads and hashes every block, each rank a part of them. A caller that gets notes but no path
+/// should not start anew without being told to.
+[[nodiscard]] FoundCheckpoint find_checkpoint(const std::filesystem::path& folder,
+                                              Communicator& control);
+
+/// What is wrong with the checkpoint, empty if nothing. The same on all ranks.
+[[nodiscard]] std::string verify_checkpoint(const std::filesystem::path& path,
+                                            Communicator& control);
+
+/// Removes what an interrupted save or deletion left behind. For the start of a run.
+void clean_checkpoints(const std::filesystem::path& folder);
+
+/// Deletes older checkpoints so that the newest `keep_last` that are complete stay (0: all), and
+/// never `resumed_from`. Call only after the newest one has been verified.
+void prune_checkpoints(const std::filesystem::path& folder, int64_t keep_last,
+                       const std::filesystem::path& resumed_from);
+
+/// Moves a checkpoint into .trash, in one step, and returns its new place.
+std::filesystem::path move_to_trash(const std::filesystem::path& path);
+
+}  // namespace phalanx

@@ -1,0 +1,117 @@
+#include "trainer/checkpoint/checkpoint_reader.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
+#include <stdexcept>
+#include <utility>
+
+#include "data/file.h"
+#include "trainer/checkpoint/slice_layout.h"
+
+namespace phalanx {
+namespace {
+
+constexpr int64_t kMaxManifestBytes = int64_t{256} << 20;
+
+class CheckpointSource final : public TensorSource {
+ public:
+  CheckpointSource(VerifiedFiles& files, const Manifest& manifest, std::string where,
+                   std::string kind)
+      : files_(files), manifest_(manifest), where_(std::move(where)), kind_(std::move(kind)) {
+    for (const auto& [name, tensor] : manifest.tensors) shapes_[name] = tensor.shape;
+  }
+
+  std::string description() const override { return where_; }
+  const std::map<std::string, std::vector<int64_t>>& shapes() const override { return shapes_; }
+
+  void read(const std::string& tensor, int64_t begin, std::span<float> values) override {
+    if (tensor != resolved_name_) resolve(tensor);
+    const Range wanted{begin, begin + static_cast<int64_t>(values.size())};
+    for (const Resolved& piece : resolved_) {
+      visit_overlap(piece.layout, piece.elements, wanted, [&](const Run& run) {
+        const std::span<float> target = values.subspan(static_cast<size_t>(run.full - begin),
+                                                       static_cast<size_t>(run.numel));
+        const int64_t element = run.slice - piece.elements.begin;
+        files_.read(piece.file, piece.file_begin + element * static_cast<int64_t>(sizeof(float)),
+                    std::as_writable_bytes(target));
+      });
+    }
+  }
+
+ private:
+  struct Resolved {
+    std::string file;
+    int64_t file_begin = 0;  // byte of the first element
+    Range elements;
+    SliceLayout layout;
+  };
+
+  void resolve(const std::string& tensor) {
+    resolved_.clear();
+    const ManifestTensor& entry = manifest_.tensors.at(tensor);
+    const std::string stored_name = fmt::format("{}/{}", kind_, tensor);
+    for (const ManifestPiece& piece : entry.pieces) {
+      const StoredTensor* stored = files_.header(piece.file).find(stored_name);
+      const std::vector<int64_t> expected{piece.elements.size()};
+      if (stored == nullptr || stored->dtype != Dtype::kF32 || stored->shape != expected) {
+        throw std::invalid_argument(fmt::format(
+            "{}: file {}: tensor {}: expected F32 [{}], found {}", where_, piece.file, stored_name,
+            expected[0], stored == nullptr ? "no such tensor"
+                : fmt::format("{} [{}]", dtype_name(stored->dtype),
+                              fmt::join(stored->shape, ", "))));
+      }
+      resolved_.push_back({piece.file, stored->begin, piece.elements,
+                           slice_layout(entry.shape, piece.dim, piece.rectangle)});
+    }
+    resolved_name_ = tensor;
+  }
+
+  VerifiedFiles& files_;
+  const Manifest& manifest_;
+  std::string where_, kind_;
+  std::map<std::string, std::vector<int64_t>> shapes_;
+  std::string resolved_name_;  // runs of one tensor come one after another
+  std::vector<Resolved> resolved_;
+};
+
+Manifest read_manifest(const std::filesystem::path& path, const std::string& where) {
+  const std::filesystem::path file = path / "manifest.json";
+  if (!std::filesystem::exists(file)) {
+    throw std::invalid_argument(where + ": manifest.json is missing");
+  }
+  const std::string place = where + ": manifest.json";
+  Manifest manifest = parse_manifest(read_text(file, kMaxManifestBytes), place);
+  check_coverage(manifest, place);
+  return manifest;
+}
+
+}  // namespace
+
+CheckpointReader::CheckpointReader(const std::filesystem::path& path)
+    : path_(path),
+      where_("checkpoint " + path.string()),
+      manifest_(read_manifest(path, where_)),
+      files_(path, manifest_.files, where_) {
+  files_.check_sizes();
+}
+
+std::unique_ptr<TensorSource> CheckpointReader::source(const ShareKind& kind) {
+  return std::make_unique<CheckpointSource>(files_, manifest_, where_, kind.name);
+}
+
+void CheckpointReader::verify(int64_t part, int64_t num_parts) {
+  files_.check_blocks(part, num_parts);
+}
+
+void load_checkpoint(CheckpointReader& reader, const Phi4Config& model,
+                     const ParameterSet& parameters, std::vector<BucketShare>& shares) {
+  check_same_tensors(*reader.source(kShareKinds[0]), parameters);
+  check_same_model(model, reader.manifest().model, "checkpoint " + reader.path().string());
+  for (const ShareKind& kind : kShareKinds) {
+    fill_shares(*reader.source(kind), parameters, shares, kind);
+  }
+}
+
+}  // namespace phalanx

@@ -1,0 +1,141 @@
+#include "trainer/checkpoint/hf_folder.h"
+
+#include <c10/util/BFloat16.h>
+#include <c10/util/Half.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <stdexcept>
+#include <utility>
+
+#include "trainer/checkpoint/hf_config.h"
+#include "trainer/checkpoint/share_pieces.h"
+#include "trainer/checkpoint/strict_json.h"
+
+namespace phalanx {
+namespace {
+
+constexpr int64_t kMaxIndexBytes = int64_t{64} << 20;
+constexpr size_t kConvertedValues = size_t{1} << 20;
+constexpr const char* kWholeFile = "model.safetensors";
+constexpr const char* kIndexFile = "model.safetensors.index.json";
+
+// Tensor files of the folder: those the index names, or the only one.
+std::set<std::string> file_names(const std::filesystem::path& folder) {
+  if (std::filesystem::exists(folder / kWholeFile)) return {kWholeFile};
+  const std::filesystem::path index = folder / kIndexFile;
+  if (!std::filesystem::exists(index)) {
+    throw std::invalid_argument(fmt::format("{}: expected {} or {}, found neither",
+                                            folder.string(), kWholeFile, kIndexFile));
+  }
+  const std::string where = index.string();
+  const nlohmann::json whole = parse_strict_json(read_text(index, kMaxIndexBytes), where);
+  std::set<std::string> names;
+  for (const auto& [tensor, file] : member(whole, "weight_map", where).items()) {
+    const std::string name = text(file, where + ": weight_map." + tensor);
+    if (name.empty() || name.find('/') != std::string::npos || name.front() == '.') {
+      throw std::invalid_argument(fmt::format("{}: weight_map.{}: expected a file name, found {}",
+                                              where, tensor, name));
+    }
+    names.insert(name);
+  }
+  return names;
+}
+
+// Left in old files: constants that the model computes.
+bool is_computed(const std::string& name) { return name.ends_with(".rotary_emb.inv_freq"); }
+
+template <typename Narrow>
+void read_converted(const File& file, int64_t offset, std::span<float> values) {
+  std::vector<Narrow> narrow(std::min(values.size(), kConvertedValues));
+  while (!values.empty()) {
+    const std::span<Narrow> part = std::span(narrow).first(std::min(narrow.size(), values.size()));
+    file.read_exact(offset, std::as_writable_bytes(part));
+    std::copy(part.begin(), part.end(), values.begin());
+    offset += static_cast<int64_t>(part.size_bytes());
+    values = values.subspan(part.size());
+  }
+}
+
+}  // namespace
+
+HfFolder::HfFolder(const std::filesystem::path& folder, const Phi4Config& model)
+    : folder_(folder) {
+  for (const std::string& name : file_names(folder)) add_file(name);
+  for (const HfTensor& tensor : hf_tensors(model)) add_tensor(tensor);
+  for (const auto& [name, stored] : stored_) {
+    if (is_computed(name) || (model.tie_word_embeddings && name == "lm_head.weight")) continue;
+    throw std::invalid_argument(fmt::format("{}: tensor {}: found shape [{}], but the model has no "
+                                            "such tensor", stored.first->path().string(), name,
+                                            fmt::join(stored.second.shape, ", ")));
+  }
+}
+
+void HfFolder::add_file(const std::string& name) {
+  const File& file = files_.emplace(name, File::open_read(folder_ / name)).first->second;
+  const auto read_part = [&](int64_t offset, std::span<std::byte> bytes) {
+    file.read_exact(offset, bytes);
+  };
+  const std::string path = file.path().string();
+  SafetensorsHeader header = read_safetensors_header(path, file.size(), read_part);
+  for (StoredTensor& tensor : header.tensors) {
+    std::string tensor_name = tensor.name;
+    const auto [entry, is_new] =
+        stored_.try_emplace(std::move(tensor_name), &file, std::move(tensor));
+    if (is_new) continue;
+    throw std::invalid_argument(fmt::format("{}: tensor {}: found a second time, first in {}", path,
+                                            entry->first, entry->second.first->path().string()));
+  }
+}
+
+void HfFolder::add_tensor(const HfTensor& tensor) {
+  const auto found = stored_.find(tensor.name);
+  if (found == stored_.end()) {
+    throw std::invalid_argument(fmt::format("{}: tensor {}: expected shape [{}], found no such "
+                                            "tensor", description(), tensor.name,
+                                            fmt::join(tensor.shape, ", ")));
+  }
+  const auto& [file, stored] = found->second;
+  const std::string where = fmt::format("{}: tensor {}", file->path().string(), tensor.name);
+  if (stored.shape != tensor.shape) {
+    throw std::invalid_argument(fmt::format("{}: expected shape [{}], found [{}]", where,
+                                            fmt::join(tensor.shape, ", "),
+                                            fmt::join(stored.shape, ", ")));
+  }
+  if (stored.dtype != Dtype::kF32 && stored.dtype != Dtype::kBF16 && stored.dtype != Dtype::kF16) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected F32, BF16 or F16, found {}", where, dtype_name(stored.dtype)));
+  }
+  int64_t begin = stored.begin;
+  for (const LogicalTensor& part : tensor.parts) {
+    places_[part.name] = {file, stored.dtype, begin};
+    shapes_[part.name] = part.shape;
+    begin += checked_numel(part.shape, where) * dtype_bytes(stored.dtype);
+  }
+  stored_.erase(found);
+}
+
+void HfFolder::read(const std::string& tensor, int64_t begin, std::span<float> values) {
+  const Place& place = places_.at(tensor);
+  const int64_t offset = place.begin + begin * dtype_bytes(place.dtype);
+  switch (place.dtype) {
+    case Dtype::kBF16: return read_converted<c10::BFloat16>(*place.file, offset, values);
+    case Dtype::kF16: return read_converted<c10::Half>(*place.file, offset, values);
+    default: return place.file->read_exact(offset, std::as_writable_bytes(values));
+  }
+}
+
+double load_hf_weights(const std::filesystem::path& folder, const Phi4Config& model,
+                       const ParameterSet& parameters, std::vector<BucketShare>& shares) {
+  const HfConfig config = read_hf_config(folder);
+  check_hf_config(folder, config, model);
+  HfFolder source(folder, model);
+  check_same_tensors(source, parameters);
+  fill_shares(source, parameters, shares, kShareKinds[0]);
+  return config.rope_theta;
+}
+
+}  // namespace phalanx
