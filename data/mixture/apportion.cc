@@ -27,8 +27,8 @@ std::vector<int64_t> apportion(int64_t total, std::span<const int64_t> weights) 
 
 namespace {
 
-// A remainder lies in (-2^47, 2^47) and a place below 2^16: greater keys are larger remainders, then
-// earlier names.
+// A remainder lies in (-2^47, 2^47) and a place below 2^16: greater keys are larger remainders,
+// then earlier names.
 int64_t order_key(int64_t remainder, size_t place) {
   return remainder * 65536 + (65535 - static_cast<int64_t>(place));
 }
@@ -42,7 +42,8 @@ bool BlockDivider::hand_out(int64_t left, std::span<const int64_t> share,
                             std::span<int32_t> rows) {
   order_.clear();
   for (size_t k = 0; k < due.size(); ++k) {
-    const bool open = left > 0 ? share[k] > 0 && (limit.empty() || rows[k] < limit[k]) : rows[k] > 0;
+    const bool open =
+        left > 0 ? share[k] > 0 && (limit.empty() || rows[k] < limit[k]) : rows[k] > 0;
     if (open) order_.push_back(order_key(due[k] - rows[k] * kUnit, k));
   }
   if (order_.empty()) return false;

@@ -14,9 +14,9 @@ inline constexpr int64_t kUnit = int64_t{1} << 32;
 std::vector<int64_t> apportion(int64_t total, std::span<const int64_t> weights);
 
 /// Divides the rows of one block. `due` holds what each source is owed at the block's end and
-/// `share` its part of the block, both in 1/2^32 rows; `limit` the rows it may still give (empty: no
-/// limit). Writes the rows to `rows` and leaves in `due` what stays owed. False if the limits do not
-/// leave room for all rows.
+/// `share` its part of the block, both in 1/2^32 rows; `limit` the rows it may still give (empty:
+/// no limit). Writes the rows to `rows` and leaves in `due` what stays owed. False if the limits do
+/// not leave room for all rows.
 class BlockDivider {
  public:
   bool divide(int64_t num_rows, std::span<const int64_t> share, std::span<const int64_t> limit,

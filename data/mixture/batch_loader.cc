@@ -9,8 +9,12 @@
 namespace phalanx {
 
 BatchLoader::BatchLoader(PlannedRun run, StageSources sources, int64_t dp_rank, int64_t dp_size)
-    : plan_(run.plan), schedule_(run.plan), sources_(std::move(sources)),
-      cursor_(std::move(run.cursor)), dp_rank_(dp_rank), dp_size_(dp_size) {
+    : plan_(run.plan),
+      schedule_(run.plan),
+      sources_(std::move(sources)),
+      cursor_(std::move(run.cursor)),
+      dp_rank_(dp_rank),
+      dp_size_(dp_size) {
   if (dp_size < 1 || dp_rank < 0 || dp_rank >= dp_size) {
     throw std::invalid_argument(fmt::format(
         "data-parallel rank: expected one of the {} replicas, found rank {}", dp_size, dp_rank));
@@ -19,7 +23,8 @@ BatchLoader::BatchLoader(PlannedRun run, StageSources sources, int64_t dp_rank, 
     if (span.end_row <= cursor_.row || span.rows_per_step % dp_size == 0) continue;
     throw std::invalid_argument(fmt::format(
         "{}.global_batch_size: expected a multiple of the {} data-parallel replicas, found {}",
-        plan_->curriculum.stages[static_cast<size_t>(span.stage)].path, dp_size, span.rows_per_step));
+        plan_->curriculum.stages[static_cast<size_t>(span.stage)].path, dp_size,
+        span.rows_per_step));
   }
   check_sources();
 }
@@ -32,8 +37,8 @@ void BatchLoader::check_sources() const {
   for (size_t s = 0; s < sources_.size(); ++s) {
     if (sources_[s].size() != plan_->num_sources()) {
       throw std::invalid_argument(fmt::format("row sources of {}: expected {}, found {}",
-                                              plan_->curriculum.stages[s].path, plan_->num_sources(),
-                                              sources_[s].size()));
+                                              plan_->curriculum.stages[s].path,
+                                              plan_->num_sources(), sources_[s].size()));
     }
     for (size_t k = 0; k < sources_[s].size(); ++k) {
       const SourceInfo& info = plan_->sources[k];
@@ -51,8 +56,7 @@ void BatchLoader::check_sources() const {
 Batch BatchLoader::next() {
   const StepRange range = plan_->step_rows(cursor_.step);
   const int64_t rows = range.num_rows / dp_size_;
-  const int64_t length =
-      plan_->curriculum.stages[static_cast<size_t>(range.stage)].sequence_length;
+  const int64_t length = plan_->curriculum.stages[static_cast<size_t>(range.stage)].sequence_length;
   const std::vector<RowDraw> draws = schedule_.step(cursor_.step);
   Batch batch;
   batch.tokens_RT = at::empty({rows, length}, at::kLong);
@@ -74,9 +78,9 @@ void BatchLoader::fill_row(const RowDraw& draw, int32_t stage, int64_t place, Ba
   sources_[static_cast<size_t>(stage)][k]->read(draw.window, row_);
   if (static_cast<int64_t>(row_.tokens.size()) != length + 1 || row_.num_valid_targets < 0 ||
       row_.num_valid_targets > length) {
-    throw std::logic_error(fmt::format("source {} gave {} tokens and {} valid targets for a row of {}",
-                                       plan_->sources[k].name, row_.tokens.size(),
-                                       row_.num_valid_targets, length));
+    throw std::logic_error(
+        fmt::format("source {} gave {} tokens and {} valid targets for a row of {}",
+                    plan_->sources[k].name, row_.tokens.size(), row_.num_valid_targets, length));
   }
   int64_t* tokens = batch.tokens_RT.mutable_data_ptr<int64_t>() + place * length;
   int64_t* targets = batch.targets_RT.mutable_data_ptr<int64_t>() + place * length;

@@ -19,8 +19,9 @@ using StageSources = std::vector<std::vector<std::shared_ptr<const RowSource>>>;
 
 class BatchLoader {
  public:
-  /// Throws std::invalid_argument if dp_size does not divide the rows of some step still to come, or
-  /// a source that the plan draws from is missing or has another number of rows than the plan says.
+  /// Throws std::invalid_argument if dp_size does not divide the rows of some step still to come,
+  /// or a source that the plan draws from is missing or has another number of rows than the plan
+  /// says.
   BatchLoader(PlannedRun run, StageSources sources, int64_t dp_rank, int64_t dp_size);
 
   bool done() const { return cursor_.step == schedule_.plan().end_step(); }

@@ -35,7 +35,8 @@ int64_t fixed_weight(double weight) {
 std::vector<CurriculumSource> resolve_sources(const DataConfig& data) {
   std::vector<CurriculumSource> sources;
   for (const SourceConfig& config : data.sources) {
-    if (config.name.empty()) fail("data.sources: expected a name for each source, found an empty one");
+    if (config.name.empty())
+      fail("data.sources: expected a name for each source, found an empty one");
     CurriculumSource source{config.name, config.kind, std::nullopt};
     if (config.max_epochs) {
       if (!(*config.max_epochs > 0.0) || !(*config.max_epochs <= 1e6)) {
@@ -65,7 +66,8 @@ using Index = std::map<std::string, size_t>;
 void check_groups(const DataConfig& data, const Index& index) {
   for (const auto& [group, members] : data.groups) {
     const std::string field = "data.groups." + group;
-    if (index.contains(group)) fail("{}: expected a name of its own, found that of a source", field);
+    if (index.contains(group))
+      fail("{}: expected a name of its own, found that of a source", field);
     double sum = 0.0;
     for (const auto& [name, share] : members) {
       if (!index.contains(name)) {
@@ -75,7 +77,8 @@ void check_groups(const DataConfig& data, const Index& index) {
       sum += share;
     }
     if (std::abs(sum - 1.0) > kTolerance) {
-      fail("{}: expected shares that sum to 1 within {}, found a sum of {}", field, kTolerance, sum);
+      fail("{}: expected shares that sum to 1 within {}, found a sum of {}", field, kTolerance,
+           sum);
     }
   }
 }
@@ -84,7 +87,10 @@ void check_groups(const DataConfig& data, const Index& index) {
 class MixReader {
  public:
   MixReader(const DataConfig& data, const Index& index, std::string field)
-      : data_(data), index_(index), field_(std::move(field)), parts_(index.size(), 0),
+      : data_(data),
+        index_(index),
+        field_(std::move(field)),
+        parts_(index.size(), 0),
         used_(index.size(), false) {}
 
   std::vector<int64_t> read(const std::vector<MixEntry>& mix) {
@@ -95,7 +101,8 @@ class MixReader {
     for (const MixEntry& entry : mix) {
       if (!entry.weight) {
         if (rest) {
-          fail("{}: expected at most one `rest`, found it at {} and {}", field_, rest->name, entry.name);
+          fail("{}: expected at most one `rest`, found it at {} and {}", field_, rest->name,
+               entry.name);
         }
         rest = &entry;
         continue;
@@ -127,12 +134,14 @@ class MixReader {
     for (const auto& [member, share] : group->second) shares.push_back(fixed_weight(share));
     const std::vector<int64_t> parts = apportion(part, shares);
     size_t i = 0;
-    for (const auto& member : group->second) add_source(index_.at(member.first), parts[i++], member.first);
+    for (const auto& member : group->second)
+      add_source(index_.at(member.first), parts[i++], member.first);
   }
 
   void add_source(size_t k, int64_t part, const std::string& name) {
     if (used_[k]) {
-      fail("{}: expected each source once, directly or through one group, found {} twice", field_, name);
+      fail("{}: expected each source once, directly or through one group, found {} twice", field_,
+           name);
     }
     used_[k] = true;
     parts_[k] = part;
@@ -147,8 +156,10 @@ class MixReader {
 
 void check_ramp(const PhaseConfig& config, const std::string& path, bool first_of_run) {
   if (config.ramp == Ramp::kLinear && first_of_run) {
-    fail("{}.ramp: expected `step` in the first phase of a run (there is no mix to come from), "
-         "found `linear`", path);
+    fail(
+        "{}.ramp: expected `step` in the first phase of a run (there is no mix to come from), "
+        "found `linear`",
+        path);
   }
   if (!config.ramp_tokens) return;
   if (config.ramp != Ramp::kLinear) {
@@ -174,7 +185,8 @@ void check_stage(const StageRows& stage, const std::string& path) {
     fail("{}.sequence_length: expected 1 to {}, found {}", path, INT32_MAX, stage.sequence_length);
   }
   auto check_batch = [&](int64_t rows, const std::string& field) {
-    if (rows < 1 || rows > INT32_MAX) fail("{}: expected 1 to {}, found {}", field, INT32_MAX, rows);
+    if (rows < 1 || rows > INT32_MAX)
+      fail("{}: expected 1 to {}, found {}", field, INT32_MAX, rows);
   };
   check_batch(stage.global_batch_size, path + ".global_batch_size");
   if (stage.phases.empty()) fail("{}.phases: expected at least one phase, found none", path);
@@ -193,9 +205,11 @@ void check_stage(const StageRows& stage, const std::string& path) {
 }  // namespace
 
 Curriculum resolve_curriculum(const DataConfig& data, const std::vector<StageRows>& stages) {
-  Curriculum curriculum{data.seed, data.document_mask, data.on_exhausted, resolve_sources(data), {}};
+  Curriculum curriculum{
+      data.seed, data.document_mask, data.on_exhausted, resolve_sources(data), {}};
   Index index;
-  for (const CurriculumSource& source : curriculum.sources) index.emplace(source.name, index.size());
+  for (const CurriculumSource& source : curriculum.sources)
+    index.emplace(source.name, index.size());
   check_groups(data, index);
   if (stages.empty()) fail("stages: expected at least one stage, found none");
   int64_t rows_left = kMaxRows;
@@ -203,8 +217,13 @@ Curriculum resolve_curriculum(const DataConfig& data, const std::vector<StageRow
     const StageRows& config = stages[s];
     const std::string path = fmt::format("stages[{}]", s);
     check_stage(config, path);
-    CurriculumStage stage{path, config.name, config.sequence_length, config.global_batch_size,
-                          config.batch_ramp, config.allow_repeat, {}};
+    CurriculumStage stage{path,
+                          config.name,
+                          config.sequence_length,
+                          config.global_batch_size,
+                          config.batch_ramp,
+                          config.allow_repeat,
+                          {}};
     for (size_t p = 0; p < config.phases.size(); ++p) {
       stage.phases.push_back(resolve_phase(data, index, config.phases[p],
                                            fmt::format("{}.phases[{}]", path, p), s + p == 0));

@@ -35,7 +35,8 @@ struct PhaseConfig {
   std::optional<int64_t> ramp_tokens;  // default: the whole phase
 };
 
-/// From `from_tokens` tokens into the stage on (rounded up to a whole step) a step has this many rows.
+/// From `from_tokens` tokens into the stage on (rounded up to a whole step) a step has this many
+/// rows.
 struct BatchRampEntry {
   int64_t from_tokens = 0;
   int64_t global_batch_size = 0;
@@ -44,8 +45,8 @@ struct BatchRampEntry {
 /// What data must know of a stage; the trainer's StageConfig holds the rest (rates, RoPE base).
 struct StageRows {
   std::string name;
-  int64_t sequence_length = 0;    // T
-  int64_t global_batch_size = 0;  // rows a step
+  int64_t sequence_length = 0;             // T
+  int64_t global_batch_size = 0;           // rows a step
   std::vector<BatchRampEntry> batch_ramp;  // rising from_tokens; empty: one size for the stage
   bool allow_repeat = false;
   std::vector<PhaseConfig> phases;

@@ -1,7 +1,7 @@
 #pragma once
 // The keyed bijection behind the order of the data, and the hash that makes its keys.
-// Local, pure integer arithmetic; SEMANTICS.md section 7 is the definition. kOrderVersion rises with
-// any change that moves a row.
+// Local, pure integer arithmetic; SEMANTICS.md section 7 is the definition. kOrderVersion rises
+// with any change that moves a row.
 #include <cstdint>
 #include <string_view>
 

@@ -49,16 +49,17 @@ class Fields {
     }
     for (const std::string& key : keys) {
       if (!json.contains(key)) {
-        throw std::invalid_argument(fmt::format("{}.{}: expected a value, found none", where_, key));
+        throw std::invalid_argument(
+            fmt::format("{}.{}: expected a value, found none", where_, key));
       }
     }
   }
 
   [[noreturn]] static void fail(const std::string& field, const std::string& expected,
                                 const Json& found) {
-    throw std::invalid_argument(fmt::format(
-        "{}: expected {}, found {}", field, expected,
-        found.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 80)));
+    throw std::invalid_argument(
+        fmt::format("{}: expected {}, found {}", field, expected,
+                    found.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 80)));
   }
 
   int64_t count(const std::string& key) const { return as_count(json_.at(key), name(key)); }
@@ -172,15 +173,20 @@ Json cursor_to_json(const Cursor& cursor) {
   for (const LedgerSource& source : cursor.sources) {
     sources.push_back({{"name", source.name}, {"fingerprint", source.fingerprint}});
   }
-  return {{"version", kCursorVersion}, {"order_version", cursor.order_version},
-          {"seed", cursor.seed},       {"row", cursor.row},
-          {"step", cursor.step},       {"segments", segments},
-          {"taken", counts_to_json(cursor.taken)}, {"sources", sources}};
+  return {{"version", kCursorVersion},
+          {"order_version", cursor.order_version},
+          {"seed", cursor.seed},
+          {"row", cursor.row},
+          {"step", cursor.step},
+          {"segments", segments},
+          {"taken", counts_to_json(cursor.taken)},
+          {"sources", sources}};
 }
 
 Cursor cursor_from_json(const Json& json, const std::string& where) {
-  const Fields fields(json, where, {"version", "order_version", "seed", "row", "step", "segments",
-                                    "taken", "sources"});
+  const Fields fields(
+      json, where,
+      {"version", "order_version", "seed", "row", "step", "segments", "taken", "sources"});
   if (fields.count("version") != kCursorVersion) {
     Fields::fail(fields.name("version"), fmt::format("{}", kCursorVersion), json.at("version"));
   }
@@ -208,8 +214,7 @@ std::vector<PhaseMark> phase_marks(const MixturePlan& plan, int64_t row) {
   std::vector<PhaseMark> marks;
   for (const PlanPhase& phase : plan.phases) {
     if (phase.first_row >= row) break;
-    const int64_t block =
-        row >= phase.end_row ? phase.end_block - 1 : plan.find_block(row - 1);
+    const int64_t block = row >= phase.end_row ? phase.end_block - 1 : plan.find_block(row - 1);
     const CurriculumStage& stage = plan.curriculum.stages[static_cast<size_t>(phase.stage)];
     marks.push_back({stage.phases[static_cast<size_t>(phase.phase)].path,
                      plan.block_hash[static_cast<size_t>(block)]});

@@ -39,7 +39,7 @@ struct Cursor {
   int64_t row = 0;   // next row
   int64_t step = 0;  // next step
   std::vector<LedgerSegment> segments;
-  StreamCounts taken;  // before `row`
+  StreamCounts taken;                 // before `row`
   std::vector<LedgerSource> sources;  // in name order, removed ones too
   bool operator==(const Cursor&) const = default;
 };

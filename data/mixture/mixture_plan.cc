@@ -18,8 +18,9 @@ int64_t MixturePlan::find_block(int64_t row) const {
     throw std::invalid_argument(
         fmt::format("row: expected {} to {}, found {}", first_row(), end_row() - 1, row));
   }
-  auto after = std::upper_bound(blocks.begin(), blocks.end(), row,
-                                [](int64_t value, const PlanBlock& b) { return value < b.first_row; });
+  auto after =
+      std::upper_bound(blocks.begin(), blocks.end(), row,
+                       [](int64_t value, const PlanBlock& b) { return value < b.first_row; });
   return after - blocks.begin() - 1;
 }
 
@@ -40,11 +41,12 @@ int64_t MixturePlan::stream_draws(int64_t block, size_t source) const {
 
 StepRange MixturePlan::step_rows(int64_t step) const {
   if (step < start.step || step >= end_step()) {
-    throw std::invalid_argument(fmt::format("step: expected {} to {}, found {}", start.step,
-                                            end_step() - 1, step));
+    throw std::invalid_argument(
+        fmt::format("step: expected {} to {}, found {}", start.step, end_step() - 1, step));
   }
-  auto after = std::upper_bound(steps.begin(), steps.end(), step,
-                                [](int64_t value, const StepSpan& s) { return value < s.first_step; });
+  auto after =
+      std::upper_bound(steps.begin(), steps.end(), step,
+                       [](int64_t value, const StepSpan& s) { return value < s.first_step; });
   const StepSpan& span = *(after - 1);
   const int64_t row = span.first_row + (step - span.first_step) * span.rows_per_step;
   return {row, span.rows_per_step, span.stage};
@@ -57,12 +59,13 @@ int64_t MixturePlan::step_at(int64_t row) const {
     if ((row - span.first_row) % span.rows_per_step != 0) {
       throw std::invalid_argument(
           fmt::format("row {}: expected the first row of a step of {} rows from row {}, found one "
-                      "inside a step", row, span.rows_per_step, span.first_row));
+                      "inside a step",
+                      row, span.rows_per_step, span.first_row));
     }
     return span.first_step + (row - span.first_row) / span.rows_per_step;
   }
-  throw std::invalid_argument(fmt::format("row: expected {} to {}, found {}", first_row(), end_row(),
-                                          row));
+  throw std::invalid_argument(
+      fmt::format("row: expected {} to {}, found {}", first_row(), end_row(), row));
 }
 
 }  // namespace phalanx

@@ -1,6 +1,6 @@
 #pragma once
-// The plan of a run, made before its first step: blocks with an integer count for each source, their
-// prefix sums, and the grid of steps. Every position is O(1) away. Local; immutable after
+// The plan of a run, made before its first step: blocks with an integer count for each source,
+// their prefix sums, and the grid of steps. Every position is O(1) away. Local; immutable after
 // make_plan(), so any number of threads may read it. SEMANTICS.md sections 1 to 5 and 9.
 // Memory: 8 bytes a block and source. Sources are indexed in name order.
 #include <cstdint>
@@ -64,13 +64,14 @@ struct MixturePlan {
   Curriculum curriculum;
   std::vector<SourceInfo> sources;  // in name order
   PlanStart start;
-  std::vector<PlanPhase> phases;    // those with rows in the plan
+  std::vector<PlanPhase> phases;  // those with rows in the plan
   std::vector<StepSpan> steps;
   std::vector<PlanBlock> blocks;
-  std::vector<int64_t> prefix;          // [block][source]: rows given since the plan's start
-  std::vector<uint64_t> block_hash;     // of its phase up to and including the block
-  std::vector<std::vector<int64_t>> stream_base;  // [stage][source]: draws at its T before the stage
-  std::vector<int64_t> stage_first_block;         // and one past the end
+  std::vector<int64_t> prefix;       // [block][source]: rows given since the plan's start
+  std::vector<uint64_t> block_hash;  // of its phase up to and including the block
+  std::vector<std::vector<int64_t>>
+      stream_base;                         // [stage][source]: draws at its T before the stage
+  std::vector<int64_t> stage_first_block;  // and one past the end
   uint64_t hash = 0;
 
   size_t num_sources() const { return sources.size(); }

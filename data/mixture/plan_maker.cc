@@ -12,9 +12,14 @@
 namespace phalanx {
 
 PlanMaker::PlanMaker(MixturePlan& plan)
-    : plan_(plan), num_sources_(plan.num_sources()), owed_(num_sources_, 0), share_(num_sources_, 0),
+    : plan_(plan),
+      num_sources_(plan.num_sources()),
+      owed_(num_sources_, 0),
+      share_(num_sources_, 0),
       ends_{std::vector<uint64_t>(num_sources_), std::vector<uint64_t>(num_sources_)},
-      due_(num_sources_, 0), rows_(num_sources_, 0), in_use_(num_sources_, true),
+      due_(num_sources_, 0),
+      rows_(num_sources_, 0),
+      in_use_(num_sources_, true),
       last_mix_(num_sources_, 0) {
   for (const SourceInfo& source : plan.sources) name_hash_.push_back(absorb_text(0, source.name));
 }
@@ -35,7 +40,8 @@ void PlanMaker::run() {
       plan_.phases.push_back(phase);
     }
     last_mix_ = plan_.curriculum.stages[static_cast<size_t>(phase.stage)]
-                    .phases[static_cast<size_t>(phase.phase)].weights;
+                    .phases[static_cast<size_t>(phase.phase)]
+                    .weights;
   }
   plan_.stage_first_block.push_back(static_cast<int64_t>(plan_.blocks.size()));
   plan_.hash = absorb(absorb(absorb(0, 4), kOrderVersion), static_cast<uint64_t>(plan_.start.row));
@@ -80,8 +86,8 @@ void PlanMaker::plan_phase(const PlanPhase& phase) {
     }
   }
   phase_hash_ = absorb(absorb(0, 3), static_cast<uint64_t>(stage.sequence_length));
-  phase_hash_ = absorb(phase_hash_,
-                       static_cast<uint64_t>(std::max(phase.first_row, plan_.start.row)));
+  phase_hash_ =
+      absorb(phase_hash_, static_cast<uint64_t>(std::max(phase.first_row, plan_.start.row)));
   if (ramp_rows > 0) plan_span({phase.first_row, ramp_rows, last_mix_, config.weights});
   if (num_rows > ramp_rows) {
     plan_span({phase.first_row + ramp_rows, num_rows - ramp_rows, config.weights, config.weights});
@@ -192,9 +198,11 @@ bool PlanMaker::drop_exhausted(const ScheduleSpan& span) {
 }
 
 void PlanMaker::fail_nothing_left(int64_t row) const {
-  throw std::invalid_argument(fmt::format(
-      "data.on_exhausted: expected `renormalize` to find a source of the mix with epochs left, found "
-      "none at row {} of the run: raise max_epochs, or shorten the run", row));
+  throw std::invalid_argument(
+      fmt::format("data.on_exhausted: expected `renormalize` to find a source of the mix with "
+                  "epochs left, found "
+                  "none at row {} of the run: raise max_epochs, or shorten the run",
+                  row));
 }
 
 MixturePlan make_plan(const Curriculum& curriculum, std::vector<SourceInfo> sources,
@@ -211,15 +219,16 @@ MixturePlan make_plan(const Curriculum& curriculum, std::vector<SourceInfo> sour
   for (size_t k = 0; k < sources.size(); ++k) {
     const SourceInfo& source = sources[k];
     if (source.name != curriculum.sources[k].name || source.rows_by_stage.size() != num_stages) {
-      throw std::invalid_argument(
-          fmt::format("data.sources.{}: expected rows for {} stages, found {} for {}",
-                      curriculum.sources[k].name, num_stages, source.rows_by_stage.size(), source.name));
+      throw std::invalid_argument(fmt::format(
+          "data.sources.{}: expected rows for {} stages, found {} for {}",
+          curriculum.sources[k].name, num_stages, source.rows_by_stage.size(), source.name));
     }
     for (size_t s = 0; s < num_stages; ++s) {
       if (source.rows_by_stage[s] >= 1) continue;
-      throw std::invalid_argument(fmt::format(
-          "data.sources.{}: expected at least one row of {} tokens, found none (fewer than 2 tokens)",
-          source.name, curriculum.stages[s].sequence_length));
+      throw std::invalid_argument(
+          fmt::format("data.sources.{}: expected at least one row of {} tokens, found none (fewer "
+                      "than 2 tokens)",
+                      source.name, curriculum.stages[s].sequence_length));
     }
   }
   plan.sources = std::move(sources);

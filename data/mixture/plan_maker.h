@@ -32,12 +32,12 @@ class PlanMaker {
   MixturePlan& plan_;
   const size_t num_sources_;
   BlockDivider divider_;
-  std::vector<int64_t> owed_;    // debts, in 1/2^32 rows
-  std::vector<int64_t> share_;   // of the block at hand
+  std::vector<int64_t> owed_;   // debts, in 1/2^32 rows
+  std::vector<int64_t> share_;  // of the block at hand
   std::vector<uint64_t> ends_[2];
   std::vector<int64_t> due_;
   std::vector<int32_t> rows_;
-  std::vector<int64_t> limit_;   // rows a source may still give at the stage's T; empty: no limits
+  std::vector<int64_t> limit_;  // rows a source may still give at the stage's T; empty: no limits
   std::vector<bool> in_use_;
   std::vector<int64_t> last_mix_;  // at the end of the previous phase, all sources
   std::vector<uint64_t> name_hash_;

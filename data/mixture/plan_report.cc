@@ -16,14 +16,22 @@ PhaseReport describe_phase(const MixturePlan& plan, const PlanPhase& phase) {
   const auto s = static_cast<size_t>(phase.stage);
   const CurriculumStage& stage = plan.curriculum.stages[s];
   const CurriculumPhase& config = stage.phases[static_cast<size_t>(phase.phase)];
-  PhaseReport report{config.path, stage.name, config.name, stage.sequence_length, phase.first_row,
-                     phase.end_row, (phase.end_row - phase.first_row) * stage.sequence_length,
-                     step_holding(plan, phase.first_row), step_holding(plan, phase.end_row - 1), {}};
+  PhaseReport report{config.path,
+                     stage.name,
+                     config.name,
+                     stage.sequence_length,
+                     phase.first_row,
+                     phase.end_row,
+                     (phase.end_row - phase.first_row) * stage.sequence_length,
+                     step_holding(plan, phase.first_row),
+                     step_holding(plan, phase.end_row - 1),
+                     {}};
   for (size_t k = 0; k < plan.num_sources(); ++k) {
     PhaseShare share;
     share.rows = plan.prefix_at(phase.end_block)[k] - plan.prefix_at(phase.first_block)[k];
     share.tokens = share.rows * stage.sequence_length;
-    share.share = static_cast<double>(share.rows) / static_cast<double>(phase.end_row - phase.first_row);
+    share.share =
+        static_cast<double>(share.rows) / static_cast<double>(phase.end_row - phase.first_row);
     const auto epoch_rows = static_cast<double>(plan.sources[k].rows_by_stage[s]);
     const int64_t before = plan.stream_draws(phase.first_block, k);
     share.first_epoch = static_cast<double>(before) / epoch_rows;
@@ -57,7 +65,8 @@ PlanReport describe_plan(const MixturePlan& plan) {
       report.sources[k].epochs += described.sources[k].end_epoch - described.sources[k].first_epoch;
     }
   }
-  for (const Repeat& repeat : repeats(plan)) report.sources[repeat.source].repeat_tokens += repeat.tokens;
+  for (const Repeat& repeat : repeats(plan))
+    report.sources[repeat.source].repeat_tokens += repeat.tokens;
   report.num_steps = plan.end_step() - plan.start.step;
   return report;
 }

@@ -12,13 +12,13 @@ namespace phalanx {
 struct PhaseShare {
   int64_t rows = 0;
   int64_t tokens = 0;
-  double share = 0.0;         // of the phase
-  double first_epoch = 0.0;   // of the stream at the phase's T, when the phase begins
+  double share = 0.0;        // of the phase
+  double first_epoch = 0.0;  // of the stream at the phase's T, when the phase begins
   double end_epoch = 0.0;
 };
 
 struct PhaseReport {
-  std::string path;   // `stages[0].phases[1]`
+  std::string path;  // `stages[0].phases[1]`
   std::string stage;
   std::string phase;
   int64_t sequence_length = 0;
@@ -48,8 +48,8 @@ struct PlanReport {
 
 [[nodiscard]] PlanReport describe_plan(const MixturePlan& plan);
 
-/// Rows of each source that the plan prints for the rows before `row`, since the plan's start: exact
-/// at block edges, rounded down inside a block. O(1) besides finding the block.
+/// Rows of each source that the plan prints for the rows before `row`, since the plan's start:
+/// exact at block edges, rounded down inside a block. O(1) besides finding the block.
 [[nodiscard]] std::vector<int64_t> planned_rows(const MixturePlan& plan, int64_t row);
 
 }  // namespace phalanx

@@ -20,7 +20,8 @@ size_t checked_num_ahead(int64_t num_ahead) {
 }  // namespace
 
 Prefetcher::Prefetcher(BatchLoader loader, int64_t num_ahead)
-    : loader_(std::move(loader)), num_ahead_(checked_num_ahead(num_ahead)),
+    : loader_(std::move(loader)),
+      num_ahead_(checked_num_ahead(num_ahead)),
       reader_([this] { read_ahead(); }) {}
 
 Prefetcher::~Prefetcher() {
@@ -61,7 +62,8 @@ Batch Prefetcher::next() {
   const auto begin = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return error_ || !ready_.empty(); });
-  waited_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  waited_seconds_ +=
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (ready_.empty()) std::rethrow_exception(error_);
   Batch batch = std::move(ready_.front());
   ready_.pop_front();

@@ -1,7 +1,7 @@
 #pragma once
 // Reads batches ahead on one thread, so that a step finds its data ready. Local.
-// Threads: next() belongs to one caller; the loader belongs to the reading thread until destruction.
-// Because the cursor rides in the batch, how far the reader ran ahead is seen nowhere.
+// Threads: next() belongs to one caller; the loader belongs to the reading thread until
+// destruction. Because the cursor rides in the batch, how far the reader ran ahead is seen nowhere.
 // Errors: next() rethrows what the loader threw, after the batches read before it, and again on
 // every later call.
 #include <condition_variable>

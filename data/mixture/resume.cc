@@ -14,9 +14,9 @@ void check_order(const Cursor& cursor, const Curriculum& curriculum) {
                                             kOrderVersion, cursor.order_version));
   }
   if (cursor.seed != curriculum.seed) {
-    throw std::invalid_argument(fmt::format(
-        "data.seed: expected {}, with which the ledger was begun, found {}", cursor.seed,
-        curriculum.seed));
+    throw std::invalid_argument(
+        fmt::format("data.seed: expected {}, with which the ledger was begun, found {}",
+                    cursor.seed, curriculum.seed));
   }
 }
 
@@ -28,16 +28,19 @@ bool has_given(const Cursor& cursor, const std::string& source) {
 }
 
 // The ledger's sources with those of this run; one that has given rows must be what it was.
-std::vector<LedgerSource> join_sources(const Cursor& cursor, const std::vector<SourceInfo>& sources) {
+std::vector<LedgerSource> join_sources(const Cursor& cursor,
+                                       const std::vector<SourceInfo>& sources) {
   std::map<std::string, std::string> joined;
   for (const LedgerSource& source : cursor.sources) joined[source.name] = source.fingerprint;
   for (const SourceInfo& source : sources) {
     const auto old = joined.find(source.name);
-    if (old != joined.end() && old->second != source.fingerprint && has_given(cursor, source.name)) {
-      throw std::invalid_argument(fmt::format(
-          "data.sources.{}: expected the data with fingerprint {}, of which the ledger counts rows, "
-          "found {}: restore it, or give the new data another name", source.name, old->second,
-          source.fingerprint));
+    if (old != joined.end() && old->second != source.fingerprint &&
+        has_given(cursor, source.name)) {
+      throw std::invalid_argument(
+          fmt::format("data.sources.{}: expected the data with fingerprint {}, of which the ledger "
+                      "counts rows, "
+                      "found {}: restore it, or give the new data another name",
+                      source.name, old->second, source.fingerprint));
     }
     joined[source.name] = source.fingerprint;
   }
@@ -55,15 +58,17 @@ void check_phases(const MixturePlan& plan, const Cursor& cursor) {
   const std::vector<PhaseMark> now = phase_marks(plan, std::min(cursor.row, plan.end_row()));
   for (size_t i = 0; i < std::max(old.size(), now.size()); ++i) {
     if (i < old.size() && i < now.size() && old[i].hash == now[i].hash) continue;
-    throw std::invalid_argument(fmt::format(
-        "{}: expected the schedule that the run followed up to row {}, found another: put it back, or "
-        "say `curriculum_from: resume` to begin the new one at this row",
-        i < old.size() ? old[i].name : now[i].name, cursor.row));
+    throw std::invalid_argument(
+        fmt::format("{}: expected the schedule that the run followed up to row {}, found another: "
+                    "put it back, or "
+                    "say `curriculum_from: resume` to begin the new one at this row",
+                    i < old.size() ? old[i].name : now[i].name, cursor.row));
   }
   if (cursor.row > plan.end_row() || plan.step_at(cursor.row) != cursor.step) {
     throw std::invalid_argument(fmt::format(
         "stages: expected step {} to begin at row {}, as it did before, found other steps: put the "
-        "batch sizes back, or say `curriculum_from: resume`", cursor.step, cursor.row));
+        "batch sizes back, or say `curriculum_from: resume`",
+        cursor.step, cursor.row));
   }
 }
 
@@ -117,8 +122,8 @@ Cursor cursor_at(RowSchedule& schedule, const Cursor& cursor, int64_t step) {
 Cursor skip_steps(RowSchedule& schedule, const Cursor& cursor, int64_t num_steps) {
   const int64_t left = schedule.plan().end_step() - cursor.step;
   if (num_steps < 1 || num_steps > left) {
-    throw std::invalid_argument(fmt::format("steps to skip: expected 1 to the {} that are left, found {}",
-                                            left, num_steps));
+    throw std::invalid_argument(fmt::format(
+        "steps to skip: expected 1 to the {} that are left, found {}", left, num_steps));
   }
   Cursor next = cursor_at(schedule, cursor, cursor.step + num_steps);
   auto& skipped = next.segments.back().skipped;

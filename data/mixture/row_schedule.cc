@@ -7,8 +7,11 @@
 namespace phalanx {
 
 RowSchedule::RowSchedule(std::shared_ptr<const MixturePlan> plan)
-    : plan_(std::move(plan)), given_(plan_->num_sources(), 0), epochs_(plan_->num_sources(), -1),
-      sizes_(plan_->num_sources(), 0), permutations_(plan_->num_sources(), KeyedPermutation(1, 0)) {}
+    : plan_(std::move(plan)),
+      given_(plan_->num_sources(), 0),
+      epochs_(plan_->num_sources(), -1),
+      sizes_(plan_->num_sources(), 0),
+      permutations_(plan_->num_sources(), KeyedPermutation(1, 0)) {}
 
 void RowSchedule::load_block(int64_t block) {
   std::vector<int64_t> counts(plan_->num_sources());
@@ -69,8 +72,8 @@ std::vector<RowDraw> RowSchedule::step(int64_t step) {
 
 StreamCounts RowSchedule::taken_at(int64_t row) {
   if (row < plan_->first_row() || row > plan_->end_row()) {
-    throw std::invalid_argument(fmt::format("row: expected {} to {}, found {}", plan_->first_row(),
-                                            plan_->end_row(), row));
+    throw std::invalid_argument(
+        fmt::format("row: expected {} to {}, found {}", plan_->first_row(), plan_->end_row(), row));
   }
   StreamCounts taken = plan_->start.taken;
   const auto& stages = plan_->curriculum.stages;
@@ -81,7 +84,8 @@ StreamCounts RowSchedule::taken_at(int64_t row) {
     block = plan_->find_block(row);
     if (plan_->blocks[static_cast<size_t>(block)].first_row < row) {
       seek(row);
-      for (size_t k = 0; k < inside.size(); ++k) inside[k] = given_[k] - plan_->stream_draws(block_, k);
+      for (size_t k = 0; k < inside.size(); ++k)
+        inside[k] = given_[k] - plan_->stream_draws(block_, k);
       block = block_;
     }
   }
@@ -91,8 +95,8 @@ StreamCounts RowSchedule::taken_at(int64_t row) {
     const bool holds = !at_end && block >= first && block < plan_->stage_first_block[s + 1];
     if (end < first) break;
     for (size_t k = 0; k < inside.size(); ++k) {
-      const int64_t rows = plan_->prefix_at(end)[k] - plan_->prefix_at(first)[k] +
-                           (holds ? inside[k] : 0);
+      const int64_t rows =
+          plan_->prefix_at(end)[k] - plan_->prefix_at(first)[k] + (holds ? inside[k] : 0);
       if (rows > 0) taken[plan_->sources[k].name][stages[s].sequence_length] += rows;
     }
   }

@@ -13,8 +13,8 @@
 namespace phalanx {
 
 struct RowDraw {
-  int32_t source = 0;   // in name order
-  int64_t draw = 0;     // in its stream
+  int32_t source = 0;  // in name order
+  int64_t draw = 0;    // in its stream
   int64_t epoch = 0;
   int64_t window = 0;
 };
@@ -24,8 +24,8 @@ class RowSchedule {
   explicit RowSchedule(std::shared_ptr<const MixturePlan> plan);
 
   const MixturePlan& plan() const { return *plan_; }
-  /// All rows of a step, in the order in which replicas cut them up. A step after the last one asked
-  /// for costs its own rows, any other at most one block's draws besides.
+  /// All rows of a step, in the order in which replicas cut them up. A step after the last one
+  /// asked for costs its own rows, any other at most one block's draws besides.
   [[nodiscard]] std::vector<RowDraw> step(int64_t step);
   /// Rows that each stream has given before `row` of [first_row(), end_row()], with what the start
   /// had taken.
@@ -40,10 +40,10 @@ class RowSchedule {
 
   std::shared_ptr<const MixturePlan> plan_;
   int64_t block_ = -1;
-  int64_t row_ = -1;                 // next row
-  std::vector<uint16_t> draws_;      // of the block
-  std::vector<int64_t> given_;       // draws of each source's stream before row_
-  std::vector<int64_t> epochs_;      // of permutations_; -1: none yet
+  int64_t row_ = -1;             // next row
+  std::vector<uint16_t> draws_;  // of the block
+  std::vector<int64_t> given_;   // draws of each source's stream before row_
+  std::vector<int64_t> epochs_;  // of permutations_; -1: none yet
   std::vector<int64_t> sizes_;
   std::vector<KeyedPermutation> permutations_;
   int64_t num_blocks_drawn_ = 0;

@@ -62,7 +62,8 @@ std::vector<int64_t> renormalize(const std::vector<int64_t>& weights,
   return sum == 0 || sum == kUnit ? left : apportion(kUnit, left);
 }
 
-std::vector<int64_t> mix_at(const ScheduleSpan& span, int64_t row, const std::vector<bool>& in_use) {
+std::vector<int64_t> mix_at(const ScheduleSpan& span, int64_t row,
+                            const std::vector<bool>& in_use) {
   std::vector<int64_t> weights(span.from.size());
   for (size_t k = 0; k < weights.size(); ++k) {
     const __int128 length = span.num_rows;

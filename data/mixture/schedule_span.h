@@ -26,8 +26,10 @@ void span_integral(const ScheduleSpan& span, int64_t rows, std::span<uint64_t> i
 /// The mix at `row` of the span, over the sources with `in_use` only; all zero if nothing is left.
 std::vector<int64_t> mix_at(const ScheduleSpan& span, int64_t row, const std::vector<bool>& in_use);
 
-/// `weights` over the sources with `in_use` only, summing to 2^32 again; all zero if nothing is left.
-std::vector<int64_t> renormalize(const std::vector<int64_t>& weights, const std::vector<bool>& in_use);
+/// `weights` over the sources with `in_use` only, summing to 2^32 again; all zero if nothing is
+/// left.
+std::vector<int64_t> renormalize(const std::vector<int64_t>& weights,
+                                 const std::vector<bool>& in_use);
 
 /// The span without its first `rows` rows, over the sources with `in_use` only.
 ScheduleSpan rest_of(const ScheduleSpan& span, int64_t rows, const std::vector<bool>& in_use);

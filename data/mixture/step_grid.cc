@@ -18,7 +18,8 @@ int64_t add_stage(const CurriculumStage& stage, int32_t index, int64_t stage_row
   for (size_t i = 0; i <= stage.batch_ramp.size() && row < stage_end; ++i) {
     int64_t end = stage_end;
     if (i < stage.batch_ramp.size()) {
-      end = std::min(end, stage_row + ceil_div(stage.batch_ramp[i].from_tokens, stage.sequence_length));
+      end = std::min(end,
+                     stage_row + ceil_div(stage.batch_ramp[i].from_tokens, stage.sequence_length));
     }
     if (row < start_row && end > start_row) row = start_row;
     if (end > row) {
@@ -43,8 +44,8 @@ StepGrid make_step_grid(const Curriculum& curriculum, int64_t start_row, int64_t
   int64_t row = 0;
   for (size_t s = 0; s < curriculum.stages.size(); ++s) {
     const CurriculumStage& stage = curriculum.stages[s];
-    const int64_t stage_end = add_stage(stage, static_cast<int32_t>(s), row, start_row, start_step,
-                                        grid.steps);
+    const int64_t stage_end =
+        add_stage(stage, static_cast<int32_t>(s), row, start_row, start_step, grid.steps);
     int64_t tokens = 0;
     int64_t first = row;
     for (size_t p = 0; p < stage.phases.size(); ++p) {

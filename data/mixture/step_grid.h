@@ -9,7 +9,8 @@ namespace phalanx {
 
 struct StepGrid {
   std::vector<StepSpan> steps;
-  std::vector<PlanPhase> phases;  // every phase, in rows of the run; those before the start are empty
+  std::vector<PlanPhase>
+      phases;  // every phase, in rows of the run; those before the start are empty
 };
 
 [[nodiscard]] StepGrid make_step_grid(const Curriculum& curriculum, int64_t start_row,

@@ -80,8 +80,8 @@ inline std::vector<MixEntry> random_mix(Dice& dice, int64_t num_sources) {
   if (sum == 0) sum = parts[static_cast<size_t>(dice.between(0, num_sources - 1))] = 1;
   std::vector<MixEntry> mix;
   for (size_t k = 0; k < parts.size(); ++k) {
-    mix.push_back({"s" + std::to_string(100 + k),
-                   static_cast<double>(parts[k]) / static_cast<double>(sum)});
+    mix.push_back(
+        {"s" + std::to_string(100 + k), static_cast<double>(parts[k]) / static_cast<double>(sum)});
   }
   return mix;
 }
@@ -142,7 +142,8 @@ inline std::shared_ptr<const MixturePlan> plan_of(const TestRun& setup) {
 inline TestRun small_setup() {
   TestRun setup;
   setup.data.seed = 77;
-  for (auto [name, rows] : {std::pair<const char*, int64_t>{"books", 40}, {"code", 90}, {"web", 300}}) {
+  for (auto [name, rows] :
+       {std::pair<const char*, int64_t>{"books", 40}, {"code", 90}, {"web", 300}}) {
     setup.data.sources.push_back({name, "", SourceKind::kOrganic, 20.0});
     setup.sources.push_back({name, std::string("data of ") + name, {rows}});
   }

@@ -1,4 +1,5 @@
-// The C++ against the vectors of tests/golden/make_mixture_golden.py, written from SEMANTICS.md alone.
+// The C++ against the vectors of tests/golden/make_mixture_golden.py, written from SEMANTICS.md
+// alone.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -25,16 +26,20 @@ TEST(MixtureGolden, KeysAndPermutationsAreThoseOfTheText) {
   const Json golden = read_golden("mixture_permutation.json");
   for (const Json& key : golden.at("keys")) {
     EXPECT_EQ(hex(window_key(key.at("seed").get<uint64_t>(), key.at("source").get<std::string>(),
-                             key.at("epoch").get<uint64_t>())), key.at("key"));
+                             key.at("epoch").get<uint64_t>())),
+              key.at("key"));
   }
   for (const Json& key : golden.at("step_keys")) {
-    EXPECT_EQ(hex(step_key(key.at("seed").get<uint64_t>(), key.at("row").get<int64_t>())), key.at("key"));
+    EXPECT_EQ(hex(step_key(key.at("seed").get<uint64_t>(), key.at("row").get<int64_t>())),
+              key.at("key"));
   }
   for (const Json& item : golden.at("permutations")) {
     const auto size = item.at("size").get<int64_t>();
-    const KeyedPermutation permutation(size, std::stoull(item.at("key").get<std::string>(), nullptr, 16));
+    const KeyedPermutation permutation(size,
+                                       std::stoull(item.at("key").get<std::string>(), nullptr, 16));
     for (size_t i = 0; i < item.at("at").size(); ++i) {
-      EXPECT_EQ(permutation(item.at("at")[i].get<int64_t>()), item.at("to")[i].get<int64_t>()) << size;
+      EXPECT_EQ(permutation(item.at("at")[i].get<int64_t>()), item.at("to")[i].get<int64_t>())
+          << size;
     }
   }
 }
@@ -97,7 +102,8 @@ MixturePlan read_plan(const Json& config) {
 
 void expect_block(const MixturePlan& plan, const Json& wanted) {
   const int64_t block = plan.find_block(wanted.at("first_row").get<int64_t>());
-  EXPECT_EQ(plan.blocks[static_cast<size_t>(block)].first_row, wanted.at("first_row").get<int64_t>());
+  EXPECT_EQ(plan.blocks[static_cast<size_t>(block)].first_row,
+            wanted.at("first_row").get<int64_t>());
   EXPECT_EQ(plan.blocks[static_cast<size_t>(block)].num_rows, wanted.at("rows").get<int32_t>());
   for (size_t k = 0; k < plan.num_sources(); ++k) {
     EXPECT_EQ(plan.rows_in_block(block, k), wanted.at("counts")[k].get<int64_t>())

@@ -11,8 +11,8 @@
 namespace phalanx {
 namespace {
 
-using testing::TestRun;
 using testing::small_setup;
+using testing::TestRun;
 
 Cursor cursor_after(const PlannedRun& run, int64_t step) {
   RowSchedule schedule(run.plan);
@@ -32,7 +32,8 @@ std::string error_of(const std::function<void()>& action) {
   return "no error";
 }
 
-std::string resume_error(const TestRun& setup, const Cursor& cursor, CurriculumFrom from = CurriculumFrom::kStart) {
+std::string resume_error(const TestRun& setup, const Cursor& cursor,
+                         CurriculumFrom from = CurriculumFrom::kStart) {
   return error_of([&] { (void)resume_run(setup.curriculum(), setup.sources, cursor, from); });
 }
 
@@ -68,17 +69,28 @@ TEST(Ledger, ADamagedCursorIsRefusedWithTheNameOfTheKey) {
   };
   EXPECT_EQ(error_with([](auto& j) { j["row"] = -1; }),
             "state.json: ledger.row: expected an integer of at least 0, found -1");
-  EXPECT_EQ(error_with([](auto& j) { j["rows"] = 1; }), "state.json: ledger.rows: expected no such key, found 1");
-  EXPECT_EQ(error_with([](auto& j) { j.erase("seed"); }), "state.json: ledger.seed: expected a value, found none");
-  EXPECT_EQ(error_with([](auto& j) { j["version"] = 2; }), "state.json: ledger.version: expected 1, found 2");
+  EXPECT_EQ(error_with([](auto& j) { j["rows"] = 1; }),
+            "state.json: ledger.rows: expected no such key, found 1");
+  EXPECT_EQ(error_with([](auto& j) { j.erase("seed"); }),
+            "state.json: ledger.seed: expected a value, found none");
+  EXPECT_EQ(error_with([](auto& j) { j["version"] = 2; }),
+            "state.json: ledger.version: expected 1, found 2");
   EXPECT_EQ(error_with([](auto& j) { j["taken"][0]["rows"] = "9"; }),
             "state.json: ledger.taken[0].rows: expected an integer of at least 0, found \"9\"");
-  EXPECT_EQ(error_with([](auto& j) { j["taken"][1] = j["taken"][0]; }).substr(0, std::string("state.json: ledger.taken[1]: expected each source and length above 0 once, found {\"").size()),
+  EXPECT_EQ(error_with([](auto& j) { j["taken"][1] = j["taken"][0]; })
+                .substr(0, std::string("state.json: ledger.taken[1]: expected each source and "
+                                       "length above 0 once, found {\"")
+                               .size()),
             "state.json: ledger.taken[1]: expected each source and length above 0 once, found {\"");
-  EXPECT_EQ(error_with([](auto& j) { j["taken"][0]["rows"] = 1; }).substr(0, std::string("state.json: ledger.taken: expected counts that grew by the 4").size()),
-            "state.json: ledger.taken: expected counts that grew by the 4");
-  EXPECT_EQ(error_with([](auto& j) { j["segments"][0]["plan_hash"] = "12"; }),
-            "state.json: ledger.segments[0].plan_hash: expected 16 hexadecimal digits, found \"12\"");
+  EXPECT_EQ(
+      error_with([](auto& j) { j["taken"][0]["rows"] = 1; })
+          .substr(
+              0,
+              std::string("state.json: ledger.taken: expected counts that grew by the 4").size()),
+      "state.json: ledger.taken: expected counts that grew by the 4");
+  EXPECT_EQ(
+      error_with([](auto& j) { j["segments"][0]["plan_hash"] = "12"; }),
+      "state.json: ledger.segments[0].plan_hash: expected 16 hexadecimal digits, found \"12\"");
 }
 
 TEST(Resume, AChangedScheduleBeforeTheCursorNamesThePhase) {
@@ -87,15 +99,21 @@ TEST(Resume, AChangedScheduleBeforeTheCursorNamesThePhase) {
   TestRun changed = small_setup();
   changed.stages[0].phases[1].mix = {{"web", 0.3}, {"code", 0.4}, {"books", 0.3}};
   EXPECT_EQ(resume_error(changed, early), "no error");
-  EXPECT_EQ(resume_error(changed, late).substr(0, std::string("stages[0].phases[1]: expected the schedule that the run followed ").size()),
+  EXPECT_EQ(resume_error(changed, late)
+                .substr(0, std::string(
+                               "stages[0].phases[1]: expected the schedule that the run followed ")
+                               .size()),
             "stages[0].phases[1]: expected the schedule that the run followed ");
   EXPECT_EQ(resume_error(changed, late, CurriculumFrom::kResume), "no error");
   changed = small_setup();
   changed.stages[0].phases[0].mix[0].weight = 0.65;
-  EXPECT_EQ(resume_error(changed, late).substr(0, std::string("stages[0].phases[0]:").size()), "stages[0].phases[0]:");
+  EXPECT_EQ(resume_error(changed, late).substr(0, std::string("stages[0].phases[0]:").size()),
+            "stages[0].phases[0]:");
   changed = small_setup();
   changed.stages[0].global_batch_size = 32;
-  EXPECT_EQ(resume_error(changed, early).substr(0, std::string("stages: expected step 5 to begin a").size()), "stages: expected step 5 to begin a");
+  EXPECT_EQ(resume_error(changed, early)
+                .substr(0, std::string("stages: expected step 5 to begin a").size()),
+            "stages: expected step 5 to begin a");
   EXPECT_EQ(resume_error(changed, early, CurriculumFrom::kResume), "no error");
 }
 
@@ -108,8 +126,13 @@ TEST(Resume, AnotherSeedOrOtherDataOfASourceInUseIsAlwaysAnError) {
               "data.seed: expected 77, with which the ledger was begun, found 78");
     changed = small_setup();
     changed.sources[2].fingerprint = "new";
-    EXPECT_EQ(resume_error(changed, cursor, from).substr(0, std::string("data.sources.web: expected the data with fingerprint data of web, of wh").size()),
-              "data.sources.web: expected the data with fingerprint data of web, of wh");
+    EXPECT_EQ(
+        resume_error(changed, cursor, from)
+            .substr(0,
+                    std::string(
+                        "data.sources.web: expected the data with fingerprint data of web, of wh")
+                        .size()),
+        "data.sources.web: expected the data with fingerprint data of web, of wh");
   }
 }
 
@@ -148,7 +171,8 @@ TEST(Resume, ChangedCurriculaAndForksKeepAnExactLedger) {
         ASSERT_EQ(draw, counted[run.plan->sources[static_cast<size_t>(k)].name]
                                [run.plan->curriculum.stages[stage].sequence_length]);
       }
-      for (auto& source : counted) std::erase_if(source.second, [](const auto& s) { return s.second == 0; });
+      for (auto& source : counted)
+        std::erase_if(source.second, [](const auto& s) { return s.second == 0; });
       std::erase_if(counted, [](const auto& source) { return source.second.empty(); });
     }
   }
@@ -172,10 +196,13 @@ TEST(Resume, ARemovedSourceKeepsItsCount) {
 TEST(Resume, CapsCountWhatEarlierCurriculaTook) {
   TestRun setup = small_setup();
   const Cursor cursor = cursor_of(setup, 20);
-  setup.data.sources[0].max_epochs = static_cast<double>(cursor.taken.at("books").at(6) + 100) / 40.0;
+  setup.data.sources[0].max_epochs =
+      static_cast<double>(cursor.taken.at("books").at(6) + 100) / 40.0;
   EXPECT_EQ(error_of([&] { (void)begin_run(setup.curriculum(), setup.sources); }), "no error");
-  EXPECT_NE(error_of([&] { (void)begin_run(setup.curriculum(), setup.sources, &cursor); })
-                .find("data.sources.books.max_epochs"), std::string::npos);
+  EXPECT_NE(error_of([&] {
+              (void)begin_run(setup.curriculum(), setup.sources, &cursor);
+            }).find("data.sources.books.max_epochs"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -9,8 +9,8 @@
 namespace phalanx {
 namespace {
 
-using testing::TestRun;
 using testing::small_setup;
+using testing::TestRun;
 
 using Ids = std::vector<int64_t>;
 
@@ -64,7 +64,8 @@ TEST(BatchLoader, TheIdsAreTheSameAfterAnyNumberOfRestartsAtOtherNumbersOfReplic
       const int64_t size = int64_t{1} << dice.between(0, 6);
       const int64_t steps = dice.between(1, 4);
       std::vector<BatchLoader> loaders;
-      for (int64_t rank = 0; rank < size; ++rank) loaders.push_back(resume(setup, cursor, rank, size));
+      for (int64_t rank = 0; rank < size; ++rank)
+        loaders.push_back(resume(setup, cursor, rank, size));
       for (int64_t i = 0; i < steps && step < expected.size(); ++i, ++step) {
         Ids found;
         for (BatchLoader& loader : loaders) {
@@ -112,7 +113,9 @@ TEST(BatchLoader, TargetsFollowTheTokensAndPaddingAndDocumentEndsDoNotCount) {
       int64_t valid = 0;
       for (int64_t r = 0; r < 32; ++r) {
         ASSERT_EQ(tokens[r * 6] / 100'000'000, batch.source_R[static_cast<size_t>(r)]);
-        const int64_t rows = setup.sources[static_cast<size_t>(batch.source_R[static_cast<size_t>(r)])].rows_by_stage[0];
+        const int64_t rows =
+            setup.sources[static_cast<size_t>(batch.source_R[static_cast<size_t>(r)])]
+                .rows_by_stage[0];
         const bool last = tokens[r * 6] % 100'000'000 / 6 == rows - 1;
         padded += last;
         for (int64_t t = 0; t < 6; ++t) {
@@ -133,8 +136,9 @@ TEST(BatchLoader, ReplicasThatDoNotDivideTheBatchAreAnErrorAndNeverRounded) {
     begin(small_setup(), 0, 3);
     FAIL() << "accepted 3 replicas of 64 rows";
   } catch (const std::invalid_argument& error) {
-    EXPECT_STREQ(error.what(), "stages[0].global_batch_size: expected a multiple of the 3 "
-                               "data-parallel replicas, found 64");
+    EXPECT_STREQ(error.what(),
+                 "stages[0].global_batch_size: expected a multiple of the 3 "
+                 "data-parallel replicas, found 64");
   }
 }
 
@@ -146,8 +150,9 @@ TEST(BatchLoader, ASourceOfAnotherSizeThanPlannedIsAnError) {
     BatchLoader(begin_run(setup.curriculum(), setup.sources), sources, 0, 1);
     FAIL() << "accepted a source of 89 rows";
   } catch (const std::invalid_argument& error) {
-    EXPECT_STREQ(error.what(), "data.sources.code: expected the 90 rows of 6 tokens that the plan "
-                               "was made for, found 89");
+    EXPECT_STREQ(error.what(),
+                 "data.sources.code: expected the 90 rows of 6 tokens that the plan "
+                 "was made for, found 89");
   }
 }
 

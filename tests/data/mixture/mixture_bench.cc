@@ -17,7 +17,8 @@ template <typename Work>
 double milliseconds(Work work) {
   const auto begin = std::chrono::steady_clock::now();
   work();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
+      .count();
 }
 
 TestRun big_setup() {
@@ -68,7 +69,9 @@ void bench_loader() {
   setup.data.document_mask = true;
   BatchLoader loader(begin_run(setup.curriculum(), setup.sources), setup.row_sources(), 0, 1);
   const int steps = 200;
-  const double spent = milliseconds([&] { for (int i = 0; i < steps; ++i) (void)loader.next(); });
+  const double spent = milliseconds([&] {
+    for (int i = 0; i < steps; ++i) (void)loader.next();
+  });
   fmt::print("loader: {:.1f}M tokens/s, one thread, 3 made-up sources, rows of 4096\n",
              steps * 64 * 4096 / spent / 1e3);
 }

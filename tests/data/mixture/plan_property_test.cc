@@ -68,7 +68,8 @@ class RealIntegral {
   void add(size_t index, int64_t row) {
     const PlanPhase& phase = plan_.phases[index];
     const CurriculumPhase& now = config(phase);
-    const int64_t length = plan_.curriculum.stages[static_cast<size_t>(phase.stage)].sequence_length;
+    const int64_t length =
+        plan_.curriculum.stages[static_cast<size_t>(phase.stage)].sequence_length;
     long double part = 1.0L;
     if (now.ramp == Ramp::kLinear) {
       int64_t ramp = phase.end_row - phase.first_row;
@@ -179,7 +180,8 @@ TEST(MixturePlan, CapsAreNeverExceededAndWhatIsLeftOverIsShared) {
     try {
       plan = plan_of(setup);
     } catch (const std::invalid_argument& error) {
-      ASSERT_NE(std::string(error.what()).find("found none at row"), std::string::npos) << error.what();
+      ASSERT_NE(std::string(error.what()).find("found none at row"), std::string::npos)
+          << error.what();
       continue;
     }
     ++planned;
@@ -217,7 +219,8 @@ TEST(MixturePlan, AnEpochIsCompleteBeforeItRepeats) {
       }
     }
     for (auto& [key, rows] : streams) {
-      std::sort(rows.begin(), rows.end(), [](const RowDraw& a, const RowDraw& b) { return a.draw < b.draw; });
+      std::sort(rows.begin(), rows.end(),
+                [](const RowDraw& a, const RowDraw& b) { return a.draw < b.draw; });
       std::set<int64_t> windows;
       for (size_t i = 0; i < rows.size(); ++i) {
         ASSERT_EQ(rows[i].draw, static_cast<int64_t>(i)) << "seed " << seed;
@@ -264,7 +267,8 @@ TEST(MixturePlan, TenTrillionTokensOfFiftySourcesNeedFewBlocksAndAJumpDrawsOneBl
   setup.stages[0].global_batch_size = 4096;
   for (int64_t k = 0; k < 50; ++k) {
     setup.data.sources.push_back({"s" + std::to_string(100 + k), "", SourceKind::kOrganic, 100.0});
-    setup.sources.push_back({"s" + std::to_string(100 + k), "", {dice.between(100'000'000, 2'000'000'000)}});
+    setup.sources.push_back(
+        {"s" + std::to_string(100 + k), "", {dice.between(100'000'000, 2'000'000'000)}});
   }
   for (int p = 0; p < 4; ++p) {
     PhaseConfig phase;

@@ -12,7 +12,8 @@ using testing::small_setup;
 TEST(Prefetcher, GivesTheLoadersBatchesAndTheirCursorsInOrder) {
   const auto setup = small_setup();
   BatchLoader plain(begin_run(setup.curriculum(), setup.sources), setup.row_sources(), 0, 2);
-  Prefetcher ahead(BatchLoader(begin_run(setup.curriculum(), setup.sources), setup.row_sources(), 0, 2), 3);
+  Prefetcher ahead(
+      BatchLoader(begin_run(setup.curriculum(), setup.sources), setup.row_sources(), 0, 2), 3);
   while (!plain.done()) {
     const Batch expected = plain.next();
     const Batch found = ahead.next();
@@ -47,8 +48,9 @@ TEST(Prefetcher, RethrowsTheReadersErrorAtTheStepThatMetItAndEverAfter) {
 TEST(Prefetcher, StopsWhenDestroyedWithBatchesUnread) {
   const auto setup = small_setup();
   for (int64_t num_ahead = 1; num_ahead < 30; ++num_ahead) {
-    Prefetcher ahead(BatchLoader(begin_run(setup.curriculum(), setup.sources), setup.row_sources(), 0, 1),
-                     num_ahead);
+    Prefetcher ahead(
+        BatchLoader(begin_run(setup.curriculum(), setup.sources), setup.row_sources(), 0, 1),
+        num_ahead);
     if (num_ahead % 2 == 0) (void)ahead.next();
   }
 }
