@@ -1,0 +1,116 @@
+#include "parallel/session.h"
+
+#include <ATen/ATen.h>
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <mpi.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <map>
+#include <stdexcept>
+
+#include "parallel/nccl_communicator.h"
+#include "tests/support/ranks.h"
+
+namespace phalanx {
+namespace {
+
+EnvironmentLookup lookup(std::map<std::string, std::string> variables) {
+  return [variables](const std::string& name) -> std::optional<std::string> {
+    const auto found = variables.find(name);
+    if (found == variables.end()) return std::nullopt;
+    return found->second;
+  };
+}
+
+bool mpi_was_initialized() {
+  int flag = 0;
+  MPI_Initialized(&flag);
+  return flag != 0;
+}
+
+// A port that nobody listens on right now.
+std::string free_port() {
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  EXPECT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), length), 0);
+  EXPECT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length), 0);
+  close(listener);
+  return std::to_string(ntohs(address.sin_port));
+}
+
+TEST(Session, a_world_of_one_never_starts_mpi) {
+  for (const auto& variables :
+       {std::map<std::string, std::string>{},
+        {{"OMPI_COMM_WORLD_SIZE", "1"}, {"OMPI_COMM_WORLD_RANK", "0"}},
+        {{"WORLD_SIZE", "1"}, {"RANK", "0"}, {"LOCAL_RANK", "0"}}}) {
+    Session session(lookup(variables), {});
+    EXPECT_EQ(session.size(), 1);
+    EXPECT_EQ(session.rank(), 0);
+    EXPECT_EQ(session.local_size(), 1);
+    const MeshGroups groups = session.make_groups(make_mesh(0, 1, 1));
+    const at::Tensor one_1 = at::ones({1});
+    groups.tp->all_reduce(one_1, ReduceOp::kSum)->wait();
+    groups.dp->all_reduce(one_1, ReduceOp::kSum)->wait();
+    session.control().barrier();
+    EXPECT_EQ(one_1.item<float>(), 1.0f);
+  }
+  EXPECT_FALSE(mpi_was_initialized());
+}
+
+TEST(Session, cpu_ranks_under_torchrun_are_refused_with_a_way_out) {
+  try {
+    const Session session(lookup({{"WORLD_SIZE", "4"}, {"RANK", "1"}, {"MASTER_ADDR", "host0"},
+                                  {"MASTER_PORT", "29500"}}),
+                          {});
+    FAIL() << "four CPU ranks without MPI were taken";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_STREQ(error.what(),
+                 "device: expected cuda, found cpu: 4 ranks on CPU need MPI to move their tensors; "
+                 "start them with \"mpirun -n 4\" instead of torchrun");
+  }
+}
+
+TEST(Session, torchrun_ranks_agree_through_the_store) {
+  const std::string port = free_port();
+  run_ranks(3, [&](Communicator& threads) {
+    const std::string rank = std::to_string(threads.rank());
+    Session session(lookup({{"WORLD_SIZE", "3"}, {"RANK", rank}, {"LOCAL_RANK", rank},
+                            {"LOCAL_WORLD_SIZE", "3"}, {"MASTER_ADDR", "127.0.0.1"},
+                            {"MASTER_PORT", port}}),
+                    {Device::kCuda, std::chrono::seconds(60)});
+    EXPECT_EQ(session.size(), 3);
+    EXPECT_EQ(session.local_rank(), threads.rank());
+    const std::vector<std::string> all = all_gather_strings(session.control(), "from " + rank);
+    EXPECT_EQ(all, (std::vector<std::string>{"from 0", "from 1", "from 2"}));
+  });
+  EXPECT_FALSE(mpi_was_initialized());
+}
+
+TEST(Session, a_build_without_gpus_says_so_when_asked_for_device_groups) {
+  if (num_cuda_devices() > 0) GTEST_SKIP() << "this machine has GPUs";
+  Session session(lookup({}), {Device::kCuda, std::chrono::seconds(60)});
+  EXPECT_ANY_THROW(session.make_groups(make_mesh(0, 1, 1)));
+}
+
+// Last: it starts MPI for real, as a world of one.
+TEST(Session, ranks_that_mpi_does_not_see_are_refused) {
+  try {
+    const Session session(lookup({{"OMPI_COMM_WORLD_SIZE", "4"}, {"OMPI_COMM_WORLD_RANK", "2"}}),
+                          {});
+    FAIL() << "four ranks were promised, MPI has one";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_EQ(std::string(error.what()).find(
+                  "number of ranks: mpirun (OMPI_COMM_WORLD_SIZE=4) started 4 ranks, but MPI sees a "
+                  "world of 1"),
+              0u)
+        << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace phalanx
