@@ -115,7 +115,7 @@ TEST_P(CommunicatorSuite, reduce_scatter_gives_each_rank_its_piece_of_the_sum) {
 
 TEST_P(CommunicatorSuite, sums_larger_than_any_buffer_keep_their_bits) {
   GetParam().run([&](Communicator& world) {
-    const int64_t count = 1'100'003;  // more than 4 MiB of fp32
+    const int64_t count = GetParam().largest_count;
     const at::Tensor tensor_N = values_of(world.rank(), 0, count, at::kFloat).to(GetParam().device);
     const at::Tensor expected_N = serial_sum(world.size(), 0, count, at::kFloat);
     world.all_reduce(tensor_N, ReduceOp::kSum, SumOrder::kRankOrder)->wait();

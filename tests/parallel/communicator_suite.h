@@ -23,6 +23,8 @@ struct Ranks {
   at::Device device = at::kCPU;
   /// Also lengths around the edges of this many bytes are tried: the transport's chunk.
   int64_t chunk_bytes = 1024;
+  /// Elements of the largest sum: more than 4 MiB of fp32, but not thousands of tiny chunks.
+  int64_t largest_count = 1'100'003;
 };
 
 inline void PrintTo(const Ranks& ranks, std::ostream* out) { *out << ranks.name; }

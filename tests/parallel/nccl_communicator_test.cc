@@ -29,7 +29,7 @@ void run_on_gpus(const std::function<void(Communicator&)>& body) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Nccl, CommunicatorSuite,
-                         testing::Values(Ranks{"gpus", run_on_gpus, at::kCUDA, 1024}),
+                         testing::Values(Ranks{"gpus", run_on_gpus, at::kCUDA}),
                          name_of_ranks);
 
 TEST(NcclRanks, a_gpu_that_does_not_exist_is_bad_input_on_every_rank) {
