@@ -16,7 +16,8 @@ void add_layer(std::vector<HfTensor>& tensors, const Phi4Config& config, int64_t
   const std::string own = "layers." + std::to_string(index) + ".";
   const int64_t hidden = config.hidden_size;
   const int64_t inner = config.intermediate_size;
-  tensors.push_back(fused(hf + "input_layernorm.weight", {{own + "attention_norm.weight", {hidden}}}));
+  tensors.push_back(
+      fused(hf + "input_layernorm.weight", {{own + "attention_norm.weight", {hidden}}}));
   tensors.push_back(fused(hf + "self_attn.qkv_proj.weight",
                           {{own + "attention.q.weight", {config.query_size(), hidden}},
                            {own + "attention.k.weight", {config.key_value_size(), hidden}},
@@ -25,11 +26,11 @@ void add_layer(std::vector<HfTensor>& tensors, const Phi4Config& config, int64_t
                           {{own + "attention.o.weight", {hidden, config.query_size()}}}));
   tensors.push_back(fused(hf + "post_attention_layernorm.weight",
                           {{own + "feed_forward_norm.weight", {hidden}}}));
-  tensors.push_back(fused(hf + "mlp.gate_up_proj.weight",
-                          {{own + "feed_forward.gate.weight", {inner, hidden}},
-                           {own + "feed_forward.up.weight", {inner, hidden}}}));
-  tensors.push_back(fused(hf + "mlp.down_proj.weight",
-                          {{own + "feed_forward.down.weight", {hidden, inner}}}));
+  tensors.push_back(
+      fused(hf + "mlp.gate_up_proj.weight", {{own + "feed_forward.gate.weight", {inner, hidden}},
+                                             {own + "feed_forward.up.weight", {inner, hidden}}}));
+  tensors.push_back(
+      fused(hf + "mlp.down_proj.weight", {{own + "feed_forward.down.weight", {hidden, inner}}}));
 }
 
 }  // namespace

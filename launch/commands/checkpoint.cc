@@ -1,7 +1,7 @@
 #include "launch/commands/checkpoint.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 #include <filesystem>
@@ -51,10 +51,11 @@ void verify(const Path& path) {
 void info(const Path& path) {
   const CheckpointReader reader(path);
   const Manifest& manifest = reader.manifest();
-  fmt::print("step {}\ntokens {}\ntensor_parallel_size {}\ndata_parallel_size {}\nfiles {}\n"
-             "bytes {}\nparameters {}\n", manifest.step, manifest.tokens,
-             manifest.tensor_parallel_size, manifest.data_parallel_size, manifest.files.size(),
-             bytes_of(manifest), num_parameters(manifest.model));
+  fmt::print(
+      "step {}\ntokens {}\ntensor_parallel_size {}\ndata_parallel_size {}\nfiles {}\n"
+      "bytes {}\nparameters {}\n",
+      manifest.step, manifest.tokens, manifest.tensor_parallel_size, manifest.data_parallel_size,
+      manifest.files.size(), bytes_of(manifest), num_parameters(manifest.model));
   for (const auto& [name, tensor] : manifest.tensors) {
     std::string shape;
     for (const int64_t size : tensor.shape) shape += fmt::format(" {}", size);
@@ -62,7 +63,8 @@ void info(const Path& path) {
   }
 }
 
-void add_action(CLI::App& command, const char* name, const char* text, void (*action)(const Path&)) {
+void add_action(CLI::App& command, const char* name, const char* text,
+                void (*action)(const Path&)) {
   CLI::App* sub = command.add_subcommand(name, text);
   const auto path = std::make_shared<std::string>();
   sub->add_option("path", *path, "Folder")->required();

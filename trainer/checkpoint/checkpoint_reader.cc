@@ -31,8 +31,8 @@ class CheckpointSource final : public TensorSource {
     const Range wanted{begin, begin + static_cast<int64_t>(values.size())};
     for (const Resolved& piece : resolved_) {
       visit_overlap(piece.layout, piece.elements, wanted, [&](const Run& run) {
-        const std::span<float> target = values.subspan(static_cast<size_t>(run.full - begin),
-                                                       static_cast<size_t>(run.numel));
+        const std::span<float> target =
+            values.subspan(static_cast<size_t>(run.full - begin), static_cast<size_t>(run.numel));
         const int64_t element = run.slice - piece.elements.begin;
         files_.read(piece.file, piece.file_begin + element * static_cast<int64_t>(sizeof(float)),
                     std::as_writable_bytes(target));
@@ -56,11 +56,12 @@ class CheckpointSource final : public TensorSource {
       const StoredTensor* stored = files_.header(piece.file).find(stored_name);
       const std::vector<int64_t> expected{piece.elements.size()};
       if (stored == nullptr || stored->dtype != Dtype::kF32 || stored->shape != expected) {
-        throw std::invalid_argument(fmt::format(
-            "{}: file {}: tensor {}: expected F32 [{}], found {}", where_, piece.file, stored_name,
-            expected[0], stored == nullptr ? "no such tensor"
-                : fmt::format("{} [{}]", dtype_name(stored->dtype),
-                              fmt::join(stored->shape, ", "))));
+        throw std::invalid_argument(
+            fmt::format("{}: file {}: tensor {}: expected F32 [{}], found {}", where_, piece.file,
+                        stored_name, expected[0],
+                        stored == nullptr ? "no such tensor"
+                                          : fmt::format("{} [{}]", dtype_name(stored->dtype),
+                                                        fmt::join(stored->shape, ", "))));
       }
       resolved_.push_back({piece.file, stored->begin, piece.elements,
                            slice_layout(entry.shape, piece.dim, piece.rectangle)});

@@ -37,8 +37,8 @@ void write_values(SafetensorsWriter& file, const CheckpointContents& contents,
   const at::Tensor& share = contents.shares[output.piece->bucket].*output.kind->tensor;
   const at::Tensor host =
       share.narrow(0, output.piece->offset, output.piece->stored.size()).to(at::kCPU).contiguous();
-  file.write(std::as_bytes(
-      std::span(host.const_data_ptr<float>(), static_cast<size_t>(host.numel()))));
+  file.write(
+      std::as_bytes(std::span(host.const_data_ptr<float>(), static_cast<size_t>(host.numel()))));
 }
 
 ManifestFile described(WrittenFile written) {
@@ -100,8 +100,8 @@ Manifest write_rank_part(const std::filesystem::path& staging, const CheckpointC
   std::map<std::string, Output> outputs;
   for (const SharePiece& piece : pieces) {
     const ShardSpec& spec = piece.parameter->spec;
-    part.tensors[piece.parameter->name] = {
-        spec.full_shape, {{file_name, spec.dim, spec.stored(), piece.stored}}};
+    part.tensors[piece.parameter->name] = {spec.full_shape,
+                                           {{file_name, spec.dim, spec.stored(), piece.stored}}};
     for (const ShareKind& kind : kShareKinds) {
       const std::string name = fmt::format("{}/{}", kind.name, piece.parameter->name);
       tensors.push_back({name, Dtype::kF32, {piece.stored.size()}});

@@ -76,11 +76,10 @@ void write_group(const std::filesystem::path& path, TensorSource& source, const 
 
 }  // namespace
 
-void export_hf(TensorSource& source, const std::filesystem::path& folder,
-               const HfExport& options) {
+void export_hf(TensorSource& source, const std::filesystem::path& folder, const HfExport& options) {
   if (std::filesystem::exists(folder)) {
-    throw std::invalid_argument(fmt::format("{}: expected no such folder, found one",
-                                            folder.string()));
+    throw std::invalid_argument(
+        fmt::format("{}: expected no such folder, found one", folder.string()));
   }
   const std::vector<TensorGroup> groups = grouped(options);
   const std::filesystem::path staging = make_staging_folder(folder);

@@ -28,8 +28,8 @@ std::set<std::string> file_names(const std::filesystem::path& folder) {
   if (std::filesystem::exists(folder / kWholeFile)) return {kWholeFile};
   const std::filesystem::path index = folder / kIndexFile;
   if (!std::filesystem::exists(index)) {
-    throw std::invalid_argument(fmt::format("{}: expected {} or {}, found neither",
-                                            folder.string(), kWholeFile, kIndexFile));
+    throw std::invalid_argument(fmt::format("{}: expected {} or {}, found neither", folder.string(),
+                                            kWholeFile, kIndexFile));
   }
   const std::string where = index.string();
   const nlohmann::json whole = parse_strict_json(read_text(index, kMaxIndexBytes), where);
@@ -37,8 +37,8 @@ std::set<std::string> file_names(const std::filesystem::path& folder) {
   for (const auto& [tensor, file] : member(whole, "weight_map", where).items()) {
     const std::string name = text(file, where + ": weight_map." + tensor);
     if (name.empty() || name.find('/') != std::string::npos || name.front() == '.') {
-      throw std::invalid_argument(fmt::format("{}: weight_map.{}: expected a file name, found {}",
-                                              where, tensor, name));
+      throw std::invalid_argument(
+          fmt::format("{}: weight_map.{}: expected a file name, found {}", where, tensor, name));
     }
     names.insert(name);
   }
@@ -62,15 +62,15 @@ void read_converted(const File& file, int64_t offset, std::span<float> values) {
 
 }  // namespace
 
-HfFolder::HfFolder(const std::filesystem::path& folder, const Phi4Config& model)
-    : folder_(folder) {
+HfFolder::HfFolder(const std::filesystem::path& folder, const Phi4Config& model) : folder_(folder) {
   for (const std::string& name : file_names(folder)) add_file(name);
   for (const HfTensor& tensor : hf_tensors(model)) add_tensor(tensor);
   for (const auto& [name, stored] : stored_) {
     if (is_computed(name) || (model.tie_word_embeddings && name == "lm_head.weight")) continue;
-    throw std::invalid_argument(fmt::format("{}: tensor {}: found shape [{}], but the model has no "
-                                            "such tensor", stored.first->path().string(), name,
-                                            fmt::join(stored.second.shape, ", ")));
+    throw std::invalid_argument(
+        fmt::format("{}: tensor {}: found shape [{}], but the model has no "
+                    "such tensor",
+                    stored.first->path().string(), name, fmt::join(stored.second.shape, ", ")));
   }
 }
 
@@ -94,9 +94,10 @@ void HfFolder::add_file(const std::string& name) {
 void HfFolder::add_tensor(const HfTensor& tensor) {
   const auto found = stored_.find(tensor.name);
   if (found == stored_.end()) {
-    throw std::invalid_argument(fmt::format("{}: tensor {}: expected shape [{}], found no such "
-                                            "tensor", description(), tensor.name,
-                                            fmt::join(tensor.shape, ", ")));
+    throw std::invalid_argument(
+        fmt::format("{}: tensor {}: expected shape [{}], found no such "
+                    "tensor",
+                    description(), tensor.name, fmt::join(tensor.shape, ", ")));
   }
   const auto& [file, stored] = found->second;
   const std::string where = fmt::format("{}: tensor {}", file->path().string(), tensor.name);
@@ -122,9 +123,12 @@ void HfFolder::read(const std::string& tensor, int64_t begin, std::span<float> v
   const Place& place = places_.at(tensor);
   const int64_t offset = place.begin + begin * dtype_bytes(place.dtype);
   switch (place.dtype) {
-    case Dtype::kBF16: return read_converted<c10::BFloat16>(*place.file, offset, values);
-    case Dtype::kF16: return read_converted<c10::Half>(*place.file, offset, values);
-    default: return place.file->read_exact(offset, std::as_writable_bytes(values));
+    case Dtype::kBF16:
+      return read_converted<c10::BFloat16>(*place.file, offset, values);
+    case Dtype::kF16:
+      return read_converted<c10::Half>(*place.file, offset, values);
+    default:
+      return place.file->read_exact(offset, std::as_writable_bytes(values));
   }
 }
 

@@ -43,7 +43,7 @@ class HfFolder final : public TensorSource {
   std::filesystem::path folder_;
   std::map<std::string, File> files_;
   std::map<std::string, std::pair<const File*, StoredTensor>> stored_;  // by HF name
-  std::map<std::string, Place> places_;                                // by logical name
+  std::map<std::string, Place> places_;                                 // by logical name
   std::map<std::string, std::vector<int64_t>> shapes_;
 };
 

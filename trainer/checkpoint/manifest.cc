@@ -57,8 +57,7 @@ json file_json(const ManifestFile& file) {
 uint64_t parse_hash(const json& value, const std::string& where) {
   const std::string digits = text(value, where);
   uint64_t hash = 0;
-  const auto [end, error] =
-      std::from_chars(digits.data(), digits.data() + digits.size(), hash, 16);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), hash, 16);
   if (error != std::errc() || end != digits.data() + digits.size() || digits.size() != 16) {
     throw std::invalid_argument(
         fmt::format("{}: expected 16 hexadecimal digits, found {}", where, digits));
@@ -82,9 +81,12 @@ ManifestFile parse_file(const json& value, const std::string& where) {
     file.block_hashes.push_back(parse_hash(hash, where + ".xxh3"));
   }
   const auto blocks = static_cast<int64_t>(file.block_hashes.size());
-  if (file.bytes < 0 || blocks != file.bytes / kHashBlockBytes + (file.bytes % kHashBlockBytes > 0)) {
-    throw std::invalid_argument(fmt::format("{}: expected one hash for each {} bytes, found {} for "
-                                            "{} bytes", where, kHashBlockBytes, blocks, file.bytes));
+  if (file.bytes < 0 ||
+      blocks != file.bytes / kHashBlockBytes + (file.bytes % kHashBlockBytes > 0)) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected one hash for each {} bytes, found {} for "
+                    "{} bytes",
+                    where, kHashBlockBytes, blocks, file.bytes));
   }
   return file;
 }
@@ -132,8 +134,10 @@ void check_tiles(std::vector<Range> ranges, int64_t end, const std::string& wher
   int64_t covered = 0;
   for (const Range& range : ranges) {
     if (range.begin != covered || range.end < range.begin) {
-      throw std::invalid_argument(fmt::format("{}: expected a range that begins at {}, found "
-                                              "[{}, {})", where, covered, range.begin, range.end));
+      throw std::invalid_argument(
+          fmt::format("{}: expected a range that begins at {}, found "
+                      "[{}, {})",
+                      where, covered, range.begin, range.end));
     }
     covered = range.end;
   }
@@ -184,8 +188,9 @@ void check_field(const char* field, const Value& expected, const Value& found,
 std::string manifest_text(const Manifest& manifest) {
   json body{{"step", manifest.step},
             {"tokens", manifest.tokens},
-            {"world", {{"tensor_parallel_size", manifest.tensor_parallel_size},
-                       {"data_parallel_size", manifest.data_parallel_size}}},
+            {"world",
+             {{"tensor_parallel_size", manifest.tensor_parallel_size},
+              {"data_parallel_size", manifest.data_parallel_size}}},
             {"model", model_json(manifest.model)},
             {"files", json::object()},
             {"tensors", json::object()}};
@@ -209,8 +214,8 @@ Manifest parse_manifest(std::string_view input, const std::string& where) {
   }
   const int64_t version = integer(member(whole, "version", where), where + ": version");
   if (version != kCheckpointVersion) {
-    throw std::invalid_argument(fmt::format("{}: version: expected {}, found {}", where,
-                                            kCheckpointVersion, version));
+    throw std::invalid_argument(
+        fmt::format("{}: version: expected {}, found {}", where, kCheckpointVersion, version));
   }
   const json& body = member(whole, "checkpoint", where);
   const uint64_t expected = parse_hash(member(whole, "xxh3", where), where + ": xxh3");

@@ -22,9 +22,21 @@ struct DtypeRow {
   std::string_view name;
   int64_t bytes;
 };
-constexpr std::array<DtypeRow, 15> kDtypes{{{"BOOL", 1}, {"U8", 1}, {"I8", 1}, {"F8_E5M2", 1},
-    {"F8_E4M3", 1}, {"I16", 2}, {"U16", 2}, {"F16", 2}, {"BF16", 2}, {"I32", 4}, {"U32", 4},
-    {"F32", 4}, {"F64", 8}, {"I64", 8}, {"U64", 8}}};
+constexpr std::array<DtypeRow, 15> kDtypes{{{"BOOL", 1},
+                                            {"U8", 1},
+                                            {"I8", 1},
+                                            {"F8_E5M2", 1},
+                                            {"F8_E4M3", 1},
+                                            {"I16", 2},
+                                            {"U16", 2},
+                                            {"F16", 2},
+                                            {"BF16", 2},
+                                            {"I32", 4},
+                                            {"U32", 4},
+                                            {"F32", 4},
+                                            {"F64", 8},
+                                            {"I64", 8},
+                                            {"U64", 8}}};
 
 // nlohmann's DOM keeps the last of two equal keys, so the events are read instead.
 class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
@@ -97,8 +109,8 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool start_array(size_t) override {
-    const bool allowed =
-        depth_ == 2 && !in_array_ && !in_metadata() && (field_ == "shape" || field_ == "data_offsets");
+    const bool allowed = depth_ == 2 && !in_array_ && !in_metadata() &&
+                         (field_ == "shape" || field_ == "data_offsets");
     if (!allowed) return unexpected("an array");
     in_array_ = true;
     return true;
@@ -144,22 +156,23 @@ void check_layout(SafetensorsHeader& header, int64_t data_bytes, const std::stri
   for (const StoredTensor& tensor : header.tensors) {
     const std::string place = fmt::format("{}: tensor {}", where, tensor.name);
     if (tensor.begin != expected_begin || tensor.end < tensor.begin) {
-      throw std::invalid_argument(fmt::format("{}: expected its data to begin at {}, found [{}, {})",
-                                              place, expected_begin, tensor.begin, tensor.end));
+      throw std::invalid_argument(
+          fmt::format("{}: expected its data to begin at {}, found [{}, {})", place, expected_begin,
+                      tensor.begin, tensor.end));
     }
     std::vector<int64_t> sizes = tensor.shape;
     sizes.push_back(dtype_bytes(tensor.dtype));
     const int64_t bytes = checked_numel(sizes, place);
     if (bytes != tensor.end - tensor.begin) {
-      throw std::invalid_argument(fmt::format("{}: expected {} bytes for {} [{}], found {}", place,
-          bytes, dtype_name(tensor.dtype), fmt::join(tensor.shape, ", "),
-          tensor.end - tensor.begin));
+      throw std::invalid_argument(fmt::format(
+          "{}: expected {} bytes for {} [{}], found {}", place, bytes, dtype_name(tensor.dtype),
+          fmt::join(tensor.shape, ", "), tensor.end - tensor.begin));
     }
     expected_begin = tensor.end;
   }
   if (expected_begin != data_bytes) {
-    throw std::invalid_argument(fmt::format("{}: expected {} bytes of data, found {}", where,
-                                            expected_begin, data_bytes));
+    throw std::invalid_argument(
+        fmt::format("{}: expected {} bytes of data, found {}", where, expected_begin, data_bytes));
   }
 }
 

@@ -19,7 +19,21 @@ namespace phalanx {
 
 /// Order of the values: that of the reference, by which its writer sorts tensors.
 enum class Dtype {
-  kBool, kU8, kI8, kF8E5M2, kF8E4M3, kI16, kU16, kF16, kBF16, kI32, kU32, kF32, kF64, kI64, kU64
+  kBool,
+  kU8,
+  kI8,
+  kF8E5M2,
+  kF8E4M3,
+  kI16,
+  kU16,
+  kF16,
+  kBF16,
+  kI32,
+  kU32,
+  kF32,
+  kF64,
+  kI64,
+  kU64
 };
 
 [[nodiscard]] int64_t dtype_bytes(Dtype dtype);
@@ -45,8 +59,8 @@ struct SafetensorsHeader {
 using ReadBytes = std::function<void(int64_t offset, std::span<std::byte> bytes)>;
 
 /// `path` is for messages only.
-[[nodiscard]] SafetensorsHeader read_safetensors_header(const std::string& path,
-                                                        int64_t file_bytes, const ReadBytes& read);
+[[nodiscard]] SafetensorsHeader read_safetensors_header(const std::string& path, int64_t file_bytes,
+                                                        const ReadBytes& read);
 
 /// Product of `shape`; throws std::invalid_argument beginning with `where` on a negative size or
 /// more than 2^63 - 1 elements.

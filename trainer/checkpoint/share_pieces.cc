@@ -19,10 +19,11 @@ std::vector<SharePiece> share_pieces(const ParameterSet& parameters,
     const BucketShare& share = shares[b];
     for (const Parameter* parameter : parameters.buckets().at(b).parameters) {
       const int64_t begin = std::max(parameter->offset, share.begin);
-      const int64_t end =
-          std::min(parameter->offset + parameter->numel, share.begin + share.numel);
+      const int64_t end = std::min(parameter->offset + parameter->numel, share.begin + share.numel);
       if (begin >= end) continue;
-      pieces.push_back({parameter, static_cast<int64_t>(b), begin - share.begin,
+      pieces.push_back({parameter,
+                        static_cast<int64_t>(b),
+                        begin - share.begin,
                         {begin - parameter->offset, end - parameter->offset}});
     }
   }
@@ -33,8 +34,7 @@ void check_same_tensors(const TensorSource& source, const ParameterSet& paramete
   std::set<std::string> names;
   for (const auto& parameter : parameters.parameters()) {
     names.insert(parameter->name);
-    const std::string where =
-        fmt::format("{}: tensor {}", source.description(), parameter->name);
+    const std::string where = fmt::format("{}: tensor {}", source.description(), parameter->name);
     const std::string expected =
         fmt::format("expected shape [{}]", fmt::join(parameter->spec.full_shape, ", "));
     const auto found = source.shapes().find(parameter->name);
@@ -42,15 +42,16 @@ void check_same_tensors(const TensorSource& source, const ParameterSet& paramete
       throw std::invalid_argument(fmt::format("{}: {}, found no such tensor", where, expected));
     }
     if (found->second != parameter->spec.full_shape) {
-      throw std::invalid_argument(fmt::format("{}: {}, found [{}]", where, expected,
-                                              fmt::join(found->second, ", ")));
+      throw std::invalid_argument(
+          fmt::format("{}: {}, found [{}]", where, expected, fmt::join(found->second, ", ")));
     }
   }
   for (const auto& [name, shape] : source.shapes()) {
     if (names.contains(name)) continue;
-    throw std::invalid_argument(fmt::format("{}: tensor {}: found shape [{}], but the model has no "
-                                            "such tensor", source.description(), name,
-                                            fmt::join(shape, ", ")));
+    throw std::invalid_argument(
+        fmt::format("{}: tensor {}: found shape [{}], but the model has no "
+                    "such tensor",
+                    source.description(), name, fmt::join(shape, ", ")));
   }
 }
 

@@ -20,7 +20,8 @@ struct ShareKind {
   at::Tensor BucketShare::*tensor;
 };
 inline constexpr std::array<ShareKind, 3> kShareKinds{{{"master", &BucketShare::master},
-    {"exp_avg", &BucketShare::exp_avg}, {"exp_avg_sq", &BucketShare::exp_avg_sq}}};
+                                                       {"exp_avg", &BucketShare::exp_avg},
+                                                       {"exp_avg_sq", &BucketShare::exp_avg_sq}}};
 
 /// Elements [stored) of a parameter's stored part; they begin at `offset` of the bucket's share.
 struct SharePiece {

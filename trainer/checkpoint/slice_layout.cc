@@ -37,10 +37,10 @@ void visit_overlap(const SliceLayout& layout, Range slice_range, Range full_rang
   for (int64_t row = first_row; row <= last_row; ++row) {
     // Adding `to_full` to an element of this row's run in the slice gives it in the full tensor.
     const int64_t to_full = row * (layout.stride - layout.width) + layout.start;
-    const int64_t begin = std::max({row * layout.width, slice_range.begin,
-                                    full_range.begin - to_full});
-    const int64_t end = std::min({(row + 1) * layout.width, slice_range.end,
-                                  full_range.end - to_full});
+    const int64_t begin =
+        std::max({row * layout.width, slice_range.begin, full_range.begin - to_full});
+    const int64_t end =
+        std::min({(row + 1) * layout.width, slice_range.end, full_range.end - to_full});
     if (begin < end) visit({begin + to_full, begin, end - begin});
   }
 }

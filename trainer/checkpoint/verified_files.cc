@@ -24,9 +24,10 @@ void VerifiedFiles::read(const std::string& file, int64_t offset, std::span<std:
   const int64_t file_bytes = listed(file).bytes;
   if (offset < 0 || offset > file_bytes ||
       static_cast<int64_t>(bytes.size()) > file_bytes - offset) {
-    throw std::invalid_argument(fmt::format("{}: file {}: expected {} bytes at offset {}, found a "
-                                            "file of {}", where_, file, bytes.size(), offset,
-                                            file_bytes));
+    throw std::invalid_argument(
+        fmt::format("{}: file {}: expected {} bytes at offset {}, found a "
+                    "file of {}",
+                    where_, file, bytes.size(), offset, file_bytes));
   }
   while (!bytes.empty()) {
     const std::vector<std::byte>& loaded = block(file, offset / kHashBlockBytes).bytes;
@@ -59,8 +60,8 @@ void VerifiedFiles::check_sizes() const {
   for (const auto& [name, file] : files_) {
     const int64_t found = File::open_read(folder_ / name).size();
     if (found == file.bytes) continue;
-    throw std::invalid_argument(fmt::format("{}: file {}: expected {} bytes, found {}", where_,
-                                            name, file.bytes, found));
+    throw std::invalid_argument(
+        fmt::format("{}: file {}: expected {} bytes, found {}", where_, name, file.bytes, found));
   }
 }
 
@@ -115,10 +116,10 @@ void VerifiedFiles::load(Block& block) const {
   const uint64_t expected = file.block_hashes[static_cast<size_t>(block.index)];
   const uint64_t found = xxh3(block.bytes);
   if (found == expected) return;
-  throw std::invalid_argument(
-      fmt::format("{}: file {}: block {} (bytes {} to {}): expected hash {}, found {}: the file is "
-                  "damaged", where_, block.file, block.index, begin, end, hash_text(expected),
-                  hash_text(found)));
+  throw std::invalid_argument(fmt::format(
+      "{}: file {}: block {} (bytes {} to {}): expected hash {}, found {}: the file is "
+      "damaged",
+      where_, block.file, block.index, begin, end, hash_text(expected), hash_text(found)));
 }
 
 const ManifestFile& VerifiedFiles::listed(const std::string& file) const {

@@ -34,7 +34,9 @@ void save(Communicator& world, int tp_size, const CheckpointPlace& place, int64_
 
 Path save_alone(const Path& folder, int64_t step, int64_t keep_last = 0,
                 const Path& resumed_from = {}) {
-  run_ranks(1, [&](Communicator& world) { save(world, 1, {folder, keep_last, resumed_from}, step); });
+  run_ranks(1, [&](Communicator& world) {
+    save(world, 1, {folder, keep_last, resumed_from}, step);
+  });
   return checkpoint_path(folder, step);
 }
 
@@ -74,7 +76,8 @@ int64_t wrong_after_load(const Path& path, int world_size, int tp_size) {
 }
 
 TEST(Checkpoint, LoadsToTheBitOnEveryOtherMesh) {
-  const std::vector<std::pair<int, int>> meshes{{1, 1}, {4, 1}, {1, 4}, {1, 2}, {2, 2}, {3, 1}, {5, 2}};
+  const std::vector<std::pair<int, int>> meshes{{1, 1}, {4, 1}, {1, 4}, {1, 2},
+                                                {2, 2}, {3, 1}, {5, 2}};
   for (const auto& [saved_tp, saved_dp] : meshes) {
     const TemporaryFolder folder;
     run_ranks(saved_tp * saved_dp,
@@ -113,8 +116,9 @@ TEST(Checkpoint, AnotherModelIsRefusedWithTensorExpectedAndFound) {
   const std::string where = "checkpoint " + path.string() + ": ";
   auto tensors = toy_tensors();
   tensors[2].shape = {131, 99};
-  EXPECT_EQ(load_error(path, tensors), where + "tensor layers.0.attention.q.weight: expected shape "
-                                               "[131, 99], found [131, 97]");
+  EXPECT_EQ(load_error(path, tensors), where +
+                                           "tensor layers.0.attention.q.weight: expected shape "
+                                           "[131, 99], found [131, 97]");
   tensors = toy_tensors();
   tensors.pop_back();
   EXPECT_EQ(load_error(path, tensors),
@@ -138,14 +142,16 @@ TEST(Checkpoint, DamageIsReportedWithFileBlockAndHashes) {
   for (const int64_t offset : {int64_t{3}, int64_t{50}, size / 2, size - 1}) {
     flip_bit(file, offset);
     const std::string message = load_error(path);
-    EXPECT_CONTAINS(message, "checkpoint " + path.string() + ": file rank-00000.safetensors: block 0");
+    EXPECT_CONTAINS(message,
+                    "checkpoint " + path.string() + ": file rank-00000.safetensors: block 0");
     EXPECT_CONTAINS(message, "expected hash ");
     flip_bit(file, offset);
   }
   EXPECT_EQ(load_error(path), "");
   std::filesystem::resize_file(file, static_cast<uintmax_t>(size - 1));
-  EXPECT_CONTAINS(load_error(path), "file rank-00000.safetensors: expected " + std::to_string(size) +
-                                        " bytes, found " + std::to_string(size - 1));
+  EXPECT_CONTAINS(load_error(path), "file rank-00000.safetensors: expected " +
+                                        std::to_string(size) + " bytes, found " +
+                                        std::to_string(size - 1));
   std::filesystem::remove(file);
   EXPECT_CONTAINS(load_error(path), "rank-00000.safetensors: No such file");
 }
@@ -265,8 +271,8 @@ TEST(CheckpointSave, FullDiskLeavesTheOlderCheckpointAndNothingElse) {
     const rlimit limit{100000, 100000};
     ::setrlimit(RLIMIT_FSIZE, &limit);
     const std::string message = message_of([&] { save_alone(folder.path(), 2); });
-    const bool named = message.find("step-000002.tmp/rank-00000.safetensors: File too large") !=
-                       std::string::npos;
+    const bool named =
+        message.find("step-000002.tmp/rank-00000.safetensors: File too large") != std::string::npos;
     ::_exit(named ? 0 : 1);
   }
   int status = 0;

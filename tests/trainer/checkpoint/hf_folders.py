@@ -1,9 +1,9 @@
 """Makes Hugging Face folders of tiny phi-3 models with transformers, and judges ours.
 
-hf_folders.py make FOLDER            whole/, sharded/, bf16/, tied/: folder and, beside it, NAME.expected.safetensors
-                                     with the logical tensors in fp32; scaled/ has rotary scaling
-hf_folders.py equal EXPORTED SOURCE  transformers loads both with equal weights and outputs
-hf_folders.py safetensors FOLDER     reads theirs.safetensors' twin ours.safetensors: same bytes
+make FOLDER            whole/, sharded/, bf16/, tied/, beside each NAME.expected.safetensors with
+                       the logical tensors in fp32; scaled/ has a partial rotary embedding
+equal EXPORTED SOURCE  transformers loads both with equal weights and outputs
+safetensors FOLDER     ours.safetensors reads like theirs.safetensors and has the same bytes
 """
 import json
 import pathlib
@@ -20,7 +20,8 @@ SIZES = dict(vocab_size=53, hidden_size=24, intermediate_size=37, num_hidden_lay
 
 def logical(model):
     config, result = model.config, {}
-    state = {name: tensor.detach().float().contiguous() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.detach().float().contiguous()
+             for name, tensor in model.state_dict().items()}
     head = config.hidden_size // config.num_attention_heads
     q, kv = config.num_attention_heads * head, config.num_key_value_heads * head
     for i in range(config.num_hidden_layers):
@@ -34,7 +35,8 @@ def logical(model):
         result[ours + "feed_forward.down.weight"] = state[theirs + "mlp.down_proj.weight"]
         result[ours + "attention.o.weight"] = state[theirs + "self_attn.o_proj.weight"]
         result[ours + "attention_norm.weight"] = state[theirs + "input_layernorm.weight"]
-        result[ours + "feed_forward_norm.weight"] = state[theirs + "post_attention_layernorm.weight"]
+        norm = state[theirs + "post_attention_layernorm.weight"]
+        result[ours + "feed_forward_norm.weight"] = norm
     result["token_embedding.weight"] = state["model.embed_tokens.weight"]
     result["norm.weight"] = state["model.norm.weight"]
     if not config.tie_word_embeddings:
@@ -59,13 +61,15 @@ def make(folder):
     scaled["rope_parameters"]["partial_rotary_factor"] = 0.75
     (folder / "scaled").mkdir()
     (folder / "scaled" / "config.json").write_text(json.dumps(scaled))
-    tensors = {"w": torch.randn(3, 5), "b": torch.randn(4).bfloat16(), "h": torch.randn(2, 2).half(),
-               "i": torch.arange(7), "empty": torch.zeros(0, 3), "a": torch.randn(2)}
+    tensors = {"w": torch.randn(3, 5), "b": torch.randn(4).bfloat16(),
+               "h": torch.randn(2, 2).half(), "i": torch.arange(7), "empty": torch.zeros(0, 3),
+               "a": torch.randn(2)}
     save_file(tensors, folder / "theirs.safetensors", metadata={"format": "pt"})
 
 
 def equal(exported, source):
-    models = [Phi3ForCausalLM.from_pretrained(path, dtype=torch.float32) for path in (exported, source)]
+    models = [Phi3ForCausalLM.from_pretrained(path, dtype=torch.float32)
+              for path in (exported, source)]
     ours, theirs = (model.state_dict() for model in models)
     assert ours.keys() == theirs.keys(), ours.keys() ^ theirs.keys()
     for name in theirs:
@@ -78,9 +82,12 @@ def safetensors(folder):
     ours, theirs = (load_file(folder / f"{name}.safetensors") for name in ("ours", "theirs"))
     assert ours.keys() == theirs.keys()
     for name in theirs:
-        assert torch.equal(ours[name], theirs[name]) and ours[name].dtype == theirs[name].dtype, name
-    assert (folder / "ours.safetensors").read_bytes() == (folder / "theirs.safetensors").read_bytes()
+        assert ours[name].dtype == theirs[name].dtype, name
+        assert torch.equal(ours[name], theirs[name]), name
+    ours, theirs = (folder / f"{name}.safetensors" for name in ("ours", "theirs"))
+    assert ours.read_bytes() == theirs.read_bytes()
 
 
 if __name__ == "__main__":
-    {"make": make, "equal": equal, "safetensors": safetensors}[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))
+    commands = {"make": make, "equal": equal, "safetensors": safetensors}
+    commands[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))

@@ -19,7 +19,8 @@ using Path = std::filesystem::path;
 
 int run_script(const std::string& arguments) {
   return std::system(fmt::format("{} {}/tests/trainer/checkpoint/hf_folders.py {} > /dev/null",
-                                 PHALANX_PYTHON, PHALANX_SOURCE_DIR, arguments).c_str());
+                                 PHALANX_PYTHON, PHALANX_SOURCE_DIR, arguments)
+                         .c_str());
 }
 
 // Made once for all tests of this file.
@@ -48,7 +49,8 @@ Phi4Config tiny(bool tied = false) {
 }
 
 SafetensorsHeader header_of(const File& file) {
-  return read_safetensors_header(file.path().string(), file.size(),
+  return read_safetensors_header(
+      file.path().string(), file.size(),
       [&](int64_t offset, std::span<std::byte> bytes) { file.read_exact(offset, bytes); });
 }
 
@@ -69,8 +71,8 @@ std::vector<ToyTensor> model_tensors(const Phi4Config& config) {
   for (const HfTensor& hf : hf_tensors(config)) {
     for (const LogicalTensor& part : hf.parts) {
       const bool shared = part.name.find(".k.") != std::string::npos;
-      const bool columns = part.name.find("down") != std::string::npos ||
-                           part.name.find(".o.") != std::string::npos;
+      const bool columns =
+          part.name.find("down") != std::string::npos || part.name.find(".o.") != std::string::npos;
       const ParamRole role = part.shape.size() == 1 ? ParamRole::kReplicated
                              : shared               ? ParamRole::kShared
                                                     : ParamRole::kSharded;
@@ -88,7 +90,8 @@ TEST_F(HfParity, MastersAreTheFoldersWeightsOnEveryMesh) {
       std::map<std::string, int64_t> seen;
       for (int rank = 0; rank < tp * dp; ++rank) {
         const auto model = make_rank(make_mesh(rank, tp * dp, tp), model_tensors(config));
-        EXPECT_EQ(load_hf_weights(folder() / name, config, model->parameters, model->shares), 10000);
+        EXPECT_EQ(load_hf_weights(folder() / name, config, model->parameters, model->shares),
+                  10000);
         for (const SharePiece& piece : share_pieces(model->parameters, model->shares)) {
           const ShardSpec& spec = piece.parameter->spec;
           const float* values = model->shares[piece.bucket].master.const_data_ptr<float>();
@@ -112,14 +115,16 @@ TEST_F(HfParity, MastersAreTheFoldersWeightsOnEveryMesh) {
 TEST_F(HfParity, AnotherModelIsRefusedWithKeyExpectedAndFound) {
   const std::string where = (folder() / "whole" / "config.json").string();
   const auto error_of = [&](const Phi4Config& config) {
-    return message_of([&] { check_hf_config(folder() / "whole", read_hf_config(folder() / "whole"), config); });
+    return message_of(
+        [&] { check_hf_config(folder() / "whole", read_hf_config(folder() / "whole"), config); });
   };
   EXPECT_EQ(error_of(tiny()), "");
   for (const HfSize& size : kHfSizes) {
     Phi4Config config = tiny();
     const int64_t found = config.*size.field;
     config.*size.field = 9999;
-    EXPECT_EQ(error_of(config), fmt::format("{}: key {}: expected 9999, found {}", where, size.key, found));
+    EXPECT_EQ(error_of(config),
+              fmt::format("{}: key {}: expected 9999, found {}", where, size.key, found));
   }
   EXPECT_EQ(error_of(tiny(true)), where + ": key tie_word_embeddings: expected true, found false");
   EXPECT_CONTAINS(message_of([&] { (void)read_hf_config(folder() / "scaled"); }),
@@ -135,7 +140,8 @@ TEST_F(HfParity, TransformersLoadsWhatWeExport) {
     const Path exported = folder() / (name + "-exported");
     const Dtype dtype = name == "bf16" ? Dtype::kBF16 : Dtype::kF32;
     export_hf(source, exported, {{config, 10000, 64}, dtype, name == "whole" ? 20000 : 1000000});
-    EXPECT_EQ(run_script(fmt::format("equal {} {}", exported.string(), (folder() / name).string())), 0)
+    EXPECT_EQ(run_script(fmt::format("equal {} {}", exported.string(), (folder() / name).string())),
+              0)
         << name;
     EXPECT_EQ(read_hf_config(exported).shape, config);
   }

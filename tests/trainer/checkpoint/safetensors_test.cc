@@ -11,13 +11,13 @@ namespace phalanx {
 namespace {
 
 SafetensorsHeader parse(const std::string& bytes) {
-  return read_safetensors_header("f", static_cast<int64_t>(bytes.size()),
-                                 [&](int64_t offset, std::span<std::byte> target) {
-    if (offset + static_cast<int64_t>(target.size()) > static_cast<int64_t>(bytes.size())) {
-      throw std::logic_error("read beyond the end");
-    }
-    std::memcpy(target.data(), bytes.data() + offset, target.size());
-  });
+  return read_safetensors_header(
+      "f", static_cast<int64_t>(bytes.size()), [&](int64_t offset, std::span<std::byte> target) {
+        if (offset + static_cast<int64_t>(target.size()) > static_cast<int64_t>(bytes.size())) {
+          throw std::logic_error("read beyond the end");
+        }
+        std::memcpy(target.data(), bytes.data() + offset, target.size());
+      });
 }
 
 std::string file_of(const std::string& header, size_t data_bytes) {
@@ -29,7 +29,8 @@ std::string file_of(const std::string& header, size_t data_bytes) {
 TEST(Safetensors, ReadsTensorsInTheOrderOfTheirBytes) {
   const SafetensorsHeader header = parse(file_of(
       R"({"b":{"dtype":"BF16","shape":[2,1],"data_offsets":[4,8]},"__metadata__":{"k":"v"},)"
-      R"("a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}  )", 8));
+      R"("a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}  )",
+      8));
   ASSERT_EQ(header.tensors.size(), 2U);
   EXPECT_EQ(header.tensors[0].name, "a");
   EXPECT_TRUE(header.tensors[0].shape.empty());
@@ -53,15 +54,21 @@ TEST(Safetensors, RefusesEveryBrokenRuleWithItsPlace) {
       {"{}", 1, "expected 0 bytes of data, found 1"},
       {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 3, "expected 4 bytes of data"},
       {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8, "begin at 0, found [4, 8)"},
-      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4, "expected 8 bytes for F32 [2]"},
-      {R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})", 3, "tensor b: expected its data to begin at 2"},
-      {R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1, "tensor a occurs twice"},
-      {R"({"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1, "key dtype occurs twice"},
+      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4,
+       "expected 8 bytes for F32 [2]"},
+      {R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})",
+       3, "tensor b: expected its data to begin at 2"},
+      {R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
+       1, "tensor a occurs twice"},
+      {R"({"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1,
+       "key dtype occurs twice"},
       {R"({"a":{"dtype":"F31","shape":[1],"data_offsets":[0,1]}})", 1, "unknown dtype F31"},
       {R"({"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}})", 1, "a negative number"},
       {R"({"a":{"dtype":"U8","shape":[1.5],"data_offsets":[0,1]}})", 1, "a fractional number"},
-      {R"({"a":{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", 0, "is impossible"},
-      {R"({"a":{"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,1]}})", 1, "too large"},
+      {R"({"a":{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", 0,
+       "is impossible"},
+      {R"({"a":{"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,1]}})", 1,
+       "too large"},
       {R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1,2]}})", 1, "two data_offsets"},
       {R"({"a":{"dtype":"U8","shape":[1]}})", 1, "two data_offsets"},
       {R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"x":1}})", 1, "unknown key x"},
@@ -86,8 +93,10 @@ TEST(Safetensors, ChecksTheHeaderLengthBeforeItAllocates) {
 
 TEST(Safetensors, WriterSortsPadsAndRoundTrips) {
   const TemporaryFolder folder;
-  SafetensorsWriter writer(folder.path() / "x", {{"z", Dtype::kF16, {3}}, {"b", Dtype::kF32, {2}},
-                                                 {"a", Dtype::kF32, {0, 4}}}, {{"format", "pt"}});
+  SafetensorsWriter writer(
+      folder.path() / "x",
+      {{"z", Dtype::kF16, {3}}, {"b", Dtype::kF32, {2}}, {"a", Dtype::kF32, {0, 4}}},
+      {{"format", "pt"}});
   ASSERT_EQ(writer.tensors()[0].name, "a");
   ASSERT_EQ(writer.tensors()[2].name, "z");
   const std::string data = "abcdefghijklmn";

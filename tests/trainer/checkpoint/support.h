@@ -73,7 +73,8 @@ inline std::vector<ToyTensor> toy_tensors() {
           {"norm.weight", {5}, ParamRole::kReplicated, 0}};
 }
 
-inline std::unique_ptr<RankModel> make_rank(const Mesh& mesh, const std::vector<ToyTensor>& tensors) {
+inline std::unique_ptr<RankModel> make_rank(const Mesh& mesh,
+                                            const std::vector<ToyTensor>& tensors) {
   auto model = std::make_unique<RankModel>();
   for (const ToyTensor& tensor : tensors) {
     const Range part = split_range(tensor.shape[tensor.dim], mesh.tp_size, mesh.tp_rank);
@@ -123,7 +124,8 @@ inline void fill_toy(RankModel& model) {
 
 inline int64_t count_wrong(RankModel& model) {
   int64_t wrong = 0;
-  visit_toy_elements(model, [&](float& element, float value, size_t) { wrong += element != value; });
+  visit_toy_elements(model,
+                     [&](float& element, float value, size_t) { wrong += element != value; });
   return wrong;
 }
 
