@@ -59,6 +59,12 @@ File File::create(const std::filesystem::path& path) {
   return File(path, descriptor);
 }
 
+File File::open_append(const std::filesystem::path& path) {
+  const int descriptor = open_retrying(path, O_RDWR | O_CREAT | O_APPEND);
+  if (descriptor < 0) fail("open", path);
+  return File(path, descriptor);
+}
+
 File::File(File&& other) noexcept
     : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
 

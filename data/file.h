@@ -31,6 +31,8 @@ class File {
   [[nodiscard]] static File open_read(const std::filesystem::path& path);
   /// Makes the file, or empties the one that is there, and opens it for writing.
   [[nodiscard]] static File create(const std::filesystem::path& path);
+  /// Opens for writing at the end; makes the file if it is not there.
+  [[nodiscard]] static File open_append(const std::filesystem::path& path);
 
   File(File&& other) noexcept;
   File& operator=(File&& other) noexcept;

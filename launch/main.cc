@@ -12,6 +12,7 @@
 #include "launch/commands/data.h"
 #include "launch/commands/plan.h"
 #include "launch/commands/tokenizer.h"
+#include "launch/commands/train.h"
 
 namespace {
 
@@ -21,6 +22,7 @@ constexpr int kBadInput = 2;
 void add_commands(CLI::App& app) {
   phalanx::add_tokenizer_command(app);
   phalanx::add_data_command(app);
+  phalanx::add_train_command(app);
   phalanx::add_plan_command(app);
   phalanx::add_checkpoint_command(app);
   phalanx::add_config_command(app);

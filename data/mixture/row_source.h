@@ -10,7 +10,8 @@ namespace phalanx {
 struct Row {
   std::vector<int32_t> tokens;  // T + 1 ids; past the end of the data: the end-of-document token
   int64_t num_valid_targets = 0;             // the rest of the T targets are padding
-  std::vector<int64_t> document_starts;      // positions in [0, T) where a document begins
+  /// Positions in [0, T] where a document begins; T: the last target is the next one's first token.
+  std::vector<int64_t> document_starts;
 };
 
 class RowSource {

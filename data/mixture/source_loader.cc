@@ -46,7 +46,7 @@ void SourceLoader::read(int64_t window, Row& row) const {
   reader_->read_tokens(begin, tokens);
   check_ids(begin, tokens);
   row.num_valid_targets = count - 1;
-  reader_->document_starts(begin, begin + std::min(length_, count), row.document_starts);
+  reader_->document_starts(begin, begin + count, row.document_starts);
 }
 
 void SourceLoader::check_ids(int64_t begin, std::span<const int32_t> tokens) const {

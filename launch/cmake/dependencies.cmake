@@ -3,7 +3,6 @@
 # used because the CUDA wheel's asks for nvcc and a whole toolkit even to build for CPU.
 
 find_package(Threads REQUIRED)
-find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(MPI REQUIRED COMPONENTS CXX)
 # The C++ bindings that MPI dropped in version 3 bring warnings and a second library. For all targets,
 # since a precompiled header serves only files with the same definitions.
@@ -47,6 +46,13 @@ if(NOT torch_version STREQUAL "2.11")
   message(FATAL_ERROR "LibTorch at ${TORCH_ROOT}: expected version 2.11, found ${torch_version}")
 endif()
 
+# One OpenMP runtime in the process: the one LibTorch brings, if it brings one.
+find_library(OpenMP_gomp_LIBRARY NAMES libgomp.so.1 PATHS ${TORCH_ROOT}/lib NO_DEFAULT_PATH)
+if(NOT OpenMP_gomp_LIBRARY)
+  unset(OpenMP_gomp_LIBRARY CACHE)
+endif()
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+
 function(import_torch_library name)
   add_library(torch::${name} SHARED IMPORTED GLOBAL)
   set_target_properties(torch::${name} PROPERTIES
@@ -83,7 +89,10 @@ if(PHALANX_HAS_CUDA)
     set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real)
   endif()
   enable_language(CUDA)
+  # CMake 3.25 does not know the dialect flag of nvcc 13.
   set(CMAKE_CUDA_STANDARD 20)
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
   import_torch_library(c10_cuda)
   import_torch_library(torch_cuda)
   target_include_directories(phalanx_torch SYSTEM INTERFACE ${NCCL_INCLUDE_DIR})
@@ -97,7 +106,10 @@ message(STATUS "LibTorch ${torch_version} at ${TORCH_ROOT}; CUDA and NCCL parts:
 # --- One precompiled header for all libraries that hold tensors ----------------------------------
 function(phalanx_precompile target)
   if(NOT TARGET phalanx_pch)
-    file(WRITE ${CMAKE_BINARY_DIR}/phalanx_pch.cc "")
+    # Written once: a newer file would rebuild the header and all that use it.
+    if(NOT EXISTS ${CMAKE_BINARY_DIR}/phalanx_pch.cc)
+      file(WRITE ${CMAKE_BINARY_DIR}/phalanx_pch.cc "")
+    endif()
     add_library(phalanx_pch OBJECT ${CMAKE_BINARY_DIR}/phalanx_pch.cc)
     target_link_libraries(phalanx_pch PRIVATE phalanx_flags phalanx_torch fmt::fmt)
     target_precompile_headers(phalanx_pch PRIVATE
