@@ -28,13 +28,13 @@ void run_together(Communicator& control, const std::function<void()>& step);
 /// Runs step() and returns its value, if it succeeded on every rank.
 template <typename Step>
 auto together(Communicator& control, Step&& step) {
-  using Value = std::invoke_result_t<Step&>;
-  if constexpr (std::is_void_v<Value>) {
+  using Result = std::invoke_result_t<Step&>;
+  if constexpr (std::is_void_v<Result>) {
     run_together(control, [&] { step(); });
   } else {
-    std::optional<Value> value;
+    std::optional<Result> value;
     run_together(control, [&] { value.emplace(step()); });
-    return Value(std::move(*value));
+    return Result(std::move(*value));
   }
 }
 

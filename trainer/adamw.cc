@@ -17,6 +17,8 @@ AdamWCoefficients coefficients(const OptimizerConfig& config, double learning_ra
   c.grad_scale = static_cast<float>(grad_scale);
   c.beta1 = static_cast<float>(config.beta1);
   c.beta2 = static_cast<float>(config.beta2);
+  c.gain1 = static_cast<float>(1.0 - config.beta1);
+  c.gain2 = static_cast<float>(1.0 - config.beta2);
   c.decay_factor = static_cast<float>(1.0 - learning_rate * config.weight_decay);
   c.step_size = static_cast<float>(learning_rate / (1.0 - std::pow(config.beta1, n)));
   c.inverse_sqrt_bias2 = static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(config.beta2, n)));

@@ -15,6 +15,7 @@ namespace phalanx {
 struct AdamWCoefficients {
   float grad_scale;
   float beta1, beta2;
+  float gain1, gain2;           // 1 - beta, subtracted in double: 1 - 0.999f is 5e-5 off
   float decay_factor;           // 1 - learning_rate * weight_decay
   float step_size;              // learning_rate / (1 - beta1^n)
   float inverse_sqrt_bias2;     // 1 / sqrt(1 - beta2^n)
@@ -35,8 +36,8 @@ PHALANX_ADAMW_CALL inline float adamw_square_root(float x) {
 PHALANX_ADAMW_CALL inline void adamw_element(const AdamWCoefficients& c, float g, float& master,
                                              float& m, float& v) {
   const float scaled = g * c.grad_scale;
-  m = c.beta1 * m + (1.0f - c.beta1) * scaled;
-  v = c.beta2 * v + (1.0f - c.beta2) * scaled * scaled;
+  m = c.beta1 * m + c.gain1 * scaled;
+  v = c.beta2 * v + c.gain2 * scaled * scaled;
   const float denominator = adamw_square_root(v) * c.inverse_sqrt_bias2 + c.epsilon;
   master = master * c.decay_factor - c.step_size * (m / denominator);
 }

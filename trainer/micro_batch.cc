@@ -10,7 +10,7 @@ void add_segments(const std::vector<int64_t>& starts, int64_t row, int64_t lengt
                   std::vector<Segment>& segments) {
   int64_t begin = 0;
   for (const int64_t start : starts) {
-    if (start == 0) continue;
+    if (start == 0 || start == length) continue;
     segments.push_back({row, begin, start});
     begin = start;
   }

@@ -1,9 +1,45 @@
 #include "trainer/train_state.h"
 
+#include <fmt/format.h>
+
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "trainer/checkpoint/strict_json.h"
+
 namespace phalanx {
+namespace {
+
+[[noreturn]] void fail(const std::string& where, const char* expected,
+                       const nlohmann::json& found) {
+  throw std::invalid_argument(
+      fmt::format("{}: expected {}, found {}", where, expected, found.dump()));
+}
+
+int64_t count(const nlohmann::json& json, const std::string& where) {
+  const int64_t value = integer(json, where);
+  if (value < 0) fail(where, "a count from 0", json);
+  return value;
+}
+
+/// JSON has no number that is not finite: null stands for it.
+double number(const nlohmann::json& json, const std::string& where) {
+  if (json.is_null()) return std::nan("");
+  if (!json.is_number()) fail(where, "a number", json);
+  return json.get<double>();
+}
+
+template <typename Value, typename Read>
+std::map<std::string, Value> by_name(const nlohmann::json& json, const std::string& where,
+                                     const Read& read) {
+  if (!json.is_object()) fail(where, "an object", json);
+  std::map<std::string, Value> values;
+  for (const auto& [name, value] : json.items()) values[name] = read(value, where + "." + name);
+  return values;
+}
+
+}  // namespace
 
 nlohmann::json to_json(const TrainState& state) {
   return {{"step", state.step},
@@ -16,18 +52,20 @@ nlohmann::json to_json(const TrainState& state) {
 }
 
 TrainState train_state_from_json(const nlohmann::json& json) {
+  const std::string file = "state.json";
+  const auto field = [&](const char* key) -> const nlohmann::json& {
+    return member(json, key, file);
+  };
+  const auto count_of = [&](const char* key) { return count(field(key), file + ": " + key); };
   TrainState state;
-  try {
-    json.at("step").get_to(state.step);
-    json.at("tokens").get_to(state.tokens);
-    json.at("num_updates").get_to(state.num_updates);
-    json.at("attempt").get_to(state.attempt);
-    json.at("stage_starts").get_to(state.stage_starts);
-    json.at("start_bits_per_byte").get_to(state.start_bits_per_byte);
-    state.cursor = cursor_from_json(json.at("cursor"), "state.json: cursor");
-  } catch (const nlohmann::json::exception& error) {
-    throw std::invalid_argument(std::string("state.json: ") + error.what());
-  }
+  state.step = count_of("step");
+  state.tokens = count_of("tokens");
+  state.num_updates = count_of("num_updates");
+  state.attempt = count_of("attempt");
+  state.cursor = cursor_from_json(field("cursor"), file + ": cursor");
+  state.stage_starts = by_name<int64_t>(field("stage_starts"), file + ": stage_starts", count);
+  state.start_bits_per_byte =
+      by_name<double>(field("start_bits_per_byte"), file + ": start_bits_per_byte", number);
   return state;
 }
 

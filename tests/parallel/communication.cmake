@@ -1,7 +1,7 @@
 # One suite for every communicator; a twin adds only the way its ranks are started.
 add_library(communicator_suite OBJECT communicator_suite.cc)
 target_link_libraries(communicator_suite PRIVATE phalanx_parallel GTest::gtest)
-phalanx_precompile(communicator_suite)
+phalanx_test_flags(communicator_suite)
 
 phalanx_test(NAME thread_communicator_test LABEL ranks
   SOURCES $<TARGET_OBJECTS:communicator_suite> thread_communicator_test.cc agreement_test.cc
@@ -20,17 +20,8 @@ endforeach()
 phalanx_test(NAME session_mpi_test LABEL mpi RANKS 4
   SOURCES session_mpi_test.cc
   LIBS phalanx_parallel)
-set(targets thread_communicator_test store_communicator_test session_test mpi_communicator_test
-    session_mpi_test)
 if(PHALANX_HAS_CUDA)
   phalanx_test(NAME nccl_communicator_test LABEL gpu
     SOURCES $<TARGET_OBJECTS:communicator_suite> nccl_communicator_test.cc
     LIBS phalanx_parallel)
-  list(APPEND targets nccl_communicator_test)
 endif()
-foreach(target ${targets})
-  # The precompiled header is made with -fPIC; executables get -fPIE, which would forbid its use.
-  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-  target_compile_options(${target} PRIVATE -fPIC)
-  phalanx_precompile(${target})
-endforeach()

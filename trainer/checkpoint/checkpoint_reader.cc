@@ -83,7 +83,7 @@ Manifest read_manifest(const std::filesystem::path& path, const std::string& whe
     throw std::invalid_argument(where + ": manifest.json is missing");
   }
   const std::string place = where + ": manifest.json";
-  Manifest manifest = parse_manifest(read_text(file, kMaxManifestBytes), place);
+  Manifest manifest = parse_checkpoint_manifest(read_text(file, kMaxManifestBytes), place);
   check_coverage(manifest, place);
   return manifest;
 }

@@ -205,7 +205,7 @@ std::string manifest_text(const Manifest& manifest) {
   return whole.dump(1) + "\n";
 }
 
-Manifest parse_manifest(std::string_view input, const std::string& where) {
+Manifest parse_checkpoint_manifest(std::string_view input, const std::string& where) {
   const json whole = parse_strict_json(input, where);
   const std::string format = text(member(whole, "format", where), where + ": format");
   if (format != kFormat) {

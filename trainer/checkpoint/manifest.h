@@ -50,7 +50,7 @@ struct Manifest {
 /// With a hash of itself, so that a damaged number in it is not believed.
 [[nodiscard]] std::string manifest_text(const Manifest& manifest);
 /// Checks the hash, version, types and names; not that the pieces cover the tensors.
-[[nodiscard]] Manifest parse_manifest(std::string_view text, const std::string& where);
+[[nodiscard]] Manifest parse_checkpoint_manifest(std::string_view text, const std::string& where);
 
 /// Adds the files and pieces of another rank's part.
 void merge_part(Manifest& whole, Manifest part);

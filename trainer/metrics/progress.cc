@@ -15,9 +15,10 @@ std::string duration_text(double seconds) {
 }
 
 std::string count_text(double count) {
-  if (count < 1e3) return fmt::format("{:.0f}", count);
-  if (count < 1e6) return fmt::format("{:.1f}K", count / 1e3);
-  if (count < 1e9) return fmt::format("{:.2f}M", count / 1e6);
+  // What would round up to a thousand takes the next unit.
+  if (count < 999.5) return fmt::format("{:.0f}", count);
+  if (count < 999'950) return fmt::format("{:.1f}K", count / 1e3);
+  if (count < 999'995'000) return fmt::format("{:.2f}M", count / 1e6);
   return fmt::format("{:.2f}B", count / 1e9);
 }
 

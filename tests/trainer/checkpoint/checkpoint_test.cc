@@ -174,7 +174,7 @@ TEST(Checkpoint, NoByteOfTheManifestMayChange) {
 TEST(Checkpoint, ManifestThatReachesOutsideOrLeavesHolesIsRefused) {
   Manifest manifest;
   manifest.files["../x"] = {};
-  EXPECT_CONTAINS(message_of([&] { (void)parse_manifest(manifest_text(manifest), "m"); }),
+  EXPECT_CONTAINS(message_of([&] { (void)parse_checkpoint_manifest(manifest_text(manifest), "m"); }),
                   "m: file ../x: expected a plain file name");
   manifest.files = {{"f", {}}};
   ManifestTensor& tensor = manifest.tensors["t"];
