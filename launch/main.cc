@@ -2,6 +2,7 @@
 // on stderr and an exit code. Exit codes are in ARCHITECTURE.md; a command that ends with one of
 // its own throws CLI::RuntimeError(code).
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
@@ -37,6 +38,8 @@ int report(const char* message) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A write past the limit on file sizes then fails like one on a full disk: with a message.
+  std::signal(SIGXFSZ, SIG_IGN);
   CLI::App app("phalanx: pretraining of phi-4-style language models on many ranks", "phalanx");
   app.footer("Example:\n  mpirun -np 2 phalanx train configs/quickstart.yaml");
   app.set_version_flag("--version", "phalanx " PHALANX_VERSION);

@@ -7,7 +7,7 @@ set -euo pipefail
 readonly SOURCES=(books code problems)
 readonly VOCABULARY=8192
 readonly VALIDATION=0.05   # share of each source that is held out
-readonly STOP_AFTER=240    # of the 489 steps in configs/quickstart.yaml
+readonly STOP_AFTER=75     # of the 147 steps in configs/quickstart.yaml
 
 usage() {
   cat <<'TEXT'

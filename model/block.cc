@@ -1,6 +1,6 @@
 #include "model/block.h"
 
-#include <ATen/ops/add.h>
+#include <ATen/TensorOperators.h>
 
 #include "model/kernels/rms_norm.h"
 #include "model/kernels/swiglu.h"

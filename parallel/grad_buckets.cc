@@ -1,5 +1,6 @@
 #include "parallel/grad_buckets.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/logical_and.h>
 #include <ATen/ops/mm.h>

@@ -1,6 +1,7 @@
 #include "parallel/vocab_parallel.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/full.h>

@@ -1,5 +1,6 @@
 #include "trainer/train_step.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>

@@ -22,22 +22,22 @@ from documents import write_documents
 SEED = 20
 # Module below reasoning_gym: (registered name, number of problems, settings).
 GENERATORS = {
-    'arithmetic.basic_arithmetic': ('basic_arithmetic', 260, {}),
-    'arithmetic.chain_sum': ('chain_sum', 260, {}),
-    'arithmetic.products': ('products', 200, {'max_digits': 3}),
-    'arithmetic.gcd': ('gcd', 200, {}),
-    'arithmetic.lcm': ('lcm', 200, {}),
-    'arithmetic.fraction_simplification': ('fraction_simplification', 160, {}),
-    'arithmetic.leg_counting': ('leg_counting', 80, {}),
-    'arithmetic.calendar_arithmetic': ('calendar_arithmetic', 120, {}),
-    'algebra.simple_equations': ('simple_equations', 260, {}),
-    'algebra.complex_arithmetic': ('complex_arithmetic', 260, {}),
-    'algorithmic.base_conversion': ('base_conversion', 100, {}),
-    'algorithmic.number_filtering': ('number_filtering', 120, {}),
-    'logic.syllogisms': ('syllogism', 200, {}),
-    'logic.aiw': ('aiw', 120, {}),
-    'logic.self_reference': ('self_reference', 40, {}),
-    'code.bf': ('bf', 60, {'difficulty': 2}),
+    'arithmetic.basic_arithmetic': ('basic_arithmetic', 110, {}),
+    'arithmetic.chain_sum': ('chain_sum', 110, {}),
+    'arithmetic.products': ('products', 90, {'max_digits': 3}),
+    'arithmetic.gcd': ('gcd', 90, {}),
+    'arithmetic.lcm': ('lcm', 90, {}),
+    'arithmetic.fraction_simplification': ('fraction_simplification', 70, {}),
+    'arithmetic.leg_counting': ('leg_counting', 30, {}),
+    'arithmetic.calendar_arithmetic': ('calendar_arithmetic', 50, {}),
+    'algebra.simple_equations': ('simple_equations', 110, {}),
+    'algebra.complex_arithmetic': ('complex_arithmetic', 110, {}),
+    'algorithmic.base_conversion': ('base_conversion', 40, {}),
+    'algorithmic.number_filtering': ('number_filtering', 50, {}),
+    'logic.syllogisms': ('syllogism', 90, {}),
+    'logic.aiw': ('aiw', 50, {}),
+    'logic.self_reference': ('self_reference', 20, {}),
+    'code.bf': ('bf', 30, {'difficulty': 2}),
 }
 
 

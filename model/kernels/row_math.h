@@ -28,12 +28,13 @@ inline float sum_in_lanes(int64_t count, const Term& term) {
 }
 
 /// e^x within 2 ulp for x in [-87, 88], clamped outside: 2^n * p(r) with r = x - n ln 2 and the
-/// degree-6 Taylor polynomial. Branch-free, so that loops over it become vector code.
+/// degree-7 Taylor polynomial. Branch-free, so that loops over it become vector code.
 inline float exp_polynomial(float x) {
   x = x < -87.0f ? -87.0f : (x > 88.0f ? 88.0f : x);
   const float n = std::nearbyint(x * 1.44269504f);
   const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
-  float p = 1.0f / 720.0f;
+  float p = 1.0f / 5040.0f;
+  p = p * r + 1.0f / 720.0f;
   p = p * r + 1.0f / 120.0f;
   p = p * r + 1.0f / 24.0f;
   p = p * r + 1.0f / 6.0f;
