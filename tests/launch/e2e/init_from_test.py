@@ -1,0 +1,46 @@
+"""model.init_from starts from the weights of a Hugging Face folder, on any mesh."""
+
+import torch
+from transformers import Phi3Config, Phi3ForCausalLM
+
+from support import STOPPED, RunTest, main, relative
+
+MODEL = 'model.head_dim=4'
+TWO_STEPS = 'run.stop_after_steps=2'
+
+
+def make_folder(folder):
+    config = Phi3Config(vocab_size=512, hidden_size=32, intermediate_size=80, num_hidden_layers=2,
+                        num_attention_heads=8, num_key_value_heads=2, max_position_embeddings=64,
+                        rope_theta=10000.0, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+    torch.manual_seed(1)
+    model = Phi3ForCausalLM(config)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    model.save_pretrained(folder)
+
+
+class InitFrom(RunTest):
+
+    def test_starts_from_a_folder_at_one_and_two_ranks(self):
+        make_folder(self.workspace.path / 'theirs')
+        random = self.train(1, 'random', MODEL, TWO_STEPS, code=STOPPED).metrics()
+        options = (MODEL, TWO_STEPS, 'model.init_from=theirs')
+        one = self.train(1, 'one', *options, code=STOPPED).metrics()
+        two = self.train(2, 'two', *options, 'parallel.tensor_parallel_size=2',
+                         code=STOPPED).metrics()
+        self.assertGreater(relative(one[0]['loss'], random[0]['loss']), 1e-2)
+        self.assert_close(two, one)
+
+    def test_resumes_without_the_folder(self):
+        """Once saved, the weights are the checkpoint's."""
+        make_folder(self.workspace.path / 'gone')
+        options = (MODEL, 'model.init_from=gone')
+        self.train(1, 'resumed', *options, TWO_STEPS, code=STOPPED)
+        (self.workspace.path / 'gone').rename(self.workspace.path / 'elsewhere')
+        self.train(1, 'resumed', *options, 'run.stop_after_steps=3', '--resume', 'auto',
+                   code=STOPPED)
+
+
+if __name__ == '__main__':
+    main()

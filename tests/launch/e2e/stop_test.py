@@ -1,0 +1,76 @@
+"""Signals to mpirun and the file `stop` in the run's folder: saved, stopped with 75, resumable. A
+rank that is killed: ended, resumable."""
+
+import os
+import signal
+
+from support import BAD_INPUT, DONE, STOPPED, RunTest, main
+
+# Some thousand steps: enough for a signal to meet the run at work.
+LONG = ('stages[0].phases[0].tokens=1M', 'data.sources.code.max_epochs=100',
+        'data.sources.prose.max_epochs=100')
+
+
+class Stop(RunTest):
+
+    def assert_stopped_and_resumable(self, result, name, ranks):
+        self.assertEqual(result.code, STOPPED, str(result))
+        self.assertEqual(result.our_errors(), [])
+        step = result.metrics()[-1]['step']
+        self.assertIn(f'step-{step:06}', result.out)
+        path = str(result.checkpoint(step).relative_to(self.workspace.path))
+        self.workspace.program('checkpoint', 'verify', path)
+        again = self.train(ranks, name, *LONG, f'run.stop_after_steps={step + 2}', '--resume',
+                           'auto', code=STOPPED).metrics()
+        self.assertEqual([line['step'] for line in again], list(range(1, step + 3)))
+        self.assertEqual([line['attempt'] for line in again[step - 1:]], [0, 1, 1])
+
+    def start(self, name, ranks):
+        training = self.workspace.start(ranks, name, *LONG)
+        training.wait_for_steps(3)
+        return training
+
+    def test_usr1_saves_and_stops(self):
+        training = self.start('usr1', 2)
+        training.process.send_signal(signal.SIGUSR1)
+        self.assert_stopped_and_resumable(training.finish(60), 'usr1', 2)
+
+    def test_a_file_stops(self):
+        training = self.start('file', 4)
+        (training.folder / 'stop').touch()
+        result = training.finish(60)
+        (training.folder / 'stop').unlink()
+        self.assert_stopped_and_resumable(result, 'file', 4)
+
+    def test_usr2_saves_and_goes_on(self):
+        training = self.start('usr2', 2)
+        checkpoints = training.folder / 'checkpoints'
+        training.process.send_signal(signal.SIGUSR2)
+        training.wait_for(lambda: any(checkpoints.glob('step-??????')), 'a checkpoint')
+        saved = max(checkpoints.glob('step-??????')).name
+        training.wait_for_steps(int(saved.removeprefix('step-')) + 3)
+        training.process.send_signal(signal.SIGUSR1)
+        result = training.finish(60)
+        self.assertTrue((checkpoints / saved).is_dir())
+        self.assert_stopped_and_resumable(result, 'usr2', 2)
+
+    def test_a_killed_rank_ends_the_run_and_resume_repeats_its_steps(self):
+        options = (*LONG, 'checkpoint.interval=5 steps')
+        training = self.workspace.start(2, 'killed', *options)
+        training.wait_for_steps(12)
+        os.kill(training.ranks()[1], signal.SIGKILL)
+        result = training.finish(60)
+        self.assertNotIn(result.code, (DONE, BAD_INPUT, STOPPED), str(result))
+        before = {line['step']: line for line in result.metrics()}
+        stop = f'run.stop_after_steps={max(before)}'
+        again = self.train(2, 'killed', *options, stop, '--resume', 'auto', code=STOPPED)
+        after = [line for line in again.metrics() if line['attempt'] == 1]
+        self.assertEqual((after[0]['step'] - 1) % 5, 0)
+        self.assertGreater(after[0]['step'], max(before) - 10)
+        for line in after:
+            for field in ('loss', 'grad_norm', 'learning_rate', 'sources'):
+                self.assertEqual(line[field], before[line['step']][field])
+
+
+if __name__ == '__main__':
+    main()
