@@ -1,0 +1,164 @@
+// Grouped-query attention with explicit head maps: the flash kernels against materialised scores,
+// and gradients against finite differences in double.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "model/kernels/attention_core.h"
+#include "tests/model/random_tensor.h"
+
+namespace phalanx {
+namespace {
+
+using Map = std::vector<int64_t>;
+
+AttentionShape make_shape(int64_t batch, int64_t length, int64_t head_dim, const Map& map,
+                          std::vector<Segment> segments = {}) {
+  return {batch, length, head_dim, map, map.back() + 1, std::move(segments)};
+}
+
+at::Tensor random_qkv(const AttentionShape& shape, uint64_t seed) {
+  const int64_t heads = shape.num_query_heads() + 2 * shape.num_kv_heads;
+  return random_tensor({shape.batch * shape.length, heads * shape.head_dim}, seed);
+}
+
+at::Tensor random_do(const AttentionShape& shape, uint64_t seed) {
+  return random_tensor({shape.batch * shape.length, shape.num_query_heads() * shape.head_dim},
+                       seed);
+}
+
+/// One query after another, in double.
+at::Tensor definition(const at::Tensor& qkv_NF, const AttentionShape& shape) {
+  const int64_t h = shape.num_query_heads(), dim = shape.head_dim, t = shape.length;
+  const at::Tensor x = qkv_NF.to(at::kDouble).view({shape.batch, t, -1, dim});
+  std::vector<Segment> segments = shape.segments;
+  if (segments.empty()) {
+    for (int64_t b = 0; b < shape.batch; ++b) segments.push_back({b, 0, t});
+  }
+  at::Tensor o = at::zeros({shape.batch, t, h, dim}, at::TensorOptions(at::kDouble));
+  for (const Segment& s : segments) {
+    const at::Tensor rows = x[s.sequence].slice(0, s.begin, s.end);
+    const int64_t n = s.end - s.begin;
+    const at::Tensor future = at::ones({n, n}, at::TensorOptions(at::kBool)).triu(1);
+    for (int64_t i = 0; i < h; ++i) {
+      const int64_t kv = shape.query_to_kv[static_cast<size_t>(i)];
+      const at::Tensor q = rows.select(1, i), k = rows.select(1, h + kv);
+      const at::Tensor v = rows.select(1, h + shape.num_kv_heads + kv);
+      const at::Tensor scores = at::mm(q, k.t()) / std::sqrt(static_cast<double>(dim));
+      const at::Tensor p =
+          scores.masked_fill(future, -std::numeric_limits<double>::infinity()).softmax(-1);
+      o[s.sequence].slice(0, s.begin, s.end).select(1, i).copy_(at::mm(p, v));
+    }
+  }
+  return o.view({shape.batch * t, h * dim});
+}
+
+struct Results {
+  at::Tensor o_NF, dqkv_NF;
+};
+
+Results run(const at::Tensor& qkv_NF, const at::Tensor& do_NF, const AttentionShape& shape) {
+  AttentionSaved saved;
+  const at::Tensor o_NF = attention(qkv_NF, shape, saved);
+  return {o_NF, attention_backward(do_NF, qkv_NF, shape, saved)};
+}
+
+std::vector<AttentionShape> shapes() {
+  std::vector<AttentionShape> all;
+  for (const Map& map : {Map{0, 0, 0, 0, 1}, Map{0, 0, 0, 1, 1}, Map{0, 1, 2}, Map{0, 0, 0, 0}}) {
+    all.push_back(make_shape(2, 1, 4, map));
+    all.push_back(make_shape(3, 7, 6, map));
+    all.push_back(make_shape(1, 65, 16, map));
+    all.push_back(make_shape(2, 9, 4, map, {{0, 0, 4}, {0, 4, 9}, {1, 0, 1}, {1, 1, 9}}));
+  }
+  return all;
+}
+
+std::string name_of(const AttentionShape& shape) {
+  std::string text = std::to_string(shape.batch) + " x " + std::to_string(shape.length) + ", map";
+  for (const int64_t kv : shape.query_to_kv) text += " " + std::to_string(kv);
+  return text + (shape.segments.empty() ? "" : ", documents");
+}
+
+TEST(Attention, FlashAndPlainKernelsAgreeWithTheDefinition) {
+  for (const AttentionShape& shape : shapes()) {
+    const at::Tensor qkv = random_qkv(shape, 1);
+    const at::Tensor expected = definition(qkv, shape);
+    AttentionSaved saved;
+    EXPECT_LT(relative_error(attention(qkv, shape, saved), expected), 1e-6) << name_of(shape);
+    EXPECT_LT(relative_error(attention_plain(qkv, shape), expected), 1e-6) << name_of(shape);
+  }
+}
+
+TEST(Attention, GradientsAreTheFiniteDifferencesOfTheDefinition) {
+  for (const AttentionShape& shape :
+       {make_shape(2, 5, 4, {0, 0, 0, 0, 1}), make_shape(1, 6, 2, {0, 0, 0, 1, 1}),
+        make_shape(2, 6, 2, {0, 0, 0, 0, 1}, {{0, 0, 2}, {0, 2, 6}, {1, 0, 5}, {1, 5, 6}}),
+        make_shape(1, 4, 4, {0, 1})}) {
+    const at::Tensor qkv = random_qkv(shape, 1), dout = random_do(shape, 2);
+    const auto of_qkv = [&](const at::Tensor& x) {
+      return (definition(x, shape) * dout.to(at::kDouble)).sum().item<double>();
+    };
+    EXPECT_LT(relative_error(run(qkv, dout, shape).dqkv_NF, numeric_gradient(of_qkv, qkv)), 3e-6)
+        << name_of(shape);
+  }
+}
+
+TEST(Attention, InBf16OutputAndGradientStayWithinItsRoundingOfFp32) {
+  for (const AttentionShape& shape : shapes()) {
+    const at::Tensor qkv = random_qkv(shape, 1).to(at::kBFloat16);
+    const at::Tensor dout = random_do(shape, 2).to(at::kBFloat16);
+    const Results truth = run(qkv.to(at::kFloat), dout.to(at::kFloat), shape);
+    const Results found = run(qkv, dout, shape);
+    EXPECT_LT(relative_error(found.o_NF, truth.o_NF), 5e-3) << name_of(shape);
+    EXPECT_LT(relative_error(found.dqkv_NF, truth.dqkv_NF), 1e-2) << name_of(shape);
+  }
+}
+
+TEST(Attention, DocumentsGiveWhatTheyGiveAsSequencesOfTheirOwn) {
+  const AttentionShape both = make_shape(1, 9, 4, {0, 0, 0, 0, 1}, {{0, 0, 4}, {0, 4, 9}});
+  const at::Tensor qkv = random_qkv(both, 1), dout = random_do(both, 2);
+  const Results together = run(qkv, dout, both);
+  for (const Segment& s : both.segments) {
+    const int64_t n = s.end - s.begin;
+    const Results alone = run(qkv.narrow(0, s.begin, n).clone(), dout.narrow(0, s.begin, n).clone(),
+                              make_shape(1, n, 4, both.query_to_kv));
+    EXPECT_TRUE(at::equal(together.o_NF.narrow(0, s.begin, n), alone.o_NF));
+    EXPECT_TRUE(at::equal(together.dqkv_NF.narrow(0, s.begin, n), alone.dqkv_NF));
+  }
+}
+
+TEST(Attention, NothingFlowsFromOneDocumentOrALaterTokenToAnother) {
+  const AttentionShape shape = make_shape(1, 9, 4, {0, 0, 1}, {{0, 0, 4}, {0, 4, 9}});
+  const at::Tensor qkv = random_qkv(shape, 1);
+  at::Tensor dout = at::zeros_like(random_do(shape, 2));
+  dout[6].fill_(1);
+  const Results found = run(qkv, dout, shape);
+  EXPECT_EQ(found.dqkv_NF.narrow(0, 0, 4).abs().max().item<float>(), 0.0F);
+  EXPECT_EQ(found.dqkv_NF.narrow(0, 7, 2).abs().max().item<float>(), 0.0F);
+  EXPECT_GT(found.dqkv_NF[4].abs().max().item<float>(), 1e-3F);
+  at::Tensor changed = qkv.clone();
+  changed[3].mul_(-2);
+  changed[7].mul_(-2);
+  const at::Tensor after = run(changed, dout, shape).o_NF;
+  for (const int64_t same : {0, 1, 2, 4, 5, 6}) {
+    EXPECT_TRUE(at::equal(after[same], found.o_NF[same])) << "token " << same;
+  }
+  EXPECT_FALSE(at::equal(after[3], found.o_NF[3]));
+}
+
+TEST(Attention, OneAndTwoThreadsGiveEqualBits) {
+  const AttentionShape shape = make_shape(3, 150, 8, {0, 0, 0, 0, 1});
+  const at::Tensor qkv = random_qkv(shape, 1), dout = random_do(shape, 2);
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    EXPECT_TRUE(equal_at_one_and_two_threads([&] {
+      const Results found = run(qkv.to(type), dout.to(type), shape);
+      return std::vector<at::Tensor>{found.o_NF, found.dqkv_NF};
+    })) << type;
+  }
+}
+
+}  // namespace
+}  // namespace phalanx

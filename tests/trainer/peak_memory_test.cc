@@ -1,0 +1,123 @@
+// Bytes that tensors hold at most while a gradient is made, counted by an allocator that stands in
+// for LibTorch's: full logits (tokens x vocabulary) never exist.
+#include <c10/core/CPUAllocator.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "tests/support/ranks.h"
+#include "tests/support/test_model.h"
+
+namespace phalanx {
+namespace {
+
+class CountingAllocator final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t num_bytes) override {
+    auto* block = new Block{c10::GetDefaultCPUAllocator()->allocate(num_bytes), num_bytes, this};
+    const int64_t live = live_ += static_cast<int64_t>(num_bytes);
+    int64_t peak = peak_;
+    while (live > peak && !peak_.compare_exchange_weak(peak, live)) {
+    }
+    return {block->data.get(), block, &release, c10::Device(c10::kCPU)};
+  }
+  void copy_data(void* to, const void* from, size_t num_bytes) const override {
+    default_copy_data(to, from, num_bytes);
+  }
+  int64_t live() const { return live_; }
+  int64_t peak() const { return peak_; }
+  void restart() { peak_ = live_.load(); }
+
+ private:
+  struct Block {
+    c10::DataPtr data;
+    size_t num_bytes;
+    CountingAllocator* owner;
+  };
+  static void release(void* context) {
+    auto* block = static_cast<Block*>(context);
+    block->owner->live_ -= static_cast<int64_t>(block->num_bytes);
+    delete block;
+  }
+  std::atomic<int64_t> live_{0}, peak_{0};
+};
+
+/// Stands in for the allocator as long as it lives; tensors made meanwhile must not outlive it.
+class Counting {
+ public:
+  Counting() : before_(c10::GetCPUAllocator()) { c10::SetCPUAllocator(&allocator_); }
+  ~Counting() { c10::SetCPUAllocator(before_); }
+  CountingAllocator& allocator() { return allocator_; }
+
+ private:
+  CountingAllocator allocator_;
+  c10::Allocator* before_;
+};
+
+constexpr int64_t kRows = 32, kLength = 64;  // 2,048 tokens
+
+/// Bytes that loss() with gradients needs at most beyond weights and gradients.
+int64_t peak_growth(int64_t vocab_size, int64_t chunk_tokens) {
+  Counting counting;
+  int64_t growth = 0;
+  run_ranks(1, [&](Communicator& world) {
+    const TestMesh mesh(world, 1);
+    Phi4Config shape = test_shape(2, 1);
+    shape.vocab_size = vocab_size;
+    shape.hidden_size = 8;
+    shape.head_dim = 4;
+    shape.intermediate_size = 8;
+    shape.num_hidden_layers = 1;
+    RunConfig config = test_run_config(shape, 1, true);
+    config.loss_chunk_tokens = chunk_tokens;
+    Replica replica(config, mesh.context, nullptr);
+    const RopeTable rope(10000, shape.head_dim, kLength, at::kCPU);
+    const TokenBatch batch = test_tokens(kRows, kLength, vocab_size, 1, rope);
+    replica.grads().begin_step(1);
+    counting.allocator().restart();
+    const int64_t before = counting.allocator().live();
+    (void)replica.model().loss(batch, &replica.grads());
+    growth = counting.allocator().peak() - before;
+  });
+  EXPECT_EQ(counting.allocator().live(), 0) << "a tensor outlives its allocator";
+  return growth;
+}
+
+constexpr int64_t logits_bytes(int64_t tokens, int64_t vocab_size) {
+  return tokens * vocab_size * static_cast<int64_t>(sizeof(float));
+}
+
+TEST(PeakMemory, TheAllocatorSeesAsMuchAsATensorHolds) {
+  Counting counting;
+  {
+    const at::Tensor held = at::empty({1000, 50});
+    const at::Tensor more = held + 1;
+    EXPECT_GE(counting.allocator().live(), 400'000);
+  }
+  EXPECT_GE(counting.allocator().peak(), 400'000);
+  EXPECT_EQ(counting.allocator().live(), 0);
+}
+
+TEST(PeakMemory, FullLogitsNeverExist) {
+  for (const int64_t vocab_size : {8009, 16001}) {
+    EXPECT_LT(peak_growth(vocab_size, 64), logits_bytes(kRows * kLength, vocab_size) / 8)
+        << vocab_size;
+  }
+}
+
+TEST(PeakMemory, ThePeakGrowsWithTheChunkByAFewOfItsLogits) {
+  for (const int64_t vocab_size : {8009, 16001}) {
+    const int64_t small = peak_growth(vocab_size, 64), large = peak_growth(vocab_size, 320);
+    EXPECT_GE(large - small, logits_bytes(320 - 64, vocab_size)) << vocab_size;
+    EXPECT_LE(large - small, 4 * logits_bytes(320 - 64, vocab_size)) << vocab_size;
+  }
+}
+
+TEST(PeakMemory, ThePeakDoesNotGrowWithTheVocabularyTimesTheBatch) {
+  const int64_t small = peak_growth(8009, 64), large = peak_growth(16001, 64);
+  EXPECT_LE(large - small, 4 * logits_bytes(64, 16001 - 8009));
+}
+
+}  // namespace
+}  // namespace phalanx

@@ -1,0 +1,209 @@
+// What a run writes down: metrics.jsonl, the progress line, its state.
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <stdexcept>
+
+#include "tests/trainer/checkpoint/support.h"
+#include "trainer/metrics/metrics.h"
+#include "trainer/metrics/progress.h"
+#include "trainer/train_state.h"
+
+namespace phalanx {
+namespace {
+
+std::vector<std::string> lines_of(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
+}
+
+StepRecord record_of(int64_t step) {
+  StepRecord record;
+  record.step = step;
+  record.num_steps = 200;
+  record.tokens = step * 4096;
+  record.seconds = 0.125;
+  record.step_tokens = 4096;
+  record.learning_rate = 3e-4;
+  record.phase = "stages[0].phases[1]";
+  record.result.loss = 4.25;
+  record.result.grad_norm = 1.5;
+  record.result.by_source = {{8, 0}, {4, 0}};
+  return record;
+}
+
+uint64_t bits(double value) { return std::bit_cast<uint64_t>(value); }
+
+TEST(Metrics, NumbersReadBackToTheSameBits) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "metrics.jsonl";
+  const double odd[] = {0.1,
+                        1.0 / 3,
+                        1e-320,
+                        5e-324,
+                        1.7976931348623157e308,
+                        12345678.900000001,
+                        std::nextafter(2.0, 3.0),
+                        6.02214076e23,
+                        100.0};
+  Metrics metrics(path, {"books", "web"});
+  for (const double value : odd) {
+    StepRecord record = record_of(1);
+    record.result.loss = value;
+    record.result.grad_norm = -value;
+    record.learning_rate = value / 3;
+    record.validation["web"] = {value, value / 7, 12};
+    metrics.write(record);
+  }
+  const std::vector<std::string> lines = lines_of(path);
+  ASSERT_EQ(lines.size(), std::size(odd));
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const nlohmann::json json = nlohmann::json::parse(lines[i]);
+    EXPECT_EQ(bits(json.at("loss").get<double>()), bits(odd[i])) << lines[i];
+    EXPECT_EQ(bits(json.at("grad_norm").get<double>()), bits(-odd[i])) << lines[i];
+    EXPECT_EQ(bits(json.at("learning_rate").get<double>()), bits(odd[i] / 3)) << lines[i];
+    const nlohmann::json& web = json.at("validation").at("web");
+    EXPECT_EQ(bits(web.at("bits_per_byte").get<double>()), bits(odd[i] / 7)) << lines[i];
+  }
+}
+
+TEST(Metrics, ALineHasTheStepItsTotalsAndEachSource) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "metrics.jsonl";
+  Metrics(path, {"books", "web"}).write(record_of(3));
+  const nlohmann::json json = nlohmann::json::parse(lines_of(path).at(0));
+  EXPECT_EQ(json.at("step"), 3);
+  EXPECT_EQ(json.at("tokens"), 3 * 4096);
+  EXPECT_EQ(json.at("loss"), 4.25);
+  EXPECT_EQ(json.at("grad_norm"), 1.5);
+  EXPECT_EQ(json.at("learning_rate"), 3e-4);
+  EXPECT_EQ(json.at("tokens_per_second"), 32768);
+  EXPECT_EQ(json.at("skipped"), false);
+  EXPECT_EQ(json.at("phase"), "stages[0].phases[1]");
+  EXPECT_EQ(json.at("sources").at("books"), (nlohmann::json{{"targets", 4}, {"loss", 2.0}}));
+  EXPECT_EQ(json.at("sources").at("web"), (nlohmann::json{{"targets", 0}}));
+  EXPECT_FALSE(json.contains("validation"));
+}
+
+TEST(Metrics, ATornLastLineIsClosedAndWhatCameBeforeStays) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "metrics.jsonl";
+  Metrics(path, {"books", "web"}).write(record_of(1));
+  std::ofstream(path, std::ios::app) << R"({"step":2,"lo)";
+  Metrics(path, {"books", "web"}).write(record_of(2));
+  Metrics(path, {"books", "web"}).write(record_of(3));
+  const std::vector<std::string> lines = lines_of(path);
+  ASSERT_EQ(lines.size(), 4U);
+  EXPECT_EQ(nlohmann::json::parse(lines[0]).at("step"), 1);
+  EXPECT_EQ(lines[1], R"({"step":2,"lo)");
+  EXPECT_EQ(nlohmann::json::parse(lines[2]).at("step"), 2);
+  EXPECT_EQ(nlohmann::json::parse(lines[3]).at("step"), 3);
+}
+
+TEST(Metrics, ANumberThatIsNotFiniteIsNullAndTheLineStillReads) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "metrics.jsonl";
+  StepRecord record = record_of(1);
+  record.result.loss = std::numeric_limits<double>::quiet_NaN();
+  record.result.grad_norm = std::numeric_limits<double>::infinity();
+  record.result.updated = false;
+  Metrics(path, {"books", "web"}).write(record);
+  const nlohmann::json json = nlohmann::json::parse(lines_of(path).at(0));
+  EXPECT_TRUE(json.at("loss").is_null());
+  EXPECT_TRUE(json.at("grad_norm").is_null());
+  EXPECT_EQ(json.at("skipped"), true);
+}
+
+TEST(Progress, TheLineShowsStepTokensLossNormRateSpeedAndTimeLeft) {
+  EXPECT_EQ(progress_text(record_of(120), 32768, 754),
+            "step 120/200  tokens 491.5K  loss 4.2500  norm 1.500  lr 3.00e-04  32.8K tok/s  "
+            "12m34s left");
+}
+
+TEST(Progress, DurationsAndCountsAreShort) {
+  EXPECT_EQ(duration_text(0.4), "0s");
+  EXPECT_EQ(duration_text(119.4), "119s");
+  EXPECT_EQ(duration_text(119.6), "2m00s");
+  EXPECT_EQ(duration_text(7199.4), "119m59s");
+  EXPECT_EQ(duration_text(7200), "2h00m");
+  EXPECT_EQ(duration_text(48 * 3600), "2d00h");
+  EXPECT_EQ(count_text(950), "950");
+  EXPECT_EQ(count_text(12345), "12.3K");
+  EXPECT_EQ(count_text(4.56e6), "4.56M");
+  EXPECT_EQ(count_text(1.2e9), "1.20B");
+}
+
+TEST(Progress, CountsThatRoundUpTakeTheNextUnit) {
+  EXPECT_EQ(count_text(999.6), "1.0K");
+  EXPECT_EQ(count_text(999'960), "1.00M");
+  EXPECT_EQ(count_text(999'996'000), "1.00B");
+}
+
+TrainState some_state() {
+  TrainState state;
+  state.step = 12;
+  state.tokens = int64_t{1} << 60;
+  state.num_updates = 11;
+  state.attempt = 2;
+  state.cursor.seed = 0xffffffffffffffffULL;
+  state.cursor.row = 48;
+  state.cursor.step = 12;
+  LedgerSegment segment;
+  segment.plan_hash = 0xfedcba9876543210ULL;
+  segment.phases = {{"stages[0].phases[0]", 7}};
+  state.cursor.segments = {segment};
+  state.cursor.taken = {{"web", {{16, 48}}}};
+  state.cursor.sources = {{"web", "xxh3:1"}};
+  state.stage_starts = {{"pretrain", 0}, {"long", 10}};
+  state.start_bits_per_byte = {{"web", 1.0 / 3}};
+  return state;
+}
+
+TEST(TrainState, ReadsBackFromItsText) {
+  const TrainState state = some_state();
+  const TrainState found = train_state_from_json(nlohmann::json::parse(to_json(state).dump()));
+  EXPECT_EQ(found.step, state.step);
+  EXPECT_EQ(found.tokens, state.tokens);
+  EXPECT_EQ(found.num_updates, state.num_updates);
+  EXPECT_EQ(found.attempt, state.attempt);
+  EXPECT_EQ(found.cursor, state.cursor);
+  EXPECT_EQ(found.stage_starts, state.stage_starts);
+  EXPECT_EQ(bits(found.start_bits_per_byte.at("web")), bits(1.0 / 3));
+}
+
+TEST(TrainState, AMeasureThatWasNotFiniteDoesNotStopAResume) {
+  TrainState state = some_state();
+  state.start_bits_per_byte["web"] = std::numeric_limits<double>::infinity();
+  const TrainState found = train_state_from_json(nlohmann::json::parse(to_json(state).dump()));
+  EXPECT_TRUE(std::isnan(found.start_bits_per_byte.at("web")));
+}
+
+TEST(TrainState, AMissingOrIllTypedFieldIsNamed) {
+  const nlohmann::json good = to_json(some_state());
+  for (const auto& item : good.items()) {
+    nlohmann::json bad = good;
+    bad.erase(item.key());
+    EXPECT_CONTAINS(message_of([&] { train_state_from_json(bad); }), item.key());
+    EXPECT_THROW(train_state_from_json(bad), std::invalid_argument) << item.key();
+    for (const nlohmann::json& value :
+         {nlohmann::json("three"), nlohmann::json(true), nlohmann::json(1.5), nlohmann::json(-1)}) {
+      bad[item.key()] = value;
+      EXPECT_THROW(train_state_from_json(bad), std::invalid_argument) << item.key() << value;
+      EXPECT_CONTAINS(message_of([&] { train_state_from_json(bad); }), item.key());
+    }
+  }
+  nlohmann::json bad = good;
+  bad["stage_starts"]["long"] = "ten";
+  EXPECT_EQ(message_of([&] { train_state_from_json(bad); }),
+            "state.json: stage_starts.long: expected an integer, found string");
+}
+
+}  // namespace
+}  // namespace phalanx
