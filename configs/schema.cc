@@ -89,8 +89,6 @@ void declare_parallel(SchemaVisitor& v, ParallelConfig& c) {
            "ranks",
            kResumable},
           integer_value(c.threads_per_rank, 0, "threads"));
-  v.field({"collective_timeout", "a collective that takes longer ends the run", kFree},
-          seconds_value(c.collective_timeout_seconds));
 }
 
 void declare_source(SchemaVisitor& v, SourceConfig& c) {

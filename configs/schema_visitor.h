@@ -12,7 +12,7 @@
 
 namespace phalanx {
 
-/// What a resume may do with a field (data/mixture/SEMANTICS.md, rule 17).
+/// What a resume may do with a field (data/mixture/SEMANTICS.md, section 9).
 enum class Tag {
   kFixed,      // another value is an error that shows both
   kResumable,  // may change; what follows is computed otherwise

@@ -243,17 +243,4 @@ Value interval_value(Duration& variable, double& seconds) {
           }};
 }
 
-Value seconds_value(int64_t& variable) {
-  const std::string accepts = "a time in whole seconds (90s, 20min, 1.5h)";
-  return {accepts,
-          [&variable, accepts](const ConfigNode& node) {
-            const double seconds = parsed(node, accepts, parse_seconds);
-            if (seconds < 1 || seconds != std::floor(seconds)) {
-              refuse(accepts, fmt::format("'{}'", node.text));
-            }
-            variable = static_cast<int64_t>(seconds);
-          },
-          [&variable] { return fmt::format("{}s", variable); }};
-}
-
 }  // namespace phalanx

@@ -47,7 +47,6 @@ Value duration_value(Duration& variable);
 Value duration_value_in(Duration& variable, Duration::Unit unit);
 /// Steps, tokens or a time.
 Value interval_value(Duration& variable, double& seconds);
-Value seconds_value(int64_t& variable);
 
 /// Choices by position: index -> name.
 Value choice_value(std::vector<std::string> names, std::function<std::size_t()> get,

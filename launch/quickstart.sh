@@ -7,7 +7,7 @@ set -euo pipefail
 readonly SOURCES=(books code problems)
 readonly VOCABULARY=8192
 readonly VALIDATION=0.05   # share of each source that is held out
-readonly STOP_AFTER=75     # of the 147 steps in configs/quickstart.yaml
+readonly STOP_AFTER=150    # of the 293 steps in configs/quickstart.yaml
 
 usage() {
   cat <<'TEXT'
@@ -109,7 +109,7 @@ choose_launcher() {
   cores=$(nproc)
   ranks=${PHALANX_RANKS:-}
   if [[ -z $ranks ]]; then
-    # The global batch of 16 rows goes in micro-batches of 4, so four replicas at most; more cores
+    # The global batch of 8 rows goes in micro-batches of 2, so four replicas at most; more cores
     # become threads.
     ranks=$((cores >= 4 ? 4 : cores >= 2 ? 2 : 1))
   fi

@@ -86,6 +86,7 @@ PlannedRun plan_run(const RunConfig& config, const RunData& data, const ResumePo
 void prepare_folder(const fs::path& run_folder, const ResolvedConfig& config) {
   make_folders(run_folder / "checkpoints");
   clean_checkpoints(run_folder / "checkpoints");
+  fs::remove(run_folder / "stop");  // of an earlier stop: it has been obeyed
   commit_file(run_folder / "config.yaml", resolved_yaml(config));
 }
 

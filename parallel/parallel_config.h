@@ -12,7 +12,6 @@ struct ParallelConfig {
   bool sequence_parallel = true;  // acts when tensor_parallel_size > 1
   DeviceKind device = DeviceKind::kCpu;
   int64_t threads_per_rank = 0;   // 0: the cores this rank may use, shared with its host's ranks
-  int64_t collective_timeout_seconds = 600;
 };
 
 }  // namespace phalanx

@@ -1,6 +1,6 @@
 #pragma once
 // One run, as the trainer sees it: plain values that configs/ fills from YAML. Units stand in the
-// names or beside the field; tokens count targets (data/mixture/SEMANTICS.md, rule 1).
+// names or beside the field; tokens count targets (data/mixture/SEMANTICS.md, section 1).
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -196,9 +196,10 @@ void Trainer::save() {
                                     config_.model.shape,   state_.step,
                                     state_.tokens,         to_json(state_).dump(1),
                                     options_.config_yaml};
-  last_checkpoint_ = save_checkpoint({options_.run_folder / "checkpoints",
-                                      config_.checkpoint.keep_last, options_.resumed_from},
-                                     contents, context_.mesh, context_.control);
+  const Retention retention{config_.checkpoint.keep_last, config_.checkpoint.keep_every,
+                            options_.resumed_from};
+  last_checkpoint_ = save_checkpoint({options_.run_folder / "checkpoints", retention}, contents,
+                                     context_.mesh, context_.control);
   last_save_ = Clock::now();
   if (progress_) progress_->note(fmt::format("saved {}", last_checkpoint_.string()));
 }

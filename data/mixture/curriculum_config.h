@@ -1,7 +1,7 @@
 #pragma once
 // The data half of a run's configuration: sources, groups, and what each phase draws from them.
 // Plain values, filled by configs/ and checked by resolve_curriculum() (curriculum.h).
-// Units: tokens count targets, padding included (SEMANTICS.md, rule 1).
+// Units: tokens count targets, padding included (SEMANTICS.md, section 1).
 #include <cstdint>
 #include <map>
 #include <optional>

@@ -54,6 +54,23 @@ std::string part_error(const std::filesystem::path& path, int part, int num_part
   }
 }
 
+/// Is each entry (oldest first) the first at or past a multiple of `every`?
+std::vector<bool> permanent_ones(const std::vector<CheckpointEntry>& entries,
+                                 const Duration& every) {
+  std::vector<bool> permanent(entries.size(), false);
+  if (every.count == 0) return permanent;
+  int64_t multiples_before = 0;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (!is_complete(entries[i].path)) continue;
+    const int64_t position = every.unit == Duration::Unit::kSteps
+                                 ? entries[i].step
+                                 : CheckpointReader(entries[i].path).manifest().tokens;
+    permanent[i] = position / every.count > multiples_before;
+    multiples_before = position / every.count;
+  }
+  return permanent;
+}
+
 }  // namespace
 
 std::filesystem::path checkpoint_path(const std::filesystem::path& folder, int64_t step) {
@@ -113,19 +130,20 @@ void clean_checkpoints(const std::filesystem::path& folder) {
   for (const std::filesystem::path& path : leftovers) remove_folder(path);
 }
 
-void prune_checkpoints(const std::filesystem::path& folder, int64_t keep_last,
-                       const std::filesystem::path& resumed_from) {
-  if (keep_last <= 0) return;
-  std::vector<CheckpointEntry> entries = list_checkpoints(folder);
+void prune_checkpoints(const std::filesystem::path& folder, const Retention& retention) {
+  if (retention.keep_last <= 0) return;
+  const std::vector<CheckpointEntry> entries = list_checkpoints(folder);
+  const std::vector<bool> permanent = permanent_ones(entries, retention.keep_every);
   int64_t kept = 0;
-  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+  for (size_t i = entries.size(); i-- > 0;) {
     std::error_code ignored;
     const bool resumed =
-        !resumed_from.empty() && std::filesystem::equivalent(entry->path, resumed_from, ignored);
-    if (kept < keep_last) {
-      kept += is_complete(entry->path);
-    } else if (!resumed) {
-      remove_folder(move_to_trash(entry->path));
+        !retention.resumed_from.empty() &&
+        std::filesystem::equivalent(entries[i].path, retention.resumed_from, ignored);
+    if (kept < retention.keep_last) {
+      kept += is_complete(entries[i].path);
+    } else if (!resumed && !permanent[i]) {
+      remove_folder(move_to_trash(entries[i].path));
     }
   }
 }

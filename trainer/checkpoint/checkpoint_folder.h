@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "parallel/communicator.h"
+#include "trainer/run_config.h"
 
 namespace phalanx {
 
@@ -45,10 +46,14 @@ struct FoundCheckpoint {
 /// Removes what an interrupted save or deletion left behind. For the start of a run.
 void clean_checkpoints(const std::filesystem::path& folder);
 
-/// Deletes older checkpoints so that the newest `keep_last` that are complete stay (0: all), and
-/// never `resumed_from`. Call only after the newest one has been verified.
-void prune_checkpoints(const std::filesystem::path& folder, int64_t keep_last,
-                       const std::filesystem::path& resumed_from);
+struct Retention {
+  int64_t keep_last = 3;               // the newest complete ones; 0: all
+  Duration keep_every;                 // the first at or past each multiple, for ever; 0: none
+  std::filesystem::path resumed_from;  // never deleted; may be empty
+};
+
+/// Deletes what `retention` leaves over. Call only after the newest one has been verified.
+void prune_checkpoints(const std::filesystem::path& folder, const Retention& retention);
 
 /// Moves a checkpoint into .trash, in one step, and returns its new place.
 std::filesystem::path move_to_trash(const std::filesystem::path& path);

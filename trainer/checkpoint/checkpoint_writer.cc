@@ -146,7 +146,7 @@ std::filesystem::path save_checkpoint(const CheckpointPlace& place,
     }
     if (control.rank() != 0) return;
     commit_file(place.folder / "LATEST", path.filename().string() + "\n");
-    prune_checkpoints(place.folder, place.keep_last, place.resumed_from);
+    prune_checkpoints(place.folder, place.retention);
   });
   return path;
 }

@@ -17,6 +17,7 @@
 #include "parallel/mesh.h"
 #include "parallel/parameters.h"
 #include "trainer/adamw.h"
+#include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/manifest.h"
 
 namespace phalanx {
@@ -32,12 +33,11 @@ struct CheckpointContents {
 };
 
 struct CheckpointPlace {
-  std::filesystem::path folder;        // holds all checkpoints of the run
-  int64_t keep_last = 3;               // 0: all
-  std::filesystem::path resumed_from;  // never deleted; may be empty
+  std::filesystem::path folder;  // holds all checkpoints of the run
+  Retention retention;
 };
 
-/// Writes, commits, reads back and verifies, then deletes what keep_last leaves over. Returns the
+/// Writes, commits, reads back and verifies, then deletes what the retention leaves over. Returns the
 /// path of the new checkpoint. One of the same step is replaced.
 std::filesystem::path save_checkpoint(const CheckpointPlace& place,
                                       const CheckpointContents& contents, const Mesh& mesh,

@@ -24,7 +24,7 @@ struct StepRecord {
   double seconds = 0.0;            // of this step
   double data_wait_seconds = 0.0;  // part of it that waited for data
   int64_t step_tokens = 0;
-  std::string phase;               // `stages[0].phases[1]`
+  std::string phase;               // stage/phase, by name
   StepResult result;
   ValidationResults validation_before;  // of the first step of a run
   ValidationResults validation;         // after this step, when it is due

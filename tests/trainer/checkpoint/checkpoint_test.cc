@@ -23,7 +23,7 @@ CheckpointContents contents_of(const RankModel& model, const Phi4Config& shape, 
   return {model.parameters, model.shares, shape, step, step * 1000, "{\"step\": 1}", "name: toy\n"};
 }
 
-CheckpointPlace keep_all(const Path& folder) { return {folder, 0, {}}; }
+CheckpointPlace keep_all(const Path& folder) { return {folder, {0, {}, {}}}; }
 
 void save(Communicator& world, int tp_size, const CheckpointPlace& place, int64_t step) {
   const Mesh mesh = make_mesh(world.rank(), world.size(), tp_size);
@@ -35,7 +35,7 @@ void save(Communicator& world, int tp_size, const CheckpointPlace& place, int64_
 Path save_alone(const Path& folder, int64_t step, int64_t keep_last = 0,
                 const Path& resumed_from = {}) {
   run_ranks(1, [&](Communicator& world) {
-    save(world, 1, {folder, keep_last, resumed_from}, step);
+    save(world, 1, {folder, {keep_last, {}, resumed_from}}, step);
   });
   return checkpoint_path(folder, step);
 }
@@ -227,6 +227,18 @@ TEST(CheckpointFolder, KeepsTheLastCompleteOnesAndTheOneResumedFrom) {
   std::vector<int64_t> steps;
   for (const CheckpointEntry& entry : list_checkpoints(at)) steps.push_back(entry.step);
   EXPECT_EQ(steps, (std::vector<int64_t>{1, 3, 4, 5}));
+}
+
+TEST(CheckpointFolder, KeepsForEverTheFirstAtOrPastEachMultiple) {
+  const TemporaryFolder folder;
+  const Path& at = folder.path();
+  const Retention retention{1, {Duration::Unit::kSteps, 10}, {}};
+  for (const int64_t step : {4, 9, 11, 15, 20, 27, 29, 33, 35}) {
+    run_ranks(1, [&](Communicator& world) { save(world, 1, {at, retention}, step); });
+  }
+  std::vector<int64_t> steps;
+  for (const CheckpointEntry& entry : list_checkpoints(at)) steps.push_back(entry.step);
+  EXPECT_EQ(steps, (std::vector<int64_t>{11, 20, 33, 35}));
 }
 
 TEST(CheckpointFolder, CleaningRemovesLeftoversOnly) {
