@@ -33,7 +33,8 @@ std::string bits_text(const RunOutcome& outcome, const std::string& source) {
   const auto start = outcome.state.start_bits_per_byte.find(source);
   const auto end = outcome.validation.find(source);
   if (start == outcome.state.start_bits_per_byte.end()) return "no held-out part";
-  if (end == outcome.validation.end()) return fmt::format("{:.4f} -> (not measured)", start->second);
+  if (end == outcome.validation.end())
+    return fmt::format("{:.4f} -> (not measured)", start->second);
   return fmt::format("{:.4f} -> {:.4f}", start->second, end->second.bits_per_byte);
 }
 
@@ -43,12 +44,11 @@ std::string run_report(const RunConfig& config, const RunOutcome& outcome,
                        const ReportPlace& place) {
   const MixturePlan& plan = *outcome.plan;
   const PlanReport report = describe_plan(plan);
-  std::string text = fmt::format(
-      "{} {} after step {} of {}, {} tokens\n\n", place.run_folder,
-      outcome.stopped ? "stopped" : "finished", outcome.state.step, plan.end_step(),
-      count_text(double(outcome.state.tokens)));
-  text += fmt::format("{:<14} {:<10} {:>12} {:>12} {:>8}   {}\n", "source", "kind",
-                      "planned", "achieved", "epochs", "bits per byte, start -> now");
+  std::string text = fmt::format("{} {} after step {} of {}, {} tokens\n\n", place.run_folder,
+                                 outcome.stopped ? "stopped" : "finished", outcome.state.step,
+                                 plan.end_step(), count_text(double(outcome.state.tokens)));
+  text += fmt::format("{:<14} {:<10} {:>12} {:>12} {:>8}   {}\n", "source", "kind", "planned",
+                      "achieved", "epochs", "bits per byte, start -> now");
   for (size_t s = 0; s < plan.num_sources(); ++s) {
     const SourceReport& source = report.sources[s];
     const Taken taken = taken_of(plan, outcome.state.cursor, s);
@@ -73,8 +73,8 @@ std::string plan_text(const MixturePlan& plan) {
                                  count_text(double(report.tokens)));
   for (const PhaseReport& phase : report.phases) {
     text += fmt::format("  {}/{}: steps {}-{}, {} tokens of rows of {}\n", phase.stage, phase.phase,
-                        phase.first_step + 1, phase.last_step + 1,
-                        count_text(double(phase.tokens)), phase.sequence_length);
+                        phase.first_step + 1, phase.last_step + 1, count_text(double(phase.tokens)),
+                        phase.sequence_length);
     for (size_t s = 0; s < phase.sources.size(); ++s) {
       const PhaseShare& share = phase.sources[s];
       text += fmt::format("    {:<14} {:>10} tokens {:>6.1f} %  epochs {:.2f} -> {:.2f}\n",

@@ -1,9 +1,9 @@
 #include "launch/stop_signals.h"
 
-#include <csignal>
 #include <sys/signalfd.h>
-#include <system_error>
 #include <unistd.h>
+#include <csignal>
+#include <system_error>
 
 namespace phalanx {
 

@@ -13,6 +13,7 @@
 #include "launch/run_report.h"
 #include "parallel/agreement.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
+#include "trainer/checkpoint/strict_json.h"
 
 namespace phalanx {
 namespace {
@@ -40,20 +41,22 @@ int64_t next_attempt(const fs::path& metrics) {
 fs::path choose_checkpoint(const TrainArguments& arguments, const fs::path& run_folder,
                            Session& session) {
   if (arguments.resume != "none" && arguments.resume != "auto") return arguments.resume;
-  const FoundCheckpoint found =
-      find_checkpoint(run_folder / "checkpoints", session.control());
+  const FoundCheckpoint found = find_checkpoint(run_folder / "checkpoints", session.control());
   if (session.rank() == 0) {
-    for (const std::string& note : found.notes) std::fprintf(stderr, "passed over: %s\n", note.c_str());
+    for (const std::string& note : found.notes)
+      std::fprintf(stderr, "passed over: %s\n", note.c_str());
   }
   if (!found.path && !found.notes.empty()) {
     throw AgreedError(ExitCode::kBadInput,
                       fmt::format("{}: holds checkpoints, but none is valid (see above); move the "
-                                  "folder away to start anew", (run_folder / "checkpoints").string()));
+                                  "folder away to start anew",
+                                  (run_folder / "checkpoints").string()));
   }
   if (found.path && arguments.resume == "none") {
     throw AgreedError(ExitCode::kBadInput,
                       fmt::format("run.name: {} holds checkpoints of an earlier run; expected "
-                                  "--resume auto, or another run.name", run_folder.string()));
+                                  "--resume auto, or another run.name",
+                                  run_folder.string()));
   }
   return found.path.value_or(fs::path());
 }
@@ -63,24 +66,24 @@ ResumePoint open_resume_point(const fs::path& path, const ResolvedConfig& config
   if (path.empty()) return point;
   point.path = path;
   point.reader = std::make_unique<CheckpointReader>(path);
-  point.state = train_state_from_json(nlohmann::json::parse(point.reader->state_json()));
+  point.state = train_state_from_json(parse_strict_json(point.reader->state_json(), path.string() + "/state.json"));
   std::string differences;
   for (const std::string& line : compare_for_resume(point.reader->config_yaml(), config)) {
     differences += "\n  " + line;
   }
   if (!differences.empty()) {
-    throw std::invalid_argument(fmt::format(
-        "checkpoint {}: the configuration changes what a resume must keep:{}", path.string(),
-        differences));
+    throw std::invalid_argument(
+        fmt::format("checkpoint {}: the configuration changes what a resume must keep:{}",
+                    path.string(), differences));
   }
   return point;
 }
 
 PlannedRun plan_run(const RunConfig& config, const RunData& data, const ResumePoint& point) {
   if (point.path.empty()) return begin_run(data.curriculum, data.infos);
-  return resume_run(data.curriculum, data.infos, point.state.cursor,
-                    config.curriculum_from_resume ? CurriculumFrom::kResume
-                                                  : CurriculumFrom::kStart);
+  return resume_run(
+      data.curriculum, data.infos, point.state.cursor,
+      config.curriculum_from_resume ? CurriculumFrom::kResume : CurriculumFrom::kStart);
 }
 
 void prepare_folder(const fs::path& run_folder, const ResolvedConfig& config) {
@@ -97,9 +100,10 @@ std::string resume_line(const TrainArguments& arguments, const Session& session)
     line = fmt::format("mpirun -np {} --oversubscribe --bind-to none {}", session.size(),
                        geteuid() == 0 ? "--allow-run-as-root " : "");
   }
-  line += fmt::format("{} train {}", fs::read_symlink("/proc/self/exe").lexically_proximate(
-                                         fs::current_path()).string(),
-                      arguments.request.file);
+  line += fmt::format(
+      "{} train {}",
+      fs::read_symlink("/proc/self/exe").lexically_proximate(fs::current_path()).string(),
+      arguments.request.file);
   for (const std::string& override : arguments.request.overrides) {
     if (!override.starts_with("run.stop_after_steps=")) line += " '" + override + "'";
   }

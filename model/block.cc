@@ -55,12 +55,11 @@ Attention::Attention(ParameterSet& parameters, const TensorParallel& tp, const s
          {heads_.query.begin * head_dim_, heads_.query.end * head_dim_}) {}
 
 AttentionShape Attention::shape_of(const TokenBatch& batch) const {
-  return {batch.tokens_BT.size(0), batch.tokens_BT.size(1), head_dim_, heads_.query_to_kv,
-          heads_.key_value.size(), batch.segments};
+  return {batch.tokens_BT.size(0), batch.tokens_BT.size(1), head_dim_,
+          heads_.query_to_kv,      heads_.key_value.size(), batch.segments};
 }
 
-at::Tensor Attention::forward(const at::Tensor& a_nD, const TokenBatch& batch,
-                              Saved& saved) const {
+at::Tensor Attention::forward(const at::Tensor& a_nD, const TokenBatch& batch, Saved& saved) const {
   const int64_t num_rotated = heads_.query.size() + heads_.key_value.size();
   saved.qkv_NF = qkv_.forward(tp_.gather(a_nD, batch.num_tokens()));
   rope_(saved.qkv_NF, num_rotated, *batch.rope, batch.positions_BT.flatten(), Rotation::kForward);
@@ -97,8 +96,7 @@ at::Tensor FeedForward::forward(const at::Tensor& a_nD, int64_t num_tokens, Save
 }
 
 at::Tensor FeedForward::backward(const at::Tensor& dy_nD, const at::Tensor& a_nD,
-                                 int64_t num_tokens, const Saved& saved,
-                                 GradBuckets& grads) const {
+                                 int64_t num_tokens, const Saved& saved, GradBuckets& grads) const {
   const at::Tensor product_Nf =
       saved.product_Nf.defined() ? saved.product_Nf : swiglu(saved.gate_up_N2f);
   const at::Tensor dproduct_Nf = down_.backward(dy_nD, product_Nf, grads);
@@ -108,9 +106,8 @@ at::Tensor FeedForward::backward(const at::Tensor& dy_nD, const at::Tensor& a_nD
 
 Block::Block(ParameterSet& parameters, const TensorParallel& tp, int64_t layer,
              const Phi4Config& config, bool decay_norms)
-    : attention_norm_(parameters, tp,
-                      "layers." + std::to_string(layer) + ".attention_norm.weight", config,
-                      decay_norms),
+    : attention_norm_(parameters, tp, "layers." + std::to_string(layer) + ".attention_norm.weight",
+                      config, decay_norms),
       attention_(parameters, tp, "layers." + std::to_string(layer) + ".attention",
                  "layers." + std::to_string(layer), config),
       feed_forward_norm_(parameters, tp,
@@ -150,8 +147,7 @@ at::Tensor Block::backward(const at::Tensor& dy_nD, const TokenBatch& batch, Rec
   const at::Tensor dh_nD =
       dy_nD + feed_forward_norm_.backward(db_nD, saved.h_nD, saved.feed_forward_norm, grads);
   if (!saved.a_nD.defined()) saved.a_nD = attention_norm_.replay(saved.x_nD);
-  const at::Tensor da_nD =
-      attention_.backward(dh_nD, saved.a_nD, batch, saved.attention, grads);
+  const at::Tensor da_nD = attention_.backward(dh_nD, saved.a_nD, batch, saved.attention, grads);
   at::Tensor dx_nD =
       dh_nD + attention_norm_.backward(da_nD, saved.x_nD, saved.attention_norm, grads);
   saved = {};

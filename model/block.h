@@ -82,12 +82,12 @@ class FeedForward {
 
 class Block {
  public:
-  Block(ParameterSet& parameters, const TensorParallel& tp, int64_t layer,
-        const Phi4Config& config, bool decay_norms);
+  Block(ParameterSet& parameters, const TensorParallel& tp, int64_t layer, const Phi4Config& config,
+        bool decay_norms);
 
   struct Saved {
-    at::Tensor x_nD, h_nD;                // inputs of the two halves
-    at::Tensor a_nD, b_nD;                // their norms
+    at::Tensor x_nD, h_nD;  // inputs of the two halves
+    at::Tensor a_nD, b_nD;  // their norms
     Norm::Saved attention_norm, feed_forward_norm;
     Attention::Saved attention;
     FeedForward::Saved feed_forward;

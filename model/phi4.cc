@@ -19,8 +19,7 @@ Phi4::Phi4(const Phi4Config& config, const Phi4Options& options, ParameterSet& p
            const TensorParallel& tp)
     : config_(config),
       options_(options),
-      embedding_(parameters, tp, "token_embedding.weight", config.vocab_size,
-                 config.hidden_size),
+      embedding_(parameters, tp, "token_embedding.weight", config.vocab_size, config.hidden_size),
       blocks_(make_blocks(config, options, parameters, tp)),
       norm_(parameters, tp, "norm.weight", config, options.decay_norms),
       head_(config.tie_word_embeddings
@@ -32,8 +31,7 @@ at::Tensor Phi4::run_blocks(const TokenBatch& batch, std::vector<Block::Saved>* 
   at::Tensor x_nD = embedding_.forward(batch.tokens_BT.flatten());
   for (const Block& block : blocks_) {
     Block::Saved unused;
-    x_nD = block.forward(x_nD, batch, options_.recompute,
-                         saved ? saved->emplace_back() : unused);
+    x_nD = block.forward(x_nD, batch, options_.recompute, saved ? saved->emplace_back() : unused);
   }
   return x_nD;
 }
@@ -44,8 +42,8 @@ at::Tensor Phi4::loss(const TokenBatch& batch, GradBuckets* grads) const {
   const at::Tensor x_nD = run_blocks(batch, grads ? &saved : nullptr);
   Norm::Saved norm_saved;
   const at::Tensor normed_nD = norm_.forward(x_nD, norm_saved);
-  const HeadLoss head = head_.loss(normed_nD, batch.targets_BT.flatten(),
-                                   batch.loss_mask_BT.flatten(), grads);
+  const HeadLoss head =
+      head_.loss(normed_nD, batch.targets_BT.flatten(), batch.loss_mask_BT.flatten(), grads);
   if (grads) {
     backward(norm_.backward(head.dx_nD, x_nD, norm_saved, *grads), batch, saved, *grads);
   }

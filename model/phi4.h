@@ -39,8 +39,8 @@ class Phi4 {
  private:
   /// Residual stream after the last block; saved gets one entry a block when not null.
   at::Tensor run_blocks(const TokenBatch& batch, std::vector<Block::Saved>* saved) const;
-  void backward(const at::Tensor& dx_nD, const TokenBatch& batch,
-                std::vector<Block::Saved>& saved, GradBuckets& grads) const;
+  void backward(const at::Tensor& dx_nD, const TokenBatch& batch, std::vector<Block::Saved>& saved,
+                GradBuckets& grads) const;
 
   Phi4Config config_;
   Phi4Options options_;

@@ -10,11 +10,11 @@
 namespace phalanx {
 
 struct TokenBatch {
-  at::Tensor tokens_BT;          // int64
-  at::Tensor targets_BT;         // int64
-  at::Tensor loss_mask_BT;       // bool: the target counts
-  at::Tensor positions_BT;       // int64, from 0 in each segment
-  std::vector<Segment> segments; // documents that attend among themselves; empty: whole rows
+  at::Tensor tokens_BT;           // int64
+  at::Tensor targets_BT;          // int64
+  at::Tensor loss_mask_BT;        // bool: the target counts
+  at::Tensor positions_BT;        // int64, from 0 in each segment
+  std::vector<Segment> segments;  // documents that attend among themselves; empty: whole rows
   const RopeTable* rope = nullptr;
 
   int64_t num_tokens() const { return tokens_BT.numel(); }

@@ -5,8 +5,8 @@
 //
 // Collective: every method but rank(), size() and name() is called by all ranks of the group, in
 // the same order, from the one thread that owns the communicator.
-// Stream: NCCL enqueues on its own stream after the work already on the current stream; wait() makes
-// the current stream wait. Host twins finish before they return, and wait() does nothing.
+// Stream: NCCL enqueues on its own stream after the work already on the current stream; wait()
+// makes the current stream wait. Host twins finish before they return, and wait() does nothing.
 // Ownership: tensors must stay alive and unchanged until wait() returns; all are contiguous.
 // Errors: a violated shape or dtype is a c10::Error (our bug); a failed transport throws
 // std::runtime_error, after which the group cannot be used.
@@ -55,8 +55,7 @@ class Communicator {
                                               SumOrder order = SumOrder::kAny) = 0;
   /// input holds size() equal pieces; output gets the sum over ranks of piece rank(). output may be
   /// that piece of input.
-  [[nodiscard]] virtual WorkHandle reduce_scatter(const at::Tensor& output,
-                                                  const at::Tensor& input,
+  [[nodiscard]] virtual WorkHandle reduce_scatter(const at::Tensor& output, const at::Tensor& input,
                                                   SumOrder order = SumOrder::kAny) = 0;
   /// output = the inputs of ranks 0, 1, ... one after another. input may be piece rank() of output.
   [[nodiscard]] virtual WorkHandle all_gather(const at::Tensor& output,

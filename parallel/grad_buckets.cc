@@ -15,9 +15,9 @@ GradBuckets::GradBuckets(ParameterSet& parameters, Communicator& data_parallel,
     : parameters_(parameters), data_parallel_(data_parallel), tensor_parallel_(tensor_parallel) {
   for (const Bucket& bucket : parameters_.buckets()) {
     const int64_t replicas = data_parallel_.size();
-    shares_.push_back(replicas == 1 ? bucket.grads
-                                    : at::empty({bucket.padded_numel / replicas},
-                                                bucket.grads.options()));
+    shares_.push_back(replicas == 1
+                          ? bucket.grads
+                          : at::empty({bucket.padded_numel / replicas}, bucket.grads.options()));
   }
 }
 
@@ -51,8 +51,7 @@ void GradBuckets::accumulate_linear(const std::vector<Parameter*>& parameters,
   }
 }
 
-void GradBuckets::accumulate(Parameter& parameter, const at::Tensor& value,
-                             bool whole_everywhere) {
+void GradBuckets::accumulate(Parameter& parameter, const at::Tensor& value, bool whole_everywhere) {
   if (!whole_everywhere || tensor_parallel_.rank() == 0) parameter.grad.add_(value);
   note(parameter);
 }

@@ -26,8 +26,8 @@ void check_pieces(const at::Tensor& whole, const at::Tensor& piece, int64_t size
                   const char* collective) {
   TORCH_CHECK(whole.scalar_type() == piece.scalar_type(), collective, ": input and output differ, ",
               "expected one dtype, found ", whole.scalar_type(), " and ", piece.scalar_type());
-  TORCH_CHECK(whole.numel() == size * piece.numel(), collective, ": expected ", size,
-              " pieces of ", piece.numel(), " elements, found ", whole.numel(), " elements");
+  TORCH_CHECK(whole.numel() == size * piece.numel(), collective, ": expected ", size, " pieces of ",
+              piece.numel(), " elements, found ", whole.numel(), " elements");
 }
 
 std::byte* bytes_of(const at::Tensor& tensor) {

@@ -63,14 +63,21 @@ void reduce_typed(std::byte* output, std::span<const std::byte* const> inputs, i
 void reduce_in_order(std::byte* output, std::span<const std::byte* const> inputs, int64_t count,
                      at::ScalarType dtype, ReduceOp op) {
   switch (dtype) {
-    case at::kFloat: return reduce_typed<float, float>(output, inputs, count, op);
-    case at::kDouble: return reduce_typed<double, double>(output, inputs, count, op);
-    case at::kBFloat16: return reduce_typed<c10::BFloat16, float>(output, inputs, count, op);
-    case at::kInt: return reduce_typed<int32_t, int32_t>(output, inputs, count, op);
-    case at::kLong: return reduce_typed<int64_t, int64_t>(output, inputs, count, op);
+    case at::kFloat:
+      return reduce_typed<float, float>(output, inputs, count, op);
+    case at::kDouble:
+      return reduce_typed<double, double>(output, inputs, count, op);
+    case at::kBFloat16:
+      return reduce_typed<c10::BFloat16, float>(output, inputs, count, op);
+    case at::kInt:
+      return reduce_typed<int32_t, int32_t>(output, inputs, count, op);
+    case at::kLong:
+      return reduce_typed<int64_t, int64_t>(output, inputs, count, op);
     default:
-      TORCH_CHECK(false, "reduction over ranks: expected float32, float64, bfloat16, int32 or "
-                  "int64, found ", c10::toString(dtype));
+      TORCH_CHECK(false,
+                  "reduction over ranks: expected float32, float64, bfloat16, int32 or "
+                  "int64, found ",
+                  c10::toString(dtype));
   }
 }
 

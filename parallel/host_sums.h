@@ -17,8 +17,8 @@
 
 namespace phalanx {
 
-/// output[i] = op over k of inputs[k][i] for i < count. inputs holds at least one buffer; output may
-/// be exactly one of them but must not overlap them in another way.
+/// output[i] = op over k of inputs[k][i] for i < count. inputs holds at least one buffer; output
+/// may be exactly one of them but must not overlap them in another way.
 void reduce_in_order(std::byte* output, std::span<const std::byte* const> inputs, int64_t count,
                      at::ScalarType dtype, ReduceOp op);
 

@@ -16,9 +16,9 @@ std::optional<int> number(const EnvironmentLookup& environment, const std::strin
   const char* end = text->data() + text->size();
   const auto [stop, error] = std::from_chars(text->data(), end, value);
   if (error != std::errc() || stop != end || value < smallest) {
-    throw std::invalid_argument(fmt::format(
-        "environment variable {}: expected an integer of at least {}, found \"{}\"", name, smallest,
-        *text));
+    throw std::invalid_argument(
+        fmt::format("environment variable {}: expected an integer of at least {}, found \"{}\"",
+                    name, smallest, *text));
   }
   return value;
 }
@@ -51,13 +51,14 @@ LaunchInfo torchrun_launch(const EnvironmentLookup& environment) {
   if (*info.size > 1) {
     info.store_host = environment("MASTER_ADDR").value_or("");
     if (info.store_host.empty()) {
-      throw std::invalid_argument("environment variable MASTER_ADDR: expected the host of rank 0 "
-                                  "because WORLD_SIZE is set, found none");
+      throw std::invalid_argument(
+          "environment variable MASTER_ADDR: expected the host of rank 0 "
+          "because WORLD_SIZE is set, found none");
     }
     const int port = needed(environment, "MASTER_PORT", 1, "MASTER_ADDR");
     if (port > UINT16_MAX) {
-      throw std::invalid_argument(fmt::format(
-          "environment variable MASTER_PORT: expected 1 to 65535, found {}", port));
+      throw std::invalid_argument(
+          fmt::format("environment variable MASTER_PORT: expected 1 to 65535, found {}", port));
     }
     info.store_port = static_cast<uint16_t>(port);
   }

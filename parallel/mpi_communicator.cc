@@ -34,7 +34,9 @@ class MpiCommunicator : public HostCommunicator {
   MpiCommunicator(MpiRuntime& runtime, MPI_Comm comm, CommShape shape, const std::string& name,
                   const MpiOptions& options)
       : HostCommunicator(shape.rank, shape.size, name),
-        runtime_(runtime), comm_(comm), options_(options) {}
+        runtime_(runtime),
+        comm_(comm),
+        options_(options) {}
 
  protected:
   std::unique_ptr<Communicator> make_group(const GroupPlan& plan) override {
@@ -64,9 +66,9 @@ class MpiCommunicator : public HostCommunicator {
                   "MPI_Isend");
       }
     }
-    mpi_check(MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(),
-                          MPI_STATUSES_IGNORE),
-              "MPI_Waitall");
+    mpi_check(
+        MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE),
+        "MPI_Waitall");
   }
 
   void broadcast_bytes(std::byte* data, int64_t bytes, int root) override {

@@ -2,9 +2,9 @@
 // Host tensors between MPI processes.
 //
 // Ranks of one host share a window (mpi_window.h): what has to travel is copied once into the slot
-// of its owner, in chunks that stay in the cache, and every rank adds up its own slice, so that each
-// element is summed once. Ranks of several hosts send bytes to each other. Both add in rank order
-// with the same code, so the two paths, and thread ranks, give equal bits.
+// of its owner, in chunks that stay in the cache, and every rank adds up its own slice, so that
+// each element is summed once. Ranks of several hosts send bytes to each other. Both add in rank
+// order with the same code, so the two paths, and thread ranks, give equal bits.
 //
 // Collective over `comm`: the maker. Device pointers are never given to MPI.
 // Ownership: the runtime owns `comm`'s descendants and must outlive the communicator; `comm` itself

@@ -23,8 +23,9 @@ MpiRuntime::MpiRuntime() {
   int provided = MPI_THREAD_SINGLE;
   mpi_check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_FUNNELED) {
-    throw std::runtime_error("MPI_Init_thread: expected thread support MPI_THREAD_FUNNELED, found "
-                             "MPI_THREAD_SINGLE: this MPI library was built without threads");
+    throw std::runtime_error(
+        "MPI_Init_thread: expected thread support MPI_THREAD_FUNNELED, found "
+        "MPI_THREAD_SINGLE: this MPI library was built without threads");
   }
   mpi_check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
 }

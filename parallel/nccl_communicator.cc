@@ -44,7 +44,9 @@ void cuda_check(cudaError_t result, const char* call,
 
 class Event {
  public:
-  Event() { cuda_check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreate"); }
+  Event() {
+    cuda_check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreate");
+  }
   ~Event() { cudaEventDestroy(event_); }
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
@@ -86,14 +88,21 @@ class NcclWork final : public Work {
 
 ncclDataType_t nccl_type(at::ScalarType dtype) {
   switch (dtype) {
-    case at::kFloat: return ncclFloat32;
-    case at::kDouble: return ncclFloat64;
-    case at::kBFloat16: return ncclBfloat16;
-    case at::kInt: return ncclInt32;
-    case at::kLong: return ncclInt64;
+    case at::kFloat:
+      return ncclFloat32;
+    case at::kDouble:
+      return ncclFloat64;
+    case at::kBFloat16:
+      return ncclBfloat16;
+    case at::kInt:
+      return ncclInt32;
+    case at::kLong:
+      return ncclInt64;
     default:
-      TORCH_CHECK(false, "reduction over ranks: expected float32, float64, bfloat16, int32 or "
-                  "int64, found ", c10::toString(dtype));
+      TORCH_CHECK(false,
+                  "reduction over ranks: expected float32, float64, bfloat16, int32 or "
+                  "int64, found ",
+                  c10::toString(dtype));
   }
 }
 
@@ -111,7 +120,8 @@ at::Tensor sum_rows_in_order(const at::Tensor& rows_RM) {
 class NcclCommunicator final : public Communicator {
  public:
   NcclCommunicator(ncclComm_t comm, int rank, int size, int device_index, const std::string& name)
-      : Communicator(rank, size, name), comm_(comm),
+      : Communicator(rank, size, name),
+        comm_(comm),
         device_(static_cast<c10::DeviceIndex>(device_index)),
         stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, device_)) {}
   ~NcclCommunicator() override { ncclCommAbort(comm_); }
@@ -148,10 +158,10 @@ class NcclCommunicator final : public Communicator {
         output.view({-1}).copy_(sum_rows_in_order(rows_RM));
         return;
       }
-      nccl_check(ncclReduceScatter(read_pointer(input), write_pointer(output), count(output),
-                                   nccl_type(input.scalar_type()), ncclSum, comm_,
-                                   stream_.stream()),
-                 "ncclReduceScatter", comm_);
+      nccl_check(
+          ncclReduceScatter(read_pointer(input), write_pointer(output), count(output),
+                            nccl_type(input.scalar_type()), ncclSum, comm_, stream_.stream()),
+          "ncclReduceScatter", comm_);
     });
   }
 
@@ -197,10 +207,10 @@ class NcclCommunicator final : public Communicator {
   void check_pieces(const at::Tensor& whole, const at::Tensor& piece, const char* collective) {
     check(whole, collective);
     check(piece, collective);
-    TORCH_CHECK(whole.scalar_type() == piece.scalar_type() &&
-                    whole.numel() == size() * piece.numel(),
-                collective, ": expected ", size(), " pieces of ", piece.numel(), " elements of ",
-                piece.scalar_type(), ", found ", whole.numel(), " of ", whole.scalar_type());
+    TORCH_CHECK(
+        whole.scalar_type() == piece.scalar_type() && whole.numel() == size() * piece.numel(),
+        collective, ": expected ", size(), " pieces of ", piece.numel(), " elements of ",
+        piece.scalar_type(), ", found ", whole.numel(), " of ", whole.scalar_type());
   }
 
   // Runs `enqueue` with the communicator's stream as the current one, after the caller's work.

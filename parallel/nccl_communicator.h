@@ -1,13 +1,13 @@
 #pragma once
-// Device tensors between GPUs. Two files implement this header: nccl_communicator.cc, and in a build
-// without CUDA no_nccl_communicator.cc, whose makers say so.
+// Device tensors between GPUs. Two files implement this header: nccl_communicator.cc, and in a
+// build without CUDA no_nccl_communicator.cc, whose makers say so.
 //
 // Collective over `control`, a host communicator with the same ranks: the maker.
 // Stream: each communicator owns one stream. A collective waits for what the current stream holds
 // when it is called; Work::wait() makes the then current stream wait for it. The host never blocks,
 // except in barrier().
-// Ownership: Work keeps its tensors alive until wait(). wait() must be called on the stream that the
-// tensors were allocated on; a Work dropped without wait() hands them to the allocator's care.
+// Ownership: Work keeps its tensors alive until wait(). wait() must be called on the stream that
+// the tensors were allocated on; a Work dropped without wait() hands them to the allocator's care.
 // Threads: all NCCL calls of a process come from one thread in one order, or two communicators in
 // flight may deadlock.
 // The destructor abandons work in flight and is local: synchronise first.

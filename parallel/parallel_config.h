@@ -11,7 +11,7 @@ struct ParallelConfig {
   int64_t tensor_parallel_size = 1;
   bool sequence_parallel = true;  // acts when tensor_parallel_size > 1
   DeviceKind device = DeviceKind::kCpu;
-  int64_t threads_per_rank = 0;   // 0: the cores this rank may use, shared with its host's ranks
+  int64_t threads_per_rank = 0;  // 0: the cores this rank may use, shared with its host's ranks
 };
 
 }  // namespace phalanx

@@ -2,8 +2,8 @@
 // The parameters of one rank, laid out flat: each bucket is one run of weights in the compute dtype
 // and one run of fp32 gradients with the same offsets, so that a bucket is one reduce-scatter, one
 // optimizer pass and one all-gather over the data-parallel axis (ZeRO-1, arXiv 1910.02054).
-// Local: nothing here communicates. Ownership: ParameterSet owns the flat tensors, Parameter objects
-// hold views and live as long as the set; declare() order is the same on all ranks.
+// Local: nothing here communicates. Ownership: ParameterSet owns the flat tensors, Parameter
+// objects hold views and live as long as the set; declare() order is the same on all ranks.
 #include <ATen/core/Tensor.h>
 
 #include <memory>
@@ -17,13 +17,13 @@ namespace phalanx {
 struct Parameter {
   std::string name;  // logical name, as in a checkpoint: `layers.0.attention.q.weight`
   ShardSpec spec;
-  bool decay = true;         // weight decay applies
-  int64_t uses = 1;          // gradient contributions in one backward pass (2: tied embedding)
+  bool decay = true;  // weight decay applies
+  int64_t uses = 1;   // gradient contributions in one backward pass (2: tied embedding)
   int64_t bucket = 0;
-  int64_t offset = 0;        // of the stored part in the bucket, in elements
-  int64_t numel = 0;         // of the stored part
-  at::Tensor weight;         // view, used part, compute dtype
-  at::Tensor grad;           // view, used part, fp32
+  int64_t offset = 0;  // of the stored part in the bucket, in elements
+  int64_t numel = 0;   // of the stored part
+  at::Tensor weight;   // view, used part, compute dtype
+  at::Tensor grad;     // view, used part, fp32
 };
 
 /// Parameters whose gradients become ready together. Offsets do not depend on the number of
@@ -49,8 +49,8 @@ class ParameterSet {
 
   /// Adds a parameter. Sharded ones go to the bucket `bucket_name`, the others to the bucket
   /// "shared". Adjacent declarations of one bucket lie adjacent in memory. The reference is stable.
-  Parameter& declare(const std::string& name, const ShardSpec& spec,
-                     const std::string& bucket_name, bool decay);
+  Parameter& declare(const std::string& name, const ShardSpec& spec, const std::string& bucket_name,
+                     bool decay);
 
   /// Makes the flat tensors, zeroed, for `replicas` data-parallel ranks. Called once.
   void allocate(at::ScalarType dtype, at::Device device, int64_t replicas);

@@ -2,13 +2,12 @@
 // This process's place among the ranks of a run: found from the launcher's variables, held for the
 // life of the program.
 //
-// Collective over all ranks: constructor (joins MPI or the store), make_groups(), and, under MPI, the
-// destructor (MPI_Finalize), which is skipped while an exception unwinds. A world of one talks to
-// nobody and never calls MPI_Init.
-// Ownership: owns MPI and the control communicator; must outlive every communicator made from it.
-// Threads: one thread, the one that made it.
-// Errors: a launch that cannot work (ranks that MPI does not see, CPU ranks under torchrun, more ranks
-// of a host than GPUs) is std::invalid_argument.
+// Collective over all ranks: constructor (joins MPI or the store), make_groups(), and, under MPI,
+// the destructor (MPI_Finalize), which is skipped while an exception unwinds. A world of one talks
+// to nobody and never calls MPI_Init. Ownership: owns MPI and the control communicator; must
+// outlive every communicator made from it. Threads: one thread, the one that made it. Errors: a
+// launch that cannot work (ranks that MPI does not see, CPU ranks under torchrun, more ranks of a
+// host than GPUs) is std::invalid_argument.
 #include <chrono>
 #include <memory>
 #include <string>

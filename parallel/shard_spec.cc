@@ -42,12 +42,12 @@ ShardSpec shared(std::vector<int64_t> full_shape, int64_t dim, Range used) {
   return {std::move(full_shape), ParamRole::kShared, dim, used};
 }
 
-HeadSplit split_heads(int64_t num_query_heads, int64_t num_kv_heads, int64_t parts,
-                      int64_t index) {
+HeadSplit split_heads(int64_t num_query_heads, int64_t num_kv_heads, int64_t parts, int64_t index) {
   if (num_query_heads % parts != 0) {
     throw std::invalid_argument(
         fmt::format("parallel.tensor_parallel_size: expected a divisor of the {} attention heads, "
-                    "got {}", num_query_heads, parts));
+                    "got {}",
+                    num_query_heads, parts));
   }
   const int64_t group = num_query_heads / num_kv_heads;  // query heads a key-value head serves
   HeadSplit split;

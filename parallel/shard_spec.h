@@ -47,10 +47,10 @@ ShardSpec shared(std::vector<int64_t> full_shape, int64_t dim, Range used);
 /// How attention heads fall on one tensor-parallel rank. Query heads split evenly; the rank also
 /// uses every key-value head that its queries need.
 struct HeadSplit {
-  Range query;                        // of the model's query heads
-  Range key_value;                    // of the model's key-value heads
-  bool key_value_divides = true;      // false: key and value tensors are kShared
-  std::vector<int64_t> query_to_kv;   // local query head -> local key-value head
+  Range query;                       // of the model's query heads
+  Range key_value;                   // of the model's key-value heads
+  bool key_value_divides = true;     // false: key and value tensors are kShared
+  std::vector<int64_t> query_to_kv;  // local query head -> local key-value head
 };
 
 /// Throws std::invalid_argument when the query heads do not divide by `parts`.

@@ -57,7 +57,8 @@ class StoreCommunicator final : public HostCommunicator {
   StoreCommunicator(std::shared_ptr<Connection> connection, int rank, int size,
                     const std::string& name, std::string prefix)
       : HostCommunicator(rank, size, name),
-        connection_(std::move(connection)), prefix_(std::move(prefix)) {}
+        connection_(std::move(connection)),
+        prefix_(std::move(prefix)) {}
 
  protected:
   std::unique_ptr<Communicator> make_group(const GroupPlan& plan) override {
@@ -138,10 +139,10 @@ std::unique_ptr<Communicator> make_store_world(const LaunchInfo& launch,
     connection->say_farewell(prefix + "/gone", size, options.isServer);
     return std::make_unique<StoreCommunicator>(connection, launch.rank, size, "control", prefix);
   } catch (const std::exception& error) {
-    throw std::runtime_error(fmt::format("cannot join the store at {}:{} (MASTER_ADDR, "
-                                         "MASTER_PORT) as rank {} of {}: {}",
-                                         launch.store_host, launch.store_port, launch.rank, size,
-                                         error.what()));
+    throw std::runtime_error(
+        fmt::format("cannot join the store at {}:{} (MASTER_ADDR, "
+                    "MASTER_PORT) as rank {} of {}: {}",
+                    launch.store_host, launch.store_port, launch.rank, size, error.what()));
   }
 }
 

@@ -4,8 +4,8 @@
 //
 // Collective: make_store_world() and everything communicator.h calls so.
 // Ownership: communicators share the store.
-// Errors: a store that cannot be reached, or a peer that says nothing within the store's time-out, is
-// a std::runtime_error that names the key.
+// Errors: a store that cannot be reached, or a peer that says nothing within the store's time-out,
+// is a std::runtime_error that names the key.
 #include <c10/util/intrusive_ptr.h>
 
 #include <chrono>

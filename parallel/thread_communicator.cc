@@ -39,7 +39,8 @@ class ThreadCommunicator final : public HostCommunicator {
   ThreadCommunicator(std::shared_ptr<ThreadFamily> family, std::shared_ptr<ThreadCircle> circle,
                      int rank)
       : HostCommunicator(rank, static_cast<int>(circle->members.size()), circle->name),
-        family_(std::move(family)), circle_(std::move(circle)) {}
+        family_(std::move(family)),
+        circle_(std::move(circle)) {}
 
  protected:
   std::unique_ptr<Communicator> make_group(const GroupPlan& plan) override {
@@ -100,13 +101,13 @@ class ThreadCommunicator final : public HostCommunicator {
 
   void throw_if_broken() const {
     if (!family_->poison.empty()) {
-      throw std::runtime_error(fmt::format("{}: rank {} stopped waiting: {}", name(), rank(),
-                                           family_->poison));
+      throw std::runtime_error(
+          fmt::format("{}: rank {} stopped waiting: {}", name(), rank(), family_->poison));
     }
     for (int peer = 0; peer < size(); ++peer) {
       if (!family_->left[circle_->members[peer]]) continue;
-      throw std::runtime_error(fmt::format(
-          "{}: rank {} waits for rank {}, which has left", name(), rank(), peer));
+      throw std::runtime_error(
+          fmt::format("{}: rank {} waits for rank {}, which has left", name(), rank(), peer));
     }
   }
 
@@ -129,8 +130,8 @@ ThreadGroup::ThreadGroup(int size, std::string name)
 ThreadGroup::~ThreadGroup() = default;
 
 std::unique_ptr<Communicator> ThreadGroup::communicator(int rank) {
-  TORCH_CHECK(rank >= 0 && rank < static_cast<int>(world_->members.size()),
-              "ThreadGroup: no rank ", rank);
+  TORCH_CHECK(rank >= 0 && rank < static_cast<int>(world_->members.size()), "ThreadGroup: no rank ",
+              rank);
   return std::make_unique<ThreadCommunicator>(family_, world_, rank);
 }
 

@@ -4,10 +4,10 @@
 // would block its peers.
 //
 // Threads: ThreadGroup may be used from any thread; each communicator belongs to one thread. All
-// groups split from one ThreadGroup share a mutex, so a failure reaches ranks waiting in any of them.
-// Ownership: communicators keep what they share alive; the ThreadGroup may go first.
-// Errors: after poison(), or when a peer has left, a waiting rank gets a std::runtime_error that
-// carries the reason, instead of waiting for ever.
+// groups split from one ThreadGroup share a mutex, so a failure reaches ranks waiting in any of
+// them. Ownership: communicators keep what they share alive; the ThreadGroup may go first. Errors:
+// after poison(), or when a peer has left, a waiting rank gets a std::runtime_error that carries
+// the reason, instead of waiting for ever.
 #include <memory>
 #include <string>
 

@@ -18,10 +18,10 @@ namespace phalanx {
 /// A weight whose rows are cut: [full_rows, in]. Rows of several outputs (query, key, value) lie
 /// side by side and are computed by one product when their weights are adjacent in memory.
 struct ColumnOutput {
-  std::string name;    // of the parameter
+  std::string name;  // of the parameter
   int64_t full_rows;
   Range used_rows;
-  bool shared = false; // true: rows overlap with other ranks' (ParamRole::kShared)
+  bool shared = false;  // true: rows overlap with other ranks' (ParamRole::kShared)
 };
 
 class ColumnParallelLinear {

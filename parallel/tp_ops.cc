@@ -21,8 +21,7 @@ at::Tensor TensorParallel::reduce(const at::Tensor& y_ND) const {
   }
   const int64_t n = (y_ND.size(0) + group_.size() - 1) / group_.size();
   const int64_t num_pad = n * group_.size() - y_ND.size(0);
-  const at::Tensor padded_ND =
-      num_pad == 0 ? y_ND : at::constant_pad_nd(y_ND, {0, 0, 0, num_pad});
+  const at::Tensor padded_ND = num_pad == 0 ? y_ND : at::constant_pad_nd(y_ND, {0, 0, 0, num_pad});
   at::Tensor y_nD = at::empty({n, y_ND.size(1)}, y_ND.options());
   group_.reduce_scatter(y_nD, padded_ND.contiguous())->wait();
   return y_nD;

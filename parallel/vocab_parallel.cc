@@ -1,9 +1,9 @@
 #include "parallel/vocab_parallel.h"
 
-#include <ATen/ops/cat.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/logical_and.h>
 #include <ATen/ops/mm.h>
@@ -69,8 +69,8 @@ at::Tensor VocabParallelHead::chunk_loss(const Chunk& chunk, at::Tensor* dlogits
   const int64_t c = chunk.x_cD.size(0);
   const auto fp32 = chunk.x_cD.options().dtype(at::kFloat);
   at::Tensor p_cv = at::mm(chunk.x_cD, weight_->weight.t()).to(at::kFloat);
-  at::Tensor max_c = rows.size() > 0 ? p_cv.amax(1)
-                                     : at::full({c}, -std::numeric_limits<float>::infinity(), fp32);
+  at::Tensor max_c =
+      rows.size() > 0 ? p_cv.amax(1) : at::full({c}, -std::numeric_limits<float>::infinity(), fp32);
   if (tp_.group().size() > 1) tp_.group().all_reduce(max_c, ReduceOp::kMax)->wait();
   p_cv.sub_(max_c.unsqueeze(1));
 

@@ -72,8 +72,7 @@ void AdamW::update(const std::vector<at::Tensor>& grad_shares, double learning_r
   plain.decay_factor = 1.0f;
   for (size_t b = 0; b < shares_.size(); ++b) {
     const BucketShare& share = shares_[b];
-    const at::Tensor weights =
-        parameters_.buckets()[b].weights.narrow(0, share.begin, share.numel);
+    const at::Tensor weights = parameters_.buckets()[b].weights.narrow(0, share.begin, share.numel);
     for (const Piece& piece : pieces_[b]) {
       const auto cut = [&](const at::Tensor& t) { return t.narrow(0, piece.begin, piece.numel); };
       adamw_update({cut(grad_shares[b]), cut(share.master), cut(share.exp_avg),
@@ -95,8 +94,8 @@ void AdamW::gather_weights() {
   std::vector<WorkHandle> gathers;
   for (size_t b = 0; b < shares_.size(); ++b) {
     const at::Tensor& weights = parameters_.buckets()[b].weights;
-    gathers.push_back(data_parallel_.all_gather(
-        weights, weights.narrow(0, shares_[b].begin, shares_[b].numel)));
+    gathers.push_back(
+        data_parallel_.all_gather(weights, weights.narrow(0, shares_[b].begin, shares_[b].numel)));
   }
   for (WorkHandle& gather : gathers) gather->wait();
 }

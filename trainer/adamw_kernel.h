@@ -15,10 +15,10 @@ namespace phalanx {
 struct AdamWCoefficients {
   float grad_scale;
   float beta1, beta2;
-  float gain1, gain2;           // 1 - beta, subtracted in double: 1 - 0.999f is 5e-5 off
-  float decay_factor;           // 1 - learning_rate * weight_decay
-  float step_size;              // learning_rate / (1 - beta1^n)
-  float inverse_sqrt_bias2;     // 1 / sqrt(1 - beta2^n)
+  float gain1, gain2;        // 1 - beta, subtracted in double: 1 - 0.999f is 5e-5 off
+  float decay_factor;        // 1 - learning_rate * weight_decay
+  float step_size;           // learning_rate / (1 - beta1^n)
+  float inverse_sqrt_bias2;  // 1 / sqrt(1 - beta2^n)
   float epsilon;
 };
 

@@ -66,10 +66,12 @@ Evaluator::Sums Evaluator::local_sums(const RowSource& source, const RopeTable& 
     const int64_t length = rows.mask_BT.size(1);
     const at::Tensor targets_BT = rows.ids_BT1.narrow(1, 1, length).contiguous();
     const auto place = [&](const at::Tensor& t) { return t.to(context_.device); };
-    const TokenBatch batch{
-        place(rows.ids_BT1.narrow(1, 0, length).contiguous()), place(targets_BT),
-        place(rows.mask_BT), place(at::arange(length, at::kLong).repeat({rows.mask_BT.size(0), 1})),
-        {}, &rope};
+    const TokenBatch batch{place(rows.ids_BT1.narrow(1, 0, length).contiguous()),
+                           place(targets_BT),
+                           place(rows.mask_BT),
+                           place(at::arange(length, at::kLong).repeat({rows.mask_BT.size(0), 1})),
+                           {},
+                           &rope};
     sums.nats += model_.loss(batch, nullptr).sum(at::kDouble).item<double>();
     const int64_t* target = targets_BT.const_data_ptr<int64_t>();
     const bool* valid = rows.mask_BT.const_data_ptr<bool>();

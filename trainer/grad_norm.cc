@@ -32,8 +32,7 @@ ClippedGradient clip_gradient(double sum_of_squares, double num_valid, double cl
   ClippedGradient result;
   result.norm = std::sqrt(sum_of_squares) / num_valid;
   result.finite = std::isfinite(result.norm);
-  const double factor =
-      clip_norm > 0.0 ? std::min(1.0, clip_norm / (result.norm + 1e-6)) : 1.0;
+  const double factor = clip_norm > 0.0 ? std::min(1.0, clip_norm / (result.norm + 1e-6)) : 1.0;
   result.scale = factor / num_valid;
   return result;
 }

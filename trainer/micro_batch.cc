@@ -26,8 +26,8 @@ TokenBatch micro_batch(const Batch& batch, int64_t first_row, int64_t num_rows,
     return x_RT.narrow(0, first_row, num_rows).to(options.device);
   };
   at::Tensor positions_BT = at::arange(length, at::kLong).repeat({num_rows, 1});
-  TokenBatch result{cut(batch.tokens_RT), cut(batch.targets_RT), cut(batch.loss_mask_RT), {}, {},
-                    &rope};
+  TokenBatch result{
+      cut(batch.tokens_RT), cut(batch.targets_RT), cut(batch.loss_mask_RT), {}, {}, &rope};
   if (options.document_mask) {
     for (int64_t row = 0; row < num_rows; ++row) {
       add_segments(batch.document_starts_R[first_row + row], row, length, result.segments);

@@ -6,7 +6,8 @@
 namespace phalanx {
 
 void adamw_update_cuda(const AdamWRun&, const AdamWCoefficients&) {
-  throw std::invalid_argument("parallel.device: expected cpu, got cuda; this build has no CUDA parts");
+  throw std::invalid_argument(
+      "parallel.device: expected cpu, got cuda; this build has no CUDA parts");
 }
 
 }  // namespace phalanx

@@ -32,8 +32,7 @@ void Replica::load(const RunConfig& config, CheckpointReader* checkpoint) {
   if (checkpoint != nullptr) {
     load_checkpoint(*checkpoint, config.model.shape, parameters_, optimizer_->shares());
   } else if (!config.model.init_from.empty()) {
-    load_hf_weights(config.model.init_from, config.model.shape, parameters_,
-                    optimizer_->shares());
+    load_hf_weights(config.model.init_from, config.model.shape, parameters_, optimizer_->shares());
   } else {
     draw_masters(config);
   }
@@ -44,11 +43,10 @@ void Replica::draw_masters(const RunConfig& config) {
   for (const auto& parameter : parameters_.parameters()) {
     BucketShare& share = optimizer_->shares()[static_cast<size_t>(parameter->bucket)];
     const int64_t begin = std::max(parameter->offset, share.begin);
-    const int64_t end =
-        std::min(parameter->offset + parameter->numel, share.begin + share.numel);
+    const int64_t end = std::min(parameter->offset + parameter->numel, share.begin + share.numel);
     if (begin >= end) continue;
-    const at::Tensor value = initial_value(*parameter, config.model.shape, config.model.seed,
-                                           share.master.device());
+    const at::Tensor value =
+        initial_value(*parameter, config.model.shape, config.model.seed, share.master.device());
     share.master.narrow(0, begin - share.begin, end - begin)
         .copy_(value.flatten().narrow(0, begin - parameter->offset, end - begin));
   }

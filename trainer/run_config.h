@@ -25,10 +25,10 @@ struct Duration {
 
 struct LearningRateConfig {
   double peak = 3e-4;
-  Duration warmup;             // linear from 0
+  Duration warmup;  // linear from 0
   Decay schedule = Decay::kLinear;
-  Duration decay;              // kConstant only: length of the decay at the end
-  double final = 0.0;          // rate at the end of the stage
+  Duration decay;      // kConstant only: length of the decay at the end
+  double final = 0.0;  // rate at the end of the stage
 };
 
 struct StageConfig {
@@ -48,14 +48,14 @@ struct OptimizerConfig {
   double epsilon = 1e-8;
   double weight_decay = 0.1;
   bool decay_norms = false;     // default: only matrices decay
-  double clip_grad_norm = 1.0;              // 0: no clipping
+  double clip_grad_norm = 1.0;  // 0: no clipping
 };
 
 struct CheckpointConfig {
   Duration interval{Duration::Unit::kSteps, 0};  // 0: only at phase edges and at the end
   double interval_seconds = 0;                   // `20min`; 0: off
   int64_t keep_last = 3;
-  Duration keep_every;    // checkpoints this far apart are kept for ever; 0: none
+  Duration keep_every;  // checkpoints this far apart are kept for ever; 0: none
 };
 
 struct EvaluationConfig {
@@ -65,7 +65,7 @@ struct EvaluationConfig {
 };
 
 struct ModelConfig {
-  std::string preset;     // name it was started from, for messages
+  std::string preset;  // name it was started from, for messages
   Phi4Config shape;
   uint64_t seed = 1;
   std::string init_from;  // Hugging Face folder; empty: random weights

@@ -19,9 +19,10 @@ std::shared_ptr<const DatasetReader> open_dataset(const RunConfig& config,
   auto reader = std::make_shared<const DatasetReader>(folder);
   const std::string& found = reader->manifest().tokenizer;
   if (found != tokenizer.fingerprint()) {
-    throw std::invalid_argument(fmt::format(
-        "{}: tokens of {} were made with another tokenizer: expected {} (data.tokenizer {}), found {}",
-        field, folder.string(), tokenizer.fingerprint(), config.data.tokenizer, found));
+    throw std::invalid_argument(
+        fmt::format("{}: tokens of {} were made with another tokenizer: expected {} "
+                    "(data.tokenizer {}), found {}",
+                    field, folder.string(), tokenizer.fingerprint(), config.data.tokenizer, found));
   }
   return reader;
 }
@@ -61,8 +62,12 @@ void add_validation(const RunConfig& config, const SourceConfig& source, const s
 std::vector<StageRows> stage_rows(const std::vector<StageConfig>& stages) {
   std::vector<StageRows> rows;
   for (const StageConfig& stage : stages) {
-    rows.push_back({stage.name, stage.sequence_length, stage.global_batch_size, {},
-                    stage.allow_repeat, stage.phases});
+    rows.push_back({stage.name,
+                    stage.sequence_length,
+                    stage.global_batch_size,
+                    {},
+                    stage.allow_repeat,
+                    stage.phases});
   }
   return rows;
 }

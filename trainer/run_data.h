@@ -1,9 +1,9 @@
 #pragma once
 // The data of a run, opened: tokenizer, sources of each stage, validation parts, and the curriculum
-// resolved against them. Local: every rank opens the manifests alone (sizes and headers of its share
-// of the shards only), inside together().
-// Errors: std::invalid_argument naming file or field, expected and found (a tokenizer that is not the
-// shards', a vocabulary larger than the model's, a missing folder).
+// resolved against them. Local: every rank opens the manifests alone (sizes and headers of its
+// share of the shards only), inside together(). Errors: std::invalid_argument naming file or field,
+// expected and found (a tokenizer that is not the shards', a vocabulary larger than the model's, a
+// missing folder).
 #include <memory>
 #include <string>
 #include <vector>

@@ -25,10 +25,10 @@ std::vector<StageRun> make_stage_runs(const RunConfig& config, const MixturePlan
     const LrSchedule schedule(stage.learning_rate, end - first,
                               stage.global_batch_size * stage.sequence_length);
     const int64_t positions = std::max(stage.sequence_length, config.evaluation.sequence_length);
-    stages.push_back({stage.name, first, end, stage.micro_batch_size, schedule,
-                      RopeTable(stage.rope_theta, config.model.shape.head_dim,
-                                std::max(positions, config.stages.front().sequence_length),
-                                device)});
+    stages.push_back(
+        {stage.name, first, end, stage.micro_batch_size, schedule,
+         RopeTable(stage.rope_theta, config.model.shape.head_dim,
+                   std::max(positions, config.stages.front().sequence_length), device)});
   }
   return stages;
 }

@@ -73,10 +73,8 @@ StepResult TrainStep::run(const Batch& batch, const StepInputs& inputs) {
   sums.targets.resize(num_sources_);
   accumulate(batch, inputs, sums);
   const std::vector<at::Tensor>& grad_shares = grads_.finish();
-  const double sum_of_squares =
-      reduce_sums(local_sum_of_squares(grad_shares, parameters_.buckets(),
-                                       context_.mesh.tp_rank == 0),
-                  sums);
+  const double sum_of_squares = reduce_sums(
+      local_sum_of_squares(grad_shares, parameters_.buckets(), context_.mesh.tp_rank == 0), sums);
   const double num_valid = std::max(sums.total_targets(), 1.0);
   const ClippedGradient clipped = clip_gradient(sum_of_squares, num_valid, clip_grad_norm_);
   result.loss = sums.total_nats() / num_valid;

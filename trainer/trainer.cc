@@ -145,8 +145,8 @@ StepRecord Trainer::take_step(const Batch& batch) {
   state_.stage_starts.try_emplace(stage.name, stage.first_step);
   StepRecord record;
   record.learning_rate = stage.schedule.rate(batch.step - stage.first_step);
-  record.result = train_step_.run(batch, {stage.rope, stage.micro_batch_size,
-                                          record.learning_rate, state_.num_updates + 1});
+  record.result = train_step_.run(
+      batch, {stage.rope, stage.micro_batch_size, record.learning_rate, state_.num_updates + 1});
   record.seconds = seconds_since(start);
   return record;
 }
@@ -192,10 +192,9 @@ ValidationResults Trainer::evaluate() {
 }
 
 void Trainer::save() {
-  const CheckpointContents contents{replica_.parameters(), replica_.optimizer().shares(),
-                                    config_.model.shape,   state_.step,
-                                    state_.tokens,         to_json(state_).dump(1),
-                                    options_.config_yaml};
+  const CheckpointContents contents{
+      replica_.parameters(), replica_.optimizer().shares(), config_.model.shape, state_.step,
+      state_.tokens,         to_json(state_).dump(1),       options_.config_yaml};
   const Retention retention{config_.checkpoint.keep_last, config_.checkpoint.keep_every,
                             options_.resumed_from};
   last_checkpoint_ = save_checkpoint({options_.run_folder / "checkpoints", retention}, contents,
@@ -217,9 +216,9 @@ void Trainer::report(const StepRecord& record) {
                                   record.step, source, result.loss, result.bits_per_byte));
     }
     if (!record.result.updated) {
-      progress_->note(fmt::format(
-          "step {}: loss {} or gradient norm {} is not finite: the update was skipped",
-          record.step, record.result.loss, record.result.grad_norm));
+      progress_->note(
+          fmt::format("step {}: loss {} or gradient norm {} is not finite: the update was skipped",
+                      record.step, record.result.loss, record.result.grad_norm));
     }
   }
   if (skipped_in_a_row_ >= kMaxSkippedInARow) {
@@ -230,8 +229,9 @@ void Trainer::report(const StepRecord& record) {
 }
 
 RunOutcome Trainer::outcome(bool stopped) const {
-  return {stopped, last_checkpoint_, state_, plan_, validation_,
-          train_seconds_ > 0 ? double(train_tokens_) / train_seconds_ : 0.0};
+  return {stopped,     last_checkpoint_,
+          state_,      plan_,
+          validation_, train_seconds_ > 0 ? double(train_tokens_) / train_seconds_ : 0.0};
 }
 
 }  // namespace phalanx

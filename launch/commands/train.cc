@@ -40,12 +40,13 @@ void set_threads(const RunConfig& config, const Session& session) {
   if (threads > cores && session.rank() == 0) {
     std::fprintf(stderr,
                  "warning: %d threads a rank, but the launcher binds a rank to %d core(s); with "
-                 "Open MPI: mpirun --bind-to none\n", threads, cores);
+                 "Open MPI: mpirun --bind-to none\n",
+                 threads, cores);
   }
 }
 
-/// Keeps freed tensors in the heap: every step frees and takes the same sizes again, and giving them
-/// back to the kernel costs a page fault for each 4 KiB of the next step.
+/// Keeps freed tensors in the heap: every step frees and takes the same sizes again, and giving
+/// them back to the kernel costs a page fault for each 4 KiB of the next step.
 void keep_freed_memory() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, INT32_MAX);
@@ -85,8 +86,7 @@ ExitCode train(TrainArguments& arguments) {
   keep_freed_memory();
   arguments.request.config_dir = find_config_dir();
   const FirstReading first = read_alone(arguments.request);
-  const bool cuda =
-      first.config && first.config->run.parallel.device == DeviceKind::kCuda;
+  const bool cuda = first.config && first.config->run.parallel.device == DeviceKind::kCuda;
   Session session(environment, {cuda ? Device::kCuda : Device::kCpu});
   try {
     return train_on_session(arguments, first, session, signals);

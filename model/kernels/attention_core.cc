@@ -88,8 +88,7 @@ void sum_over_groups(const at::Tensor& d_BhTH, const AttentionShape& shape,
 
 }  // namespace
 
-at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape,
-                     AttentionSaved& saved) {
+at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, AttentionSaved& saved) {
   const HeadViews heads = head_views(qkv_NF, shape);
   const at::Tensor map = head_map(shape, qkv_NF.device());
   const at::Tensor k = heads.k_BgTH.index_select(1, map), v = heads.v_BgTH.index_select(1, map);
@@ -140,9 +139,10 @@ at::Tensor attention_plain(const at::Tensor& qkv_NF, const AttentionShape& shape
   }
   allowed = allowed.tril();
   const at::Tensor scores = at::matmul(heads.q_BhTH, k.transpose(2, 3)) * scale;
-  const at::Tensor p = at::softmax(
-      scores.to(at::kFloat).masked_fill(allowed.logical_not(),
-                                        -std::numeric_limits<float>::infinity()), -1);
+  const at::Tensor p =
+      at::softmax(scores.to(at::kFloat)
+                      .masked_fill(allowed.logical_not(), -std::numeric_limits<float>::infinity()),
+                  -1);
   return at::matmul(p.to(qkv_NF.scalar_type()), v).transpose(1, 2).reshape({qkv_NF.size(0), -1});
 }
 

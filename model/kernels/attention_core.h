@@ -18,9 +18,9 @@ struct Segment {
 };
 
 struct AttentionShape {
-  int64_t batch = 0;             // B sequences
-  int64_t length = 0;            // of T tokens
-  int64_t head_dim = 0;          // H
+  int64_t batch = 0;                 // B sequences
+  int64_t length = 0;                // of T tokens
+  int64_t head_dim = 0;              // H
   std::vector<int64_t> query_to_kv;  // query head -> key-value head, both local
   int64_t num_kv_heads = 0;
   std::vector<Segment> segments;  // empty: every sequence is one segment

@@ -6,7 +6,8 @@
 namespace phalanx {
 
 void normal_fill_cuda_(const at::Tensor&, const LogicalWindow&, uint64_t, float) {
-  throw std::invalid_argument("parallel.device: expected cpu, got cuda; this build has no CUDA parts");
+  throw std::invalid_argument(
+      "parallel.device: expected cpu, got cuda; this build has no CUDA parts");
 }
 
 }  // namespace phalanx

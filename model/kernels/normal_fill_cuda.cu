@@ -13,8 +13,8 @@ __global__ void fill(float* w, int64_t columns, int64_t count, LogicalWindow win
   const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (i >= count) return;
   const int64_t row = window.first_row + i / columns, column = window.first_column + i % columns;
-  w[i] = deviation * kernels::normal_draw(
-                         key, static_cast<uint64_t>(row * window.full_columns + column));
+  w[i] = deviation *
+         kernels::normal_draw(key, static_cast<uint64_t>(row * window.full_columns + column));
 }
 
 }  // namespace

@@ -24,9 +24,10 @@ float forward_row(const T* x, const T* weight, T* y, int64_t d, float eps) {
 template <typename T>
 void backward_row(const T* dy, const T* x, const T* weight, float rstd, T* dx, float* dweight,
                   int64_t d) {
-  const float dot = sum_in_lanes(d, [=](int64_t i) {
-                      return float(dy[i]) * float(weight[i]) * (float(x[i]) * rstd);
-                    }) / float(d);
+  const float dot =
+      sum_in_lanes(
+          d, [=](int64_t i) { return float(dy[i]) * float(weight[i]) * (float(x[i]) * rstd); }) /
+      float(d);
   for (int64_t i = 0; i < d; ++i) {
     const float xhat = float(x[i]) * rstd;
     dx[i] = T(rstd * (float(dy[i]) * float(weight[i]) - xhat * dot));

@@ -51,8 +51,7 @@ void rope_(const at::Tensor& x_NF, int64_t num_heads, const RopeTable& table,
            const at::Tensor& positions_N, Rotation rotation) {
   const float sign = rotation == Rotation::kForward ? 1.0f : -1.0f;
   const bool fp32 = x_NF.scalar_type() == at::kFloat;
-  if (!x_NF.is_cpu() || !x_NF.is_contiguous() ||
-      !(fp32 || x_NF.scalar_type() == at::kBFloat16)) {
+  if (!x_NF.is_cpu() || !x_NF.is_contiguous() || !(fp32 || x_NF.scalar_type() == at::kBFloat16)) {
     rope_plain_(x_NF, num_heads, table, positions_N, rotation);
   } else if (fp32) {
     rotate<float>(x_NF, num_heads, table, positions_N, sign);

@@ -17,7 +17,8 @@ struct RopeTable {
 enum class Rotation { kForward, kBackward };
 
 /// Rotates the first num_heads heads of each row of x_NF in place, by the angle of positions_N
-/// (int64); the rest of the row is left alone. kBackward turns the other way, which is the gradient.
+/// (int64); the rest of the row is left alone. kBackward turns the other way, which is the
+/// gradient.
 void rope_(const at::Tensor& x_NF, int64_t num_heads, const RopeTable& table,
            const at::Tensor& positions_N, Rotation rotation);
 void rope_plain_(const at::Tensor& x_NF, int64_t num_heads, const RopeTable& table,

@@ -49,8 +49,8 @@ double best_seconds(Precision precision, int64_t steps) {
     const double squares = local_sum_of_squares(shares, replica.parameters().buckets(), true);
     const ClippedGradient clipped = clip_gradient(squares, double(kRows * kLength), 1.0);
     replica.optimizer().update(shares, 3e-4, clipped.scale, step);
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-                              .count());
+    best = std::min(
+        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     if (step == steps) {
       std::fprintf(stderr, "last loss %.4f\n", loss_N.mean().item<double>());
     }

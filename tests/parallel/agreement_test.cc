@@ -31,8 +31,11 @@ TEST(Agreement, a_step_that_succeeds_everywhere_returns_its_values) {
 }
 
 TEST(Agreement, one_failing_rank_is_named_to_all) {
-  expect_agreed([](int rank) { if (rank == 2) throw std::invalid_argument("data.path: no file"); },
-                ExitCode::kBadInput, "data.path: no file (on rank 2)");
+  expect_agreed(
+      [](int rank) {
+        if (rank == 2) throw std::invalid_argument("data.path: no file");
+      },
+      ExitCode::kBadInput, "data.path: no file (on rank 2)");
 }
 
 TEST(Agreement, the_same_failure_everywhere_is_told_once_without_ranks) {

@@ -64,8 +64,7 @@ TEST_P(CommunicatorSuite, all_reduce_sums_in_rank_order_bit_for_bit) {
   GetParam().run([&](Communicator& world) {
     for (const at::ScalarType dtype : kSummed) {
       for (const int64_t count : lengths(GetParam(), dtype, world.size())) {
-        const at::Tensor tensor_N =
-            values_of(world.rank(), 0, count, dtype).to(GetParam().device);
+        const at::Tensor tensor_N = values_of(world.rank(), 0, count, dtype).to(GetParam().device);
         world.all_reduce(tensor_N, ReduceOp::kSum, SumOrder::kRankOrder)->wait();
         expect_equal(tensor_N, serial_sum(world.size(), 0, count, dtype),
                      where(world, "all_reduce", dtype, count));
@@ -78,8 +77,7 @@ TEST_P(CommunicatorSuite, all_reduce_takes_the_maximum) {
   GetParam().run([&](Communicator& world) {
     for (const at::ScalarType dtype : kSummed) {
       for (const int64_t count : lengths(GetParam(), dtype, world.size())) {
-        const at::Tensor tensor_N =
-            values_of(world.rank(), 0, count, dtype).to(GetParam().device);
+        const at::Tensor tensor_N = values_of(world.rank(), 0, count, dtype).to(GetParam().device);
         world.all_reduce(tensor_N, ReduceOp::kMax)->wait();
         expect_equal(tensor_N, serial_max(world.size(), count, dtype),
                      where(world, "maximum", dtype, count));
@@ -90,11 +88,10 @@ TEST_P(CommunicatorSuite, all_reduce_takes_the_maximum) {
 
 TEST_P(CommunicatorSuite, sums_in_any_order_are_close) {
   GetParam().run([&](Communicator& world) {
-    const at::Tensor tensor_N =
-        values_of(world.rank(), 0, 5003, at::kFloat).to(GetParam().device);
+    const at::Tensor tensor_N = values_of(world.rank(), 0, 5003, at::kFloat).to(GetParam().device);
     world.all_reduce(tensor_N, ReduceOp::kSum)->wait();
-    EXPECT_TRUE(at::allclose(tensor_N.cpu(), serial_sum(world.size(), 0, 5003, at::kFloat), 1e-5,
-                             1e-4));
+    EXPECT_TRUE(
+        at::allclose(tensor_N.cpu(), serial_sum(world.size(), 0, 5003, at::kFloat), 1e-5, 1e-4));
   });
 }
 
@@ -209,8 +206,8 @@ TEST_P(CommunicatorSuite, many_small_collectives_in_a_row_do_not_mix) {
       world.all_reduce(sum_1, ReduceOp::kSum)->wait();
       ASSERT_EQ(sum_1.item<int64_t>(), ranks_sum + int64_t{round} * world.size());
       if (round % 7 == 0) world.barrier();
-      const at::Tensor token_1 = at::full({1}, world.rank() * 1000 + round, at::kLong)
-                                     .to(GetParam().device);
+      const at::Tensor token_1 =
+          at::full({1}, world.rank() * 1000 + round, at::kLong).to(GetParam().device);
       const int root = round % world.size();
       world.broadcast(token_1, root)->wait();
       ASSERT_EQ(token_1.item<int64_t>(), root * 1000 + round);

@@ -27,11 +27,15 @@ std::string complaint(const Variables& variables) {
   return "none";
 }
 
-const Variables kMpirun = {{"OMPI_COMM_WORLD_RANK", "3"}, {"OMPI_COMM_WORLD_SIZE", "8"},
+const Variables kMpirun = {{"OMPI_COMM_WORLD_RANK", "3"},
+                           {"OMPI_COMM_WORLD_SIZE", "8"},
                            {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
                            {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"}};
-const Variables kTorchrun = {{"RANK", "2"}, {"WORLD_SIZE", "4"}, {"LOCAL_RANK", "0"},
-                             {"LOCAL_WORLD_SIZE", "2"}, {"MASTER_ADDR", "host0"},
+const Variables kTorchrun = {{"RANK", "2"},
+                             {"WORLD_SIZE", "4"},
+                             {"LOCAL_RANK", "0"},
+                             {"LOCAL_WORLD_SIZE", "2"},
+                             {"MASTER_ADDR", "host0"},
                              {"MASTER_PORT", "29500"}};
 
 Variables operator+(Variables left, const Variables& right) {
@@ -69,8 +73,8 @@ TEST(Launcher, slurm_counts_only_inside_a_step) {
   const LaunchInfo batch = detect({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "4"}});
   EXPECT_EQ(batch.launcher, Launcher::kNobody);
   EXPECT_EQ(batch.size, 1);
-  const LaunchInfo step = detect(
-      {{"SLURM_STEP_NUM_TASKS", "4"}, {"SLURM_PROCID", "2"}, {"SLURM_LOCALID", "0"}});
+  const LaunchInfo step =
+      detect({{"SLURM_STEP_NUM_TASKS", "4"}, {"SLURM_PROCID", "2"}, {"SLURM_LOCALID", "0"}});
   EXPECT_EQ(step.launcher, Launcher::kSlurm);
   EXPECT_EQ(step.rank, 2);
   EXPECT_EQ(step.size, 4);
@@ -87,10 +91,10 @@ TEST(Launcher, torchrun_variables_give_the_store) {
 }
 
 TEST(Launcher, workers_of_a_torchrun_agent_ignore_what_started_the_agent) {
-  const LaunchInfo info =
-      detect(kTorchrun + kMpirun + Variables{{"TORCHELASTIC_RUN_ID", "a"},
-                                             {"TORCHELASTIC_USE_AGENT_STORE", "True"},
-                                             {"TORCHELASTIC_RESTART_COUNT", "2"}});
+  const LaunchInfo info = detect(kTorchrun + kMpirun +
+                                 Variables{{"TORCHELASTIC_RUN_ID", "a"},
+                                           {"TORCHELASTIC_USE_AGENT_STORE", "True"},
+                                           {"TORCHELASTIC_RESTART_COUNT", "2"}});
   EXPECT_EQ(info.launcher, Launcher::kTorchrun);
   EXPECT_EQ(info.size, 4);
   EXPECT_TRUE(info.agent_serves_store);
@@ -117,9 +121,10 @@ TEST(Launcher, bad_values_name_the_variable_and_what_was_found) {
   EXPECT_EQ(complaint({{"RANK", "0"}, {"WORLD_SIZE", "2"}}),
             "environment variable MASTER_ADDR: expected the host of rank 0 because WORLD_SIZE is "
             "set, found none");
-  EXPECT_EQ(complaint({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "a"},
-                       {"MASTER_PORT", "99999"}}),
-            "environment variable MASTER_PORT: expected 1 to 65535, found 99999");
+  EXPECT_EQ(
+      complaint(
+          {{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "a"}, {"MASTER_PORT", "99999"}}),
+      "environment variable MASTER_PORT: expected 1 to 65535, found 99999");
 }
 
 }  // namespace

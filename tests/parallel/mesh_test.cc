@@ -36,9 +36,10 @@ TEST(Mesh, a_size_that_does_not_divide_the_world_is_bad_input) {
       make_mesh(0, 6, tp);
       ADD_FAILURE() << tp << " was taken";
     } catch (const std::invalid_argument& error) {
-      EXPECT_EQ(std::string(error.what()),
-                "parallel.tensor_parallel_size: expected a divisor of the number of ranks, 6, found " +
-                    std::to_string(tp));
+      EXPECT_EQ(
+          std::string(error.what()),
+          "parallel.tensor_parallel_size: expected a divisor of the number of ranks, 6, found " +
+              std::to_string(tp));
     }
   }
   EXPECT_THROW(make_mesh(6, 6, 2), std::invalid_argument);

@@ -30,8 +30,8 @@ struct Worlds {
 
 const Worlds* worlds = nullptr;  // set by main before the tests are registered
 
-Ranks ranks_of(const char* name, std::unique_ptr<Communicator> Worlds::*world,
-               int64_t chunk_bytes, int64_t largest_count = 1'100'003) {
+Ranks ranks_of(const char* name, std::unique_ptr<Communicator> Worlds::*world, int64_t chunk_bytes,
+               int64_t largest_count = 1'100'003) {
   return {name,
           [world](const std::function<void(Communicator&)>& body) { body(*(worlds->*world)); },
           at::kCPU, chunk_bytes, largest_count};
@@ -39,7 +39,8 @@ Ranks ranks_of(const char* name, std::unique_ptr<Communicator> Worlds::*world,
 
 INSTANTIATE_TEST_SUITE_P(Mpi, CommunicatorSuite,
                          testing::Values(ranks_of("window", &Worlds::window, 256 << 10),
-                                         ranks_of("tiny_window", &Worlds::tiny_window, 1024, 20'011),
+                                         ranks_of("tiny_window", &Worlds::tiny_window, 1024,
+                                                  20'011),
                                          ranks_of("messages", &Worlds::messages, 1024)),
                          name_of_ranks);
 

@@ -29,8 +29,7 @@ void run_on_gpus(const std::function<void(Communicator&)>& body) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Nccl, CommunicatorSuite,
-                         testing::Values(Ranks{"gpus", run_on_gpus, at::kCUDA}),
-                         name_of_ranks);
+                         testing::Values(Ranks{"gpus", run_on_gpus, at::kCUDA}), name_of_ranks);
 
 TEST(NcclRanks, a_gpu_that_does_not_exist_is_bad_input_on_every_rank) {
   run_ranks(2, [](Communicator& control) {

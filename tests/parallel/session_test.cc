@@ -44,10 +44,9 @@ std::string free_port() {
 }
 
 TEST(Session, a_world_of_one_never_starts_mpi) {
-  for (const auto& variables :
-       {std::map<std::string, std::string>{},
-        {{"OMPI_COMM_WORLD_SIZE", "1"}, {"OMPI_COMM_WORLD_RANK", "0"}},
-        {{"WORLD_SIZE", "1"}, {"RANK", "0"}, {"LOCAL_RANK", "0"}}}) {
+  for (const auto& variables : {std::map<std::string, std::string>{},
+                                {{"OMPI_COMM_WORLD_SIZE", "1"}, {"OMPI_COMM_WORLD_RANK", "0"}},
+                                {{"WORLD_SIZE", "1"}, {"RANK", "0"}, {"LOCAL_RANK", "0"}}}) {
     Session session(lookup(variables), {});
     EXPECT_EQ(session.size(), 1);
     EXPECT_EQ(session.rank(), 0);
@@ -64,7 +63,9 @@ TEST(Session, a_world_of_one_never_starts_mpi) {
 
 TEST(Session, cpu_ranks_under_torchrun_are_refused_with_a_way_out) {
   try {
-    const Session session(lookup({{"WORLD_SIZE", "4"}, {"RANK", "1"}, {"MASTER_ADDR", "host0"},
+    const Session session(lookup({{"WORLD_SIZE", "4"},
+                                  {"RANK", "1"},
+                                  {"MASTER_ADDR", "host0"},
                                   {"MASTER_PORT", "29500"}}),
                           {});
     FAIL() << "four CPU ranks without MPI were taken";
@@ -79,8 +80,11 @@ TEST(Session, torchrun_ranks_agree_through_the_store) {
   const std::string port = free_port();
   run_ranks(3, [&](Communicator& threads) {
     const std::string rank = std::to_string(threads.rank());
-    Session session(lookup({{"WORLD_SIZE", "3"}, {"RANK", rank}, {"LOCAL_RANK", rank},
-                            {"LOCAL_WORLD_SIZE", "3"}, {"MASTER_ADDR", "127.0.0.1"},
+    Session session(lookup({{"WORLD_SIZE", "3"},
+                            {"RANK", rank},
+                            {"LOCAL_RANK", rank},
+                            {"LOCAL_WORLD_SIZE", "3"},
+                            {"MASTER_ADDR", "127.0.0.1"},
                             {"MASTER_PORT", port}}),
                     {Device::kCuda, std::chrono::seconds(60)});
     EXPECT_EQ(session.size(), 3);
@@ -104,10 +108,12 @@ TEST(Session, ranks_that_mpi_does_not_see_are_refused) {
                           {});
     FAIL() << "four ranks were promised, MPI has one";
   } catch (const std::invalid_argument& error) {
-    EXPECT_EQ(std::string(error.what()).find(
-                  "number of ranks: mpirun (OMPI_COMM_WORLD_SIZE=4) started 4 ranks, but MPI sees a "
-                  "world of 1"),
-              0u)
+    EXPECT_EQ(
+        std::string(error.what())
+            .find(
+                "number of ranks: mpirun (OMPI_COMM_WORLD_SIZE=4) started 4 ranks, but MPI sees a "
+                "world of 1"),
+        0u)
         << error.what();
   }
 }

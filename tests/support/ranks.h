@@ -1,10 +1,10 @@
 #pragma once
 // N ranks as threads of the test's process.
 //
-// run_ranks(n, body) calls body(world) on n threads, each with one intra-op thread, and returns when
-// all have ended. The first failure is rethrown as RankFailure, with its rank in the message and the
-// original exception nested; ranks that wait for the failed one are woken up, so nothing hangs. A
-// rank that returns early (a failed ASSERT_*) counts as having left.
+// run_ranks(n, body) calls body(world) on n threads, each with one intra-op thread, and returns
+// when all have ended. The first failure is rethrown as RankFailure, with its rank in the message
+// and the original exception nested; ranks that wait for the failed one are woken up, so nothing
+// hangs. A rank that returns early (a failed ASSERT_*) counts as having left.
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 

@@ -82,7 +82,8 @@ std::filesystem::path write_and_commit(const CheckpointPlace& place,
     if (!first) return;
     Manifest manifest = parse_checkpoint_manifest(parts.front(), "part of rank 0");
     for (size_t rank = 1; rank < parts.size(); ++rank) {
-      merge_part(manifest, parse_checkpoint_manifest(parts[rank], fmt::format("part of rank {}", rank)));
+      merge_part(manifest,
+                 parse_checkpoint_manifest(parts[rank], fmt::format("part of rank {}", rank)));
     }
     commit_checkpoint(path, std::move(manifest), contents);
   });

@@ -37,8 +37,8 @@ struct CheckpointPlace {
   Retention retention;
 };
 
-/// Writes, commits, reads back and verifies, then deletes what the retention leaves over. Returns the
-/// path of the new checkpoint. One of the same step is replaced.
+/// Writes, commits, reads back and verifies, then deletes what the retention leaves over. Returns
+/// the path of the new checkpoint. One of the same step is replaced.
 std::filesystem::path save_checkpoint(const CheckpointPlace& place,
                                       const CheckpointContents& contents, const Mesh& mesh,
                                       Communicator& control);

@@ -1,9 +1,9 @@
 #pragma once
-// The run's record: metrics.jsonl, one JSON object a step, appended after a resume. Local: the first
-// rank only. Floating-point values are written with the digits that read back to the same bits; a
-// non-finite value is null.
-// Readers take the last line of a step (a resumed run repeats steps under a higher attempt) and
-// tolerate a torn last line. Errors: std::system_error naming the file.
+// The run's record: metrics.jsonl, one JSON object a step, appended after a resume. Local: the
+// first rank only. Floating-point values are written with the digits that read back to the same
+// bits; a non-finite value is null. Readers take the last line of a step (a resumed run repeats
+// steps under a higher attempt) and tolerate a torn last line. Errors: std::system_error naming the
+// file.
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -24,7 +24,7 @@ struct StepRecord {
   double seconds = 0.0;            // of this step
   double data_wait_seconds = 0.0;  // part of it that waited for data
   int64_t step_tokens = 0;
-  std::string phase;               // stage/phase, by name
+  std::string phase;  // stage/phase, by name
   StepResult result;
   ValidationResults validation_before;  // of the first step of a run
   ValidationResults validation;         // after this step, when it is due

@@ -22,12 +22,12 @@ std::string count_text(double count) {
   return fmt::format("{:.2f}B", count / 1e9);
 }
 
-std::string progress_text(const StepRecord& record, double tokens_per_second,
-                          double seconds_left) {
-  return fmt::format("step {}/{}  tokens {}  loss {:.4f}  norm {:.3f}  lr {:.2e}  {} tok/s  {} left",
-                     record.step, record.num_steps, count_text(double(record.tokens)),
-                     record.result.loss, record.result.grad_norm, record.learning_rate,
-                     count_text(tokens_per_second), duration_text(seconds_left));
+std::string progress_text(const StepRecord& record, double tokens_per_second, double seconds_left) {
+  return fmt::format(
+      "step {}/{}  tokens {}  loss {:.4f}  norm {:.3f}  lr {:.2e}  {} tok/s  {} left", record.step,
+      record.num_steps, count_text(double(record.tokens)), record.result.loss,
+      record.result.grad_norm, record.learning_rate, count_text(tokens_per_second),
+      duration_text(seconds_left));
 }
 
 Progress::Progress(bool on_terminal, std::chrono::seconds interval, int64_t total_tokens)
@@ -35,16 +35,14 @@ Progress::Progress(bool on_terminal, std::chrono::seconds interval, int64_t tota
 
 void Progress::show(const StepRecord& record) {
   const double now_per_token = record.seconds / double(record.step_tokens);
-  seconds_per_token_ = seconds_per_token_ == 0.0
-                           ? now_per_token
-                           : 0.95 * seconds_per_token_ + 0.05 * now_per_token;
+  seconds_per_token_ =
+      seconds_per_token_ == 0.0 ? now_per_token : 0.95 * seconds_per_token_ + 0.05 * now_per_token;
   const auto now = std::chrono::steady_clock::now();
   const bool due = record.step == record.num_steps || now - last_shown_ >= interval_;
   if (!on_terminal_ && !due) return;
   last_shown_ = now;
-  const std::string text =
-      progress_text(record, 1.0 / seconds_per_token_,
-                    double(total_tokens_ - record.tokens) * seconds_per_token_);
+  const std::string text = progress_text(
+      record, 1.0 / seconds_per_token_, double(total_tokens_ - record.tokens) * seconds_per_token_);
   std::fprintf(stderr, on_terminal_ ? "\r\x1b[K%s" : "%s\n", text.c_str());
   std::fflush(stderr);
   line_open_ = on_terminal_;

@@ -201,7 +201,8 @@ TEST(SourceLoader, WindowsShareOneTokenAndMissNone) {
       const auto from = sample.tokens.begin() + i * length;
       ASSERT_TRUE(std::equal(from, from + valid + 1, row.tokens.begin()));
       ASSERT_EQ(std::count(row.tokens.begin() + valid + 1, row.tokens.end(), kEnd), length - valid);
-      ASSERT_EQ(row.document_starts, sample.starts_in(i * length, std::min(n, (i + 1) * length + 1)));
+      ASSERT_EQ(row.document_starts,
+                sample.starts_in(i * length, std::min(n, (i + 1) * length + 1)));
       targets += row.num_valid_targets;
     }
     EXPECT_EQ(targets, n - 1);

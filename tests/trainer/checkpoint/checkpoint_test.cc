@@ -174,8 +174,9 @@ TEST(Checkpoint, NoByteOfTheManifestMayChange) {
 TEST(Checkpoint, ManifestThatReachesOutsideOrLeavesHolesIsRefused) {
   Manifest manifest;
   manifest.files["../x"] = {};
-  EXPECT_CONTAINS(message_of([&] { (void)parse_checkpoint_manifest(manifest_text(manifest), "m"); }),
-                  "m: file ../x: expected a plain file name");
+  EXPECT_CONTAINS(
+      message_of([&] { (void)parse_checkpoint_manifest(manifest_text(manifest), "m"); }),
+      "m: file ../x: expected a plain file name");
   manifest.files = {{"f", {}}};
   ManifestTensor& tensor = manifest.tensors["t"];
   tensor.shape = {4, 3};
