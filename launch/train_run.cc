@@ -13,6 +13,7 @@
 #include "launch/run_report.h"
 #include "parallel/agreement.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
+#include "trainer/checkpoint/hf_config.h"
 #include "trainer/checkpoint/strict_json.h"
 
 namespace phalanx {
@@ -66,7 +67,8 @@ ResumePoint open_resume_point(const fs::path& path, const ResolvedConfig& config
   if (path.empty()) return point;
   point.path = path;
   point.reader = std::make_unique<CheckpointReader>(path);
-  point.state = train_state_from_json(parse_strict_json(point.reader->state_json(), path.string() + "/state.json"));
+  point.state = train_state_from_json(
+      parse_strict_json(point.reader->state_json(), path.string() + "/state.json"));
   std::string differences;
   for (const std::string& line : compare_for_resume(point.reader->config_yaml(), config)) {
     differences += "\n  " + line;
@@ -110,6 +112,17 @@ std::string resume_line(const TrainArguments& arguments, const Session& session)
   return line + " --resume auto";
 }
 
+/// A stage may turn heads by another base than its starting weights did (midtraining does), but not
+/// unsaid.
+void note_rope_base(const RunConfig& config) {
+  if (config.model.init_from.empty()) return;
+  const double stored = read_hf_config(config.model.init_from).rope_theta;
+  const double used = config.stages.front().rope_theta;
+  if (stored == used) return;
+  std::fprintf(stderr, "note: %s was trained with rope_theta %g, stage %s uses %g\n",
+               config.model.init_from.c_str(), stored, config.stages.front().name.c_str(), used);
+}
+
 at::Device device_of(const RunConfig& config, const Session& session) {
   if (config.parallel.device == DeviceKind::kCpu) return at::kCPU;
   return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(session.local_rank()));
@@ -145,6 +158,9 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
       together(control, [&] { return open_run_data(config, session.rank(), session.size()); });
   PlannedRun planned = together(control, [&] { return plan_run(config, data, point); });
   if (speaks) std::fputs(plan_text(*planned.plan).c_str(), stderr);
+  run_together(control, [&] {
+    if (speaks && point.path.empty()) note_rope_base(config);
+  });
   if (arguments.dry_run) return false;
 
   run_together(control, [&] {

@@ -79,6 +79,10 @@ RunData open_run_data(const RunConfig& config, int rank, int world) {
   data.sources.resize(config.stages.size());
   for (const SourceConfig& source : by_name(config.data.sources)) {
     const std::string field = fmt::format("data.sources.{}.path", source.name);
+    if (!std::filesystem::exists(source.path)) {
+      throw std::invalid_argument(
+          fmt::format("{}: expected a data set's folder, found nothing at {}", field, source.path));
+    }
     auto reader = open_dataset(config, train_folder(source.path), field, *data.tokenizer);
     reader->check_shards(static_cast<size_t>(rank), static_cast<size_t>(world));
     SourceInfo info{source.name, reader->manifest().order_fingerprint(), {}};
