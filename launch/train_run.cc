@@ -1,5 +1,6 @@
 #include "launch/train_run.h"
 
+#include <c10/core/DeviceGuard.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "data/file.h"
 #include "launch/run_report.h"
 #include "parallel/agreement.h"
+#include "parallel/nccl_communicator.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/hf_config.h"
 #include "trainer/checkpoint/strict_json.h"
@@ -33,7 +35,9 @@ int64_t next_attempt(const fs::path& metrics) {
   int64_t attempt = 0;
   for (std::string line; std::getline(file, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && json.contains("attempt")) attempt = json["attempt"].get<int64_t>() + 1;
+    if (json.is_object() && json.contains("attempt") && json["attempt"].is_number_integer()) {
+      attempt = json["attempt"].get<int64_t>() + 1;
+    }
   }
   return attempt;
 }
@@ -123,6 +127,16 @@ void note_rope_base(const RunConfig& config) {
                config.model.init_from.c_str(), stored, config.stages.front().name.c_str(), used);
 }
 
+void check_device(const RunConfig& config, const Session& session) {
+  if (config.parallel.device == DeviceKind::kCpu) return;
+  const int num_devices = num_cuda_devices();
+  if (session.local_rank() < num_devices) return;
+  throw std::invalid_argument(fmt::format(
+      "parallel.device: expected cpu, or a GPU for each of the {} rank(s) of this host; "
+      "got cuda and {} GPU(s) that this build can use",
+      session.local_size(), num_devices));
+}
+
 at::Device device_of(const RunConfig& config, const Session& session) {
   if (config.parallel.device == DeviceKind::kCpu) return at::kCPU;
   return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(session.local_rank()));
@@ -137,7 +151,8 @@ TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig&
   options.on_terminal = isatty(STDERR_FILENO) == 1;
   options.requests = [&signals, stop_file = run_folder / "stop"] {
     Requests requests = signals.poll();
-    requests.stop |= fs::exists(stop_file);
+    std::error_code unknown;  // a file system that does not answer asks for nothing
+    requests.stop |= fs::exists(stop_file, unknown);
     return requests;
   };
   return options;
@@ -163,11 +178,15 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   });
   if (arguments.dry_run) return false;
 
-  run_together(control, [&] {
-    if (speaks) prepare_folder(run_folder, resolved);
-  });
   point.state.cursor = planned.cursor;
-  point.state.attempt = speaks ? next_attempt(run_folder / "metrics.jsonl") : 0;
+  run_together(control, [&] {
+    check_device(config, session);
+    if (!speaks) return;
+    prepare_folder(run_folder, resolved);
+    point.state.attempt = next_attempt(run_folder / "metrics.jsonl");
+  });
+  // Kernels and allocations without a device of their own go to the current one.
+  const c10::DeviceGuard guard(device_of(config, session));
   const Mesh mesh = make_mesh(session.rank(), session.size(),
                               static_cast<int>(config.parallel.tensor_parallel_size));
   const MeshGroups groups = session.make_groups(mesh);

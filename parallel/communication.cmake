@@ -19,5 +19,3 @@ else()
 endif()
 # The loops of a sum are only worth their name when they are vectorised, which -O2 does not do.
 set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/host_sums.cc PROPERTIES COMPILE_OPTIONS -O3)
-# The C++ bindings that MPI dropped in version 3 bring warnings and a second library.
-target_compile_definitions(phalanx_parallel PUBLIC OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)

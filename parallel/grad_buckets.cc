@@ -35,7 +35,7 @@ void GradBuckets::begin_step(int64_t num_micro_batches) {
 void GradBuckets::accumulate_linear(const std::vector<Parameter*>& parameters,
                                     const at::Tensor& dy_NO, const at::Tensor& x_NI,
                                     Contribution kind) {
-  // bf16 products are summed over tokens in fp32 inside the GEMM and rounded once a micro-batch.
+  // bf16 products are summed over tokens in fp32 inside the GEMM and rounded once a call.
   const bool fp32 = dy_NO.scalar_type() == at::kFloat;
   const at::Tensor dw_OI = fp32 ? at::Tensor() : at::mm(dy_NO.t(), x_NI);
   int64_t first_row = 0;

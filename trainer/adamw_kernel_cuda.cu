@@ -1,4 +1,5 @@
 #include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 #include <c10/util/BFloat16.h>
 
@@ -31,6 +32,7 @@ void launch(const AdamWRun& run, const AdamWCoefficients& c) {
 }  // namespace
 
 void adamw_update_cuda(const AdamWRun& run, const AdamWCoefficients& coefficients) {
+  const c10::cuda::CUDAGuard guard(run.master.device());
   run.weight.scalar_type() == at::kFloat ? launch<float>(run, coefficients)
                                          : launch<c10::BFloat16>(run, coefficients);
 }

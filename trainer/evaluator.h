@@ -1,13 +1,17 @@
 #pragma once
-// Validation: bits per byte of each source's held-out part, over a fixed set of rows.
-// Collective over tp and control: every rank. Rows go to the replicas in turn; the sums do not
-// depend on the number of replicas beyond rounding. Refers to what it is given.
+// Validation: bits per byte of each source's held-out part, over a fixed set of rows that are read
+// once, when the evaluator is made.
+// Collective: the constructor over control, evaluate() over tp and control; every rank. Rows go to
+// the replicas in turn; the sums do not depend on the number of replicas beyond rounding.
+// Ownership: owns the rows, refers to the model and the context.
+// Errors: a row that cannot be read on any rank is one AgreedError on all.
 #include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "model/phi4.h"
+#include "trainer/micro_batch.h"
 #include "trainer/run_context.h"
 #include "trainer/run_data.h"
 
@@ -20,25 +24,32 @@ struct ValidationResult {
 };
 using ValidationResults = std::map<std::string, ValidationResult>;  // by source
 
+struct EvaluatorOptions {
+  int64_t max_rows = 64;  // of each source
+  int64_t micro_batch_size = 1;
+  MicroBatchOptions micro_batch;
+};
+
 class Evaluator {
  public:
-  Evaluator(const Phi4& model, const RunData& data, const RunContext& context, int64_t max_rows,
-            int64_t micro_batch_size);
+  Evaluator(const Phi4& model, const RunData& data, const RunContext& context,
+            const EvaluatorOptions& options);
 
   ValidationResults evaluate(const RopeTable& rope) const;
 
  private:
-  struct Sums {
-    double nats = 0.0, targets = 0.0, bytes = 0.0;
+  struct Part {
+    std::string source;
+    Batch rows;          // of this replica; may be none
+    double bytes = 0.0;  // of text behind their valid targets
   };
-  Sums local_sums(const RowSource& rows, const RopeTable& rope) const;
+  Part read_part(const ValidationSource& source, const std::vector<double>& token_bytes) const;
+  double nats_of(const Part& part, const RopeTable& rope) const;
 
   const Phi4& model_;
-  const RunData& data_;
   const RunContext& context_;
-  int64_t max_rows_;
-  int64_t micro_batch_size_;
-  std::vector<double> bytes_of_token_;
+  EvaluatorOptions options_;
+  std::vector<Part> parts_;
 };
 
 }  // namespace phalanx

@@ -53,8 +53,10 @@ void add_validation(const RunConfig& config, const SourceConfig& source, const s
                                : config.stages.front().sequence_length;
   loader.vocab_size = config.model.shape.vocab_size;
   auto reader = open_dataset(config, *folder, field, *data.tokenizer);
+  reader->check_shards(0, 1);
   if (reader->num_tokens() < 2) return;
-  data.validation.push_back({source.name, std::make_shared<SourceLoader>(reader, loader)});
+  data.validation.push_back(
+      {source.name, std::make_shared<SourceLoader>(reader, loader), loader.sequence_length});
 }
 
 }  // namespace

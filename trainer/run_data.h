@@ -17,6 +17,7 @@ namespace phalanx {
 struct ValidationSource {
   std::string name;
   std::shared_ptr<const RowSource> rows;
+  int64_t length = 0;  // targets of a row
 };
 
 struct RunData {

@@ -65,8 +65,9 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
       train_step_(replica_.model(), replica_.parameters(), replica_.grads(), replica_.optimizer(),
                   context, config.optimizer.clip_grad_norm, data_.source_names.size(),
                   micro_batch_options(config, context)),
-      evaluator_(replica_.model(), data_, context, config.evaluation.max_rows,
-                 config.stages.front().micro_batch_size),
+      evaluator_(replica_.model(), data_, context,
+                 {config.evaluation.max_rows, config.stages.front().micro_batch_size,
+                  micro_batch_options(config, context)}),
       prefetcher_(together(context.control,
                            [&] {
                              return BatchLoader(planned, data_.sources, context.mesh.dp_rank,
@@ -74,7 +75,11 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
                            }),
                   kBatchesAhead),
       last_checkpoint_(options_.resumed_from) {
-  if (context.mesh.rank() != 0) return;
+  run_together(context.control, [&] { open_records(); });
+}
+
+void Trainer::open_records() {
+  if (context_.mesh.rank() != 0) return;
   metrics_ = std::make_unique<Metrics>(options_.run_folder / "metrics.jsonl", data_.source_names);
   progress_ = std::make_unique<Progress>(options_.on_terminal, kProgressInterval,
                                          total_tokens(*plan_, state_));
@@ -94,33 +99,34 @@ RunOutcome Trainer::run() {
     StepRecord record = take_step(batch);
     advance(batch, record);
     const bool at_edge = ends_phase();
-    if (at_edge || crosses(config_.evaluation.interval, tokens_before)) {
+    const bool stop = agreed.stop || state_.step == config_.stop_after_steps;
+    if (stop || at_edge || crosses(config_.evaluation.interval, tokens_before)) {
       record.validation = validation_ = evaluate();
     }
     report(record);
-    const bool stop = agreed.stop || state_.step == config_.stop_after_steps;
     if (stop || agreed.save || at_edge || crosses(config_.checkpoint.interval, tokens_before)) {
       save();
     }
-    if (stop && state_.step < plan_->end_step()) return outcome(/*stopped=*/true);
+    if (stop) break;
   }
   run_together(context_.control, [&] {
     if (report_failure_) std::rethrow_exception(report_failure_);
   });
   if (validation_.empty()) validation_ = evaluate();
-  return outcome(/*stopped=*/false);
+  return outcome();
 }
 
 /// The batch, once all ranks have theirs; a rank without one ends them all.
 Batch Trainer::next_batch(Requests& agreed) {
   Batch batch;
+  Requests mine;
   std::exception_ptr failure = std::exchange(report_failure_, nullptr);
   try {
     batch = prefetcher_.next();
+    if (options_.requests) mine = options_.requests();
   } catch (...) {
     failure = std::current_exception();
   }
-  Requests mine = options_.requests ? options_.requests() : Requests{};
   const bool save_timed = config_.checkpoint.interval_seconds > 0 &&
                           seconds_since(last_save_) >= config_.checkpoint.interval_seconds;
   mine.save |= save_timed && context_.mesh.rank() == 0;
@@ -228,10 +234,11 @@ void Trainer::report(const StepRecord& record) {
   }
 }
 
-RunOutcome Trainer::outcome(bool stopped) const {
-  return {stopped,     last_checkpoint_,
-          state_,      plan_,
-          validation_, train_seconds_ > 0 ? double(train_tokens_) / train_seconds_ : 0.0};
+RunOutcome Trainer::outcome() const {
+  return {
+      state_.step<plan_->end_step(), last_checkpoint_, state_, plan_, validation_, train_seconds_> 0
+          ? double(train_tokens_) / train_seconds_
+          : 0.0};
 }
 
 }  // namespace phalanx

@@ -58,6 +58,7 @@ class Trainer {
   RunOutcome run();
 
  private:
+  void open_records();
   Batch next_batch(Requests& agreed);
   StepRecord take_step(const Batch& batch);
   void advance(const Batch& batch, StepRecord& record);
@@ -66,7 +67,7 @@ class Trainer {
   ValidationResults evaluate();
   void save();
   void report(const StepRecord& record);
-  RunOutcome outcome(bool stopped) const;
+  RunOutcome outcome() const;
 
   const RunConfig& config_;
   const RunContext& context_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/mixture/ledger.h"
+#include "data/mixture/row_source.h"
 
 namespace phalanx {
 
@@ -20,5 +21,12 @@ struct Batch {
   int64_t step = 0;
   Cursor cursor_after;  // resuming from it gives the next step
 };
+
+/// R rows of T targets, to be filled by put_row().
+[[nodiscard]] Batch make_batch(int64_t num_rows, int64_t length);
+
+/// Writes `row`, of `source`, as row `place`; rows are put in order. With document_mask the target
+/// after a document's last token does not count.
+void put_row(const Row& row, int32_t source, int64_t place, bool document_mask, Batch& batch);
 
 }  // namespace phalanx

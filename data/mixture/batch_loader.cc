@@ -58,10 +58,7 @@ Batch BatchLoader::next() {
   const int64_t rows = range.num_rows / dp_size_;
   const int64_t length = plan_->curriculum.stages[static_cast<size_t>(range.stage)].sequence_length;
   const std::vector<RowDraw> draws = schedule_.step(cursor_.step);
-  Batch batch;
-  batch.tokens_RT = at::empty({rows, length}, at::kLong);
-  batch.targets_RT = at::empty({rows, length}, at::kLong);
-  batch.loss_mask_RT = at::empty({rows, length}, at::kBool);
+  Batch batch = make_batch(rows, length);
   batch.step = cursor_.step;
   for (int64_t r = 0; r < rows; ++r) {
     fill_row(draws[static_cast<size_t>(dp_rank_ * rows + r)], range.stage, r, batch);
@@ -82,21 +79,7 @@ void BatchLoader::fill_row(const RowDraw& draw, int32_t stage, int64_t place, Ba
         fmt::format("source {} gave {} tokens and {} valid targets for a row of {}",
                     plan_->sources[k].name, row_.tokens.size(), row_.num_valid_targets, length));
   }
-  int64_t* tokens = batch.tokens_RT.mutable_data_ptr<int64_t>() + place * length;
-  int64_t* targets = batch.targets_RT.mutable_data_ptr<int64_t>() + place * length;
-  bool* mask = batch.loss_mask_RT.mutable_data_ptr<bool>() + place * length;
-  std::copy_n(row_.tokens.begin(), length, tokens);
-  std::copy_n(row_.tokens.begin() + 1, length, targets);
-  std::fill_n(mask, row_.num_valid_targets, true);
-  std::fill(mask + row_.num_valid_targets, mask + length, false);
-  if (plan_->curriculum.document_mask) {
-    for (int64_t start : row_.document_starts) {
-      if (start >= 1 && start <= length) mask[start - 1] = false;
-    }
-  }
-  batch.num_valid_targets += std::count(mask, mask + length, true);
-  batch.source_R.push_back(draw.source);
-  batch.document_starts_R.push_back(row_.document_starts);
+  put_row(row_, draw.source, place, plan_->curriculum.document_mask, batch);
 }
 
 }  // namespace phalanx

@@ -1,5 +1,6 @@
 target_sources(phalanx_data PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/apportion.cc
+  ${CMAKE_CURRENT_LIST_DIR}/batch.cc
   ${CMAKE_CURRENT_LIST_DIR}/batch_loader.cc
   ${CMAKE_CURRENT_LIST_DIR}/block_draw.cc
   ${CMAKE_CURRENT_LIST_DIR}/caps.cc

@@ -1,5 +1,6 @@
 #include "launch/commands/train.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <malloc.h>
@@ -58,9 +59,10 @@ struct FirstReading {
   std::exception_ptr failure;
 };
 
-FirstReading read_alone(const ConfigRequest& request) {
+FirstReading read_alone(ConfigRequest& request) {
   FirstReading reading;
   try {
+    request.config_dir = find_config_dir();
     reading.config = read_run_config(request);
   } catch (const std::exception&) {
     reading.failure = std::current_exception();
@@ -76,6 +78,11 @@ ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first, 
     return read_run_config(arguments.request);
   });
   set_threads(config.run, session);
+  if (config.run.parallel.device == DeviceKind::kCuda) {
+    // A resumed run must repeat the bits: no atomics in gradients, no reduced-precision sums.
+    at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+    at::globalContext().setAllowBF16ReductionCuBLAS(false);
+  }
   const bool stopped = train_run(arguments, config, session, signals);
   session.control().barrier();
   return stopped ? ExitCode::kStopped : ExitCode::kDone;
@@ -84,9 +91,9 @@ ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first, 
 ExitCode train(TrainArguments& arguments) {
   StopSignals signals;
   keep_freed_memory();
-  arguments.request.config_dir = find_config_dir();
   const FirstReading first = read_alone(arguments.request);
-  const bool cuda = first.config && first.config->run.parallel.device == DeviceKind::kCuda;
+  // Without a configuration any session will do that lets the ranks agree on the message.
+  const bool cuda = !first.config || first.config->run.parallel.device == DeviceKind::kCuda;
   Session session(environment, {cuda ? Device::kCuda : Device::kCpu});
   try {
     return train_on_session(arguments, first, session, signals);

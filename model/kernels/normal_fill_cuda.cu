@@ -1,5 +1,6 @@
 #include <ATen/core/Tensor.h>
 #include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
 #include "model/kernels/normal_draw.h"
@@ -21,6 +22,7 @@ __global__ void fill(float* w, int64_t columns, int64_t count, LogicalWindow win
 
 void normal_fill_cuda_(const at::Tensor& w_RC, const LogicalWindow& window, uint64_t key,
                        float deviation) {
+  const c10::cuda::CUDAGuard guard(w_RC.device());
   const int64_t count = w_RC.numel(), threads = 256;
   if (count == 0) return;
   fill<<<static_cast<unsigned>((count + threads - 1) / threads), threads, 0,

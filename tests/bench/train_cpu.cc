@@ -4,6 +4,7 @@
 // One rank; tests/bench/train_cpu.py runs it in turn with its peers.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <chrono>
@@ -67,6 +68,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   at::set_num_threads(std::atoi(argv[2]));
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);  // as `phalanx train` does
+  mallopt(M_TRIM_THRESHOLD, INT32_MAX);
   const auto precision =
       std::string(argv[1]) == "bf16" ? phalanx::Precision::kBf16 : phalanx::Precision::kFp32;
   std::printf("%.1f\n", 1.0 / phalanx::best_seconds(precision, std::atoi(argv[3])));

@@ -1,0 +1,36 @@
+#include "data/mixture/batch.h"
+
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+
+namespace phalanx {
+
+Batch make_batch(int64_t num_rows, int64_t length) {
+  Batch batch;
+  batch.tokens_RT = at::empty({num_rows, length}, at::kLong);
+  batch.targets_RT = at::empty({num_rows, length}, at::kLong);
+  batch.loss_mask_RT = at::empty({num_rows, length}, at::kBool);
+  return batch;
+}
+
+void put_row(const Row& row, int32_t source, int64_t place, bool document_mask, Batch& batch) {
+  const int64_t length = batch.tokens_RT.size(1);
+  bool* mask = batch.loss_mask_RT.mutable_data_ptr<bool>() + place * length;
+  std::copy_n(row.tokens.begin(), length,
+              batch.tokens_RT.mutable_data_ptr<int64_t>() + place * length);
+  std::copy_n(row.tokens.begin() + 1, length,
+              batch.targets_RT.mutable_data_ptr<int64_t>() + place * length);
+  std::fill_n(mask, row.num_valid_targets, true);
+  std::fill(mask + row.num_valid_targets, mask + length, false);
+  if (document_mask) {
+    for (const int64_t start : row.document_starts) {
+      if (start >= 1 && start <= length) mask[start - 1] = false;
+    }
+  }
+  batch.num_valid_targets += std::count(mask, mask + length, true);
+  batch.source_R.push_back(source);
+  batch.document_starts_R.push_back(row.document_starts);
+}
+
+}  // namespace phalanx
