@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -194,6 +195,16 @@ void rename_path(const std::filesystem::path& from, const std::filesystem::path&
   const int error = errno;
   throw std::system_error(error, std::generic_category(),
                           fmt::format("rename {} to {}", from.string(), to.string()));
+}
+
+bool exchange_paths(const std::filesystem::path& one, const std::filesystem::path& other) {
+  if (::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) == 0) {
+    return true;
+  }
+  const int error = errno;
+  if (error == EINVAL || error == ENOSYS || error == EOPNOTSUPP) return false;
+  throw std::system_error(error, std::generic_category(),
+                          fmt::format("exchange {} and {}", one.string(), other.string()));
 }
 
 std::filesystem::path staging_folder(const std::filesystem::path& name) {

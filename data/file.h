@@ -100,6 +100,11 @@ void make_folders(const std::filesystem::path& folder);
 /// rename(2). Lasts after sync_folder() of the parent.
 void rename_path(const std::filesystem::path& from, const std::filesystem::path& to);
 
+/// renameat2(2): each of the two takes the other's name, in one step. False, with nothing changed,
+/// if the file system cannot do that. Lasts like rename_path().
+[[nodiscard]] bool exchange_paths(const std::filesystem::path& one,
+                                  const std::filesystem::path& other);
+
 /// NAME.tmp beside `name`, made anew; what an earlier attempt left under that name is removed.
 std::filesystem::path make_staging_folder(const std::filesystem::path& name);
 

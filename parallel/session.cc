@@ -19,9 +19,8 @@ void check_mpi_world(const LaunchInfo& launch, int world_size) {
   if (!launch.size || *launch.size == world_size) return;
   throw std::invalid_argument(fmt::format(
       "number of ranks: {} started {} ranks, but MPI sees a world of {}: the launcher does not "
-      "serve "
-      "the MPI library that this program is linked with (use the mpirun of that library, or srun "
-      "--mpi=pmix)",
+      "serve the MPI library that this program is linked with (use the mpirun of that library, or "
+      "srun --mpi=pmix)",
       launch.described, *launch.size, world_size));
 }
 

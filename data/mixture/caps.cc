@@ -43,8 +43,7 @@ void check_shortages(const MixturePlan& plan) {
       const __int128 missing = static_cast<__int128>(rows - left) * length;
       message += fmt::format(
           "{}data.sources.{}.max_epochs: expected at most {}{} epochs of {} rows of {} tokens, "
-          "found "
-          "that {} needs {} tokens more than are left of them",
+          "found that {} needs {} tokens more than are left of them",
           message.empty() ? "" : "\n", plan.sources[k].name,
           cap ? static_cast<double>(*cap) / 1e6 : 1.0, cap ? "" : " (the default)",
           plan.sources[k].rows_by_stage[s], length, plan.curriculum.stages[s].path,

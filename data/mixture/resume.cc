@@ -38,8 +38,7 @@ std::vector<LedgerSource> join_sources(const Cursor& cursor,
         has_given(cursor, source.name)) {
       throw std::invalid_argument(
           fmt::format("data.sources.{}: expected the data with fingerprint {}, of which the ledger "
-                      "counts rows, "
-                      "found {}: restore it, or give the new data another name",
+                      "counts rows, found {}: restore it, or give the new data another name",
                       source.name, old->second, source.fingerprint));
     }
     joined[source.name] = source.fingerprint;
