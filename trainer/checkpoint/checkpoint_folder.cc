@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "data/file.h"
+#include "parallel/agreement.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
 
 namespace phalanx {
@@ -18,6 +19,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "step-";
 constexpr const char* kTrash = ".trash";
+constexpr const char* kReplaced = ".old";
 
 std::optional<int64_t> step_of(const std::string& name) {
   if (!name.starts_with(kPrefix)) return std::nullopt;
@@ -33,6 +35,61 @@ void remove_folder(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);
   if (error) throw std::system_error(error, "remove " + path.string());
+}
+
+// In one step: a deletion that is cut short leaves no half of a checkpoint under its name.
+void remove_checkpoint(const std::filesystem::path& path) {
+  const std::filesystem::path trash = path.parent_path() / kTrash;
+  make_folders(trash);
+  const std::filesystem::path moved = trash / path.filename();
+  remove_folder(moved);
+  rename_path(path, moved);
+  sync_folder(path.parent_path());
+  remove_folder(moved);
+}
+
+// step-N for step-N.tmp with the suffix .tmp; nothing for all other names.
+std::optional<std::filesystem::path> without_suffix(const std::filesystem::path& path,
+                                                    std::string_view suffix) {
+  if (path.extension() != suffix || !step_of(path.stem().string())) return std::nullopt;
+  return path.parent_path() / path.stem();
+}
+
+// Where exchange_paths() cannot: for a moment nothing has the name `path`, and take_back_replaced()
+// helps after a power cut.
+void swap_by_renames(const std::filesystem::path& path, const std::filesystem::path& staging) {
+  const std::filesystem::path old = path.string() + kReplaced;
+  rename_path(path, old);
+  try {
+    sync_folder(path.parent_path());
+    rename_path(staging, path);
+  } catch (...) {
+    rename_path(old, path);
+    throw;
+  }
+  sync_folder(path.parent_path());
+  rename_path(old, staging);
+}
+
+void take_back_replaced(const std::filesystem::path& folder) {
+  if (!std::filesystem::exists(folder)) return;
+  std::vector<std::filesystem::path> checkpoints;
+  for (const auto& item : std::filesystem::directory_iterator(folder)) {
+    const auto checkpoint = without_suffix(item.path(), kReplaced);
+    if (checkpoint && !std::filesystem::exists(*checkpoint)) checkpoints.push_back(*checkpoint);
+  }
+  for (const std::filesystem::path& path : checkpoints) {
+    rename_path(path.string() + kReplaced, path);
+    sync_folder(folder);
+  }
+}
+
+std::filesystem::path free_abandoned_path(const CheckpointEntry& entry) {
+  const std::string name =
+      (entry.path.parent_path() / fmt::format("abandoned-{:06}", entry.step)).string();
+  std::filesystem::path path = name;
+  for (int copy = 2; std::filesystem::exists(path); ++copy) path = fmt::format("{}.{}", name, copy);
+  return path;
 }
 
 bool is_complete(const std::filesystem::path& path) {
@@ -101,11 +158,13 @@ std::string verify_checkpoint(const std::filesystem::path& path, Communicator& c
 FoundCheckpoint find_checkpoint(const std::filesystem::path& folder, Communicator& control) {
   // One rank's listing counts: another's may be older on a network file system.
   std::string names;
-  if (control.rank() == 0) {
+  run_together(control, [&] {
+    if (control.rank() != 0) return;
+    take_back_replaced(folder);
     for (const CheckpointEntry& entry : list_checkpoints(folder)) {
       names = entry.path.filename().string() + "\n" + names;
     }
-  }
+  });
   std::istringstream newest_first(all_gather_strings(control, names).front());
   FoundCheckpoint found;
   for (std::string name; std::getline(newest_first, name);) {
@@ -121,21 +180,25 @@ FoundCheckpoint find_checkpoint(const std::filesystem::path& folder, Communicato
 
 void clean_checkpoints(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(folder)) return;
+  take_back_replaced(folder);
   std::vector<std::filesystem::path> leftovers;
   for (const auto& item : std::filesystem::directory_iterator(folder)) {
     const std::filesystem::path& path = item.path();
-    const bool staged = path.extension() == ".tmp" && step_of(path.stem().string()).has_value();
-    if (staged || path.filename() == kTrash) leftovers.push_back(path);
+    const bool leftover = without_suffix(path, ".tmp") || without_suffix(path, kReplaced);
+    if (leftover || path.filename() == kTrash) leftovers.push_back(path);
   }
   for (const std::filesystem::path& path : leftovers) remove_folder(path);
 }
 
-void prune_checkpoints(const std::filesystem::path& folder, const Retention& retention) {
+void prune_checkpoints(const std::filesystem::path& folder, int64_t newest,
+                       const Retention& retention) {
   if (retention.keep_last <= 0) return;
-  const std::vector<CheckpointEntry> entries = list_checkpoints(folder);
+  std::vector<CheckpointEntry> entries = list_checkpoints(folder);
+  std::erase_if(entries, [&](const CheckpointEntry& entry) { return entry.step > newest; });
   const std::vector<bool> permanent = permanent_ones(entries, retention.keep_every);
-  int64_t kept = 0;
+  int64_t kept = 1;  // the newest
   for (size_t i = entries.size(); i-- > 0;) {
+    if (entries[i].step == newest) continue;
     std::error_code ignored;
     const bool resumed =
         !retention.resumed_from.empty() &&
@@ -143,20 +206,25 @@ void prune_checkpoints(const std::filesystem::path& folder, const Retention& ret
     if (kept < retention.keep_last) {
       kept += is_complete(entries[i].path);
     } else if (!resumed && !permanent[i]) {
-      remove_folder(move_to_trash(entries[i].path));
+      remove_checkpoint(entries[i].path);
     }
   }
 }
 
-std::filesystem::path move_to_trash(const std::filesystem::path& path) {
-  const std::filesystem::path folder = path.parent_path();
-  const std::filesystem::path trash = folder / kTrash;
-  make_folders(trash);
-  const std::filesystem::path moved = trash / path.filename();
-  remove_folder(moved);
-  rename_path(path, moved);
-  sync_folder(folder);
-  return moved;
+// Oldest first: what an interruption leaves to choose is the newest of either branch.
+void set_aside_newer(const std::filesystem::path& folder, int64_t step) {
+  for (const CheckpointEntry& entry : list_checkpoints(folder)) {
+    if (entry.step <= step) continue;
+    rename_path(entry.path, free_abandoned_path(entry));
+    sync_folder(folder);
+  }
+}
+
+void swap_with_staging(const std::filesystem::path& path) {
+  const std::filesystem::path staging = staging_folder(path);
+  sync_folder(staging);
+  if (!exchange_paths(staging, path)) swap_by_renames(path, staging);
+  sync_folder(path.parent_path());
 }
 
 }  // namespace phalanx

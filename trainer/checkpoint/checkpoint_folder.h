@@ -2,9 +2,12 @@
 // The folder `checkpoints/` of a run: which checkpoints are there, which one to resume from, which
 // ones to delete.
 //
-// list_, clean_ and prune_ are local (one rank calls them); find_checkpoint and verify_checkpoint
-// are collective over `control`, a host communicator of all ranks. Nothing prints: notes are for
-// the caller. A folder NAME.tmp or anything in .trash was never or is no longer a checkpoint.
+// find_checkpoint and verify_checkpoint are collective over `control`, a host communicator of all
+// ranks; the others are local (one rank calls them). Nothing prints: notes are for the caller.
+//
+// A folder NAME.tmp or anything in .trash was never or is no longer a checkpoint. step-N.old is one
+// whose replacement was cut short; it gets its name back. abandoned-N is one of a branch that the
+// run left when it was resumed from an earlier step: whole, but never chosen and never deleted.
 // Errors: std::system_error with the path.
 #include <cstdint>
 #include <filesystem>
@@ -35,7 +38,7 @@ struct FoundCheckpoint {
 };
 
 /// Reads and hashes every block, each rank a part of them. A caller that gets notes but no path
-/// should not start anew without being told to.
+/// should not start anew without being told to. Takes back an interrupted replacement first.
 [[nodiscard]] FoundCheckpoint find_checkpoint(const std::filesystem::path& folder,
                                               Communicator& control);
 
@@ -43,7 +46,8 @@ struct FoundCheckpoint {
 [[nodiscard]] std::string verify_checkpoint(const std::filesystem::path& path,
                                             Communicator& control);
 
-/// Removes what an interrupted save or deletion left behind. For the start of a run.
+/// Removes what an interrupted save or deletion left behind, and takes back an interrupted
+/// replacement. For the start of a run.
 void clean_checkpoints(const std::filesystem::path& folder);
 
 struct Retention {
@@ -52,10 +56,18 @@ struct Retention {
   std::filesystem::path resumed_from;  // never deleted; may be empty
 };
 
-/// Deletes what `retention` leaves over. Call only after the newest one has been verified.
-void prune_checkpoints(const std::filesystem::path& folder, const Retention& retention);
+/// Deletes what `retention` leaves over of the steps up to `newest`, the one just committed and
+/// verified. It is always kept, and counts as the first of keep_last.
+void prune_checkpoints(const std::filesystem::path& folder, int64_t newest,
+                       const Retention& retention);
 
-/// Moves a checkpoint into .trash, in one step, and returns its new place.
-std::filesystem::path move_to_trash(const std::filesystem::path& path);
+/// Renames every checkpoint of a step after `step` to abandoned-N (abandoned-N.2 if there is one).
+/// Call once `step` has been verified: the later ones then belong to another branch of the run.
+void set_aside_newer(const std::filesystem::path& folder, int64_t step);
+
+/// Exchanges the checkpoint `path` and its staging folder, both there. A power cut at any moment
+/// leaves one of them under the name `path`, or as step-N.old where the file system cannot
+/// exchange.
+void swap_with_staging(const std::filesystem::path& path);
 
 }  // namespace phalanx

@@ -51,21 +51,6 @@ ManifestFile write_text(const std::filesystem::path& path, std::string_view text
   return described(file.finish());
 }
 
-// A checkpoint of the same step makes room, and comes back if the new one cannot take its place.
-void commit_in_place(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) {
-    commit_staging_folder(path);
-    return;
-  }
-  const std::filesystem::path old = move_to_trash(path);
-  try {
-    commit_staging_folder(path);
-  } catch (...) {
-    if (!std::filesystem::exists(path)) rename_path(old, path);
-    throw;
-  }
-}
-
 std::filesystem::path write_and_commit(const CheckpointPlace& place,
                                        const CheckpointContents& contents, const Mesh& mesh,
                                        Communicator& control) {
@@ -88,6 +73,21 @@ std::filesystem::path write_and_commit(const CheckpointPlace& place,
     commit_checkpoint(path, std::move(manifest), contents);
   });
   return path;
+}
+
+// `error` is what is wrong with the new checkpoint. An older one of the same step waits in the
+// staging folder for that.
+void finish_save(const CheckpointPlace& place, int64_t step, const std::string& error) {
+  const std::filesystem::path path = checkpoint_path(place.folder, step);
+  const std::filesystem::path replaced = staging_folder(path);
+  if (!error.empty()) {
+    if (std::filesystem::exists(replaced)) swap_with_staging(path);
+    throw std::system_error(EIO, std::generic_category(), "read back: " + error);
+  }
+  std::filesystem::remove_all(replaced);
+  set_aside_newer(place.folder, step);
+  commit_file(place.folder / "LATEST", path.filename().string() + "\n");
+  prune_checkpoints(place.folder, step, place.retention);
 }
 
 }  // namespace
@@ -124,7 +124,11 @@ void commit_checkpoint(const std::filesystem::path& path, Manifest manifest,
   manifest.files["state.json"] = write_text(staging / "state.json", contents.state_json);
   manifest.files["config.yaml"] = write_text(staging / "config.yaml", contents.config_yaml);
   write_text(staging / "manifest.json", manifest_text(manifest));
-  commit_in_place(path);
+  if (std::filesystem::exists(path)) {
+    swap_with_staging(path);
+  } else {
+    commit_staging_folder(path);
+  }
 }
 
 std::filesystem::path save_checkpoint(const CheckpointPlace& place,
@@ -142,12 +146,7 @@ std::filesystem::path save_checkpoint(const CheckpointPlace& place,
   }
   const std::string error = verify_checkpoint(path, control);
   run_together(control, [&] {
-    if (!error.empty()) {
-      throw std::system_error(EIO, std::generic_category(), "read back: " + error);
-    }
-    if (control.rank() != 0) return;
-    commit_file(place.folder / "LATEST", path.filename().string() + "\n");
-    prune_checkpoints(place.folder, place.retention);
+    if (control.rank() == 0) finish_save(place, contents.step, error);
   });
   return path;
 }

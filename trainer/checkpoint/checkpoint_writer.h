@@ -38,7 +38,9 @@ struct CheckpointPlace {
 };
 
 /// Writes, commits, reads back and verifies, then deletes what the retention leaves over. Returns
-/// the path of the new checkpoint. One of the same step is replaced.
+/// the path of the new checkpoint. One of the same step is replaced, in one step, and comes back if
+/// the new one cannot be verified. Checkpoints of later steps belong to a branch that the run has
+/// left: they are set aside as abandoned-N, where nothing finds or deletes them.
 std::filesystem::path save_checkpoint(const CheckpointPlace& place,
                                       const CheckpointContents& contents, const Mesh& mesh,
                                       Communicator& control);
@@ -47,8 +49,9 @@ std::filesystem::path save_checkpoint(const CheckpointPlace& place,
 [[nodiscard]] Manifest write_rank_part(const std::filesystem::path& staging,
                                        const CheckpointContents& contents, const Mesh& mesh);
 
-/// Writes the rest, the manifest last, and makes the checkpoint `path` of its staging folder.
-/// Local: one rank, after all have written their parts.
+/// Writes the rest, the manifest last, and makes the checkpoint `path` of its staging folder. One
+/// that was there is in the staging folder afterwards. Local: one rank, after all have written
+/// their parts.
 void commit_checkpoint(const std::filesystem::path& path, Manifest manifest,
                        const CheckpointContents& contents);
 
