@@ -100,7 +100,7 @@ RunOutcome Trainer::run() {
     advance(batch, record);
     const bool at_edge = ends_phase();
     const bool stop = agreed.stop || state_.step == config_.stop_after_steps;
-    if (stop || at_edge || crosses(config_.evaluation.interval, tokens_before)) {
+    if (at_edge || crosses(config_.evaluation.interval, tokens_before)) {
       record.validation = validation_ = evaluate();
     }
     report(record);
@@ -112,7 +112,7 @@ RunOutcome Trainer::run() {
   run_together(context_.control, [&] {
     if (report_failure_) std::rethrow_exception(report_failure_);
   });
-  if (validation_.empty()) validation_ = evaluate();
+  if (validated_step_ != state_.step) validation_ = evaluate();
   return outcome();
 }
 
@@ -193,6 +193,7 @@ bool Trainer::crosses(const Duration& interval, int64_t tokens_before) const {
 }
 
 ValidationResults Trainer::evaluate() {
+  validated_step_ = state_.step;
   const int64_t step = std::min(state_.step, plan_->end_step() - 1);
   return evaluator_.evaluate(stage_of(stages_, step).rope);
 }

@@ -44,7 +44,7 @@ struct RunOutcome {
   std::filesystem::path checkpoint;
   TrainState state;
   std::shared_ptr<const MixturePlan> plan;
-  ValidationResults validation;    // after the last step
+  ValidationResults validation;    // after the last step of this attempt
   double tokens_per_second = 0.0;  // of this attempt, without evaluation and saving
 };
 
@@ -83,6 +83,7 @@ class Trainer {
   std::unique_ptr<Metrics> metrics_;    // first rank only
   std::unique_ptr<Progress> progress_;  // first rank only
   ValidationResults validation_, validation_before_;
+  int64_t validated_step_ = -1;
   std::filesystem::path last_checkpoint_;
   std::chrono::steady_clock::time_point last_save_ = std::chrono::steady_clock::now();
   std::exception_ptr report_failure_;  // of the first rank, until all have heard of it
