@@ -82,8 +82,9 @@ RunData open_run_data(const RunConfig& config, int rank, int world) {
   for (const SourceConfig& source : by_name(config.data.sources)) {
     const std::string field = fmt::format("data.sources.{}.path", source.name);
     if (!std::filesystem::exists(source.path)) {
-      throw std::invalid_argument(
-          fmt::format("{}: expected a data set's folder, found nothing at {}", field, source.path));
+      throw std::invalid_argument(fmt::format(
+          "{}: expected the folder of a data set (with dataset.json), found nothing at {}", field,
+          source.path));
     }
     auto reader = open_dataset(config, train_folder(source.path), field, *data.tokenizer);
     reader->check_shards(static_cast<size_t>(rank), static_cast<size_t>(world));
