@@ -140,8 +140,23 @@ class BadData(BadInput):
                      'found 60000'], self.DAMAGED, 'checkpoint.interval=1 steps', *RESUME)
 
     def test_data_set_that_is_not_there(self):
-        self.refuse(['nowhere', 'dataset.json', 'found neither'],
+        self.refuse(['data.sources.code.path', 'dataset.json', 'found nothing at nowhere'],
                     'data.sources.code.path=nowhere', *RESUME)
+
+    def test_damage_in_a_held_out_part(self):
+        """Found before the first step, on two tensor-parallel ranks that read the same rows."""
+        path = self.copy_of_sums().parent / 'validation' / 'shard-00000.bin'
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-2])
+        self.refuse(['damaged/validation/shard-00000.bin', f'expected {len(whole)} bytes'],
+                    self.DAMAGED, 'parallel.tensor_parallel_size=2', *RESUME)
+        path.write_bytes(struct.pack('<H', 60000) + whole[2:])
+        self.refuse(['damaged/validation/shard-00000.bin', 'token 0', 'found 60000'],
+                    self.DAMAGED, 'parallel.tensor_parallel_size=2', *RESUME)
+
+    def test_a_device_that_is_not_there(self):
+        self.refuse(['parallel.device', 'expected cpu', 'got cuda'], 'parallel.device=cuda',
+                    name='device')
 
     def test_truncated_shard(self):
         path = self.copy_of_sums() / 'shard-00000.bin'

@@ -122,7 +122,8 @@ class Workspace:
         self.environment = {
             key: value for key, value in os.environ.items() if not key.startswith('OMPI_')
         } | {'OMPI_ALLOW_RUN_AS_ROOT': '1', 'OMPI_ALLOW_RUN_AS_ROOT_CONFIRM': '1',
-             'OMPI_MCA_mpi_yield_when_idle': '1', 'OMP_NUM_THREADS': '1'}
+             'OMPI_MCA_mpi_yield_when_idle': '1', 'OMP_NUM_THREADS': '1',
+             'CUDA_VISIBLE_DEVICES': ''}  # the same on machines with a GPU
         write_text(self.path / 'text')
         self.train_tokenizer('tokenizer', VOCABULARY)
         for name, kind in (('code', 'organic'), ('prose', 'organic'), ('sums', 'synthetic')):
