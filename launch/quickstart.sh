@@ -18,6 +18,8 @@ call redoes only what has changed, continues a run that did not end, and else st
   --fresh       makes text, tokenizer and shards again (finished runs are kept)
   key=value     overrides a field of the configuration, e.g. stages[0].learning_rate.peak=1e-3
 
+kill -USR1 to mpirun saves and stops; the same command goes on.
+
 PHALANX_DEPS names another folder for the wheels, PHALANX_BUILD another build folder, PHALANX_RANKS
 the number of ranks (default: 1, 2 or 4, by the cores). Exit code: 0, or that of the step that failed.
 TEXT
@@ -138,6 +140,10 @@ train_until_stopped() {
   local code=0
   train --resume auto run.stop_after_steps="$STOP_AFTER" "$@" || code=$?
   if ((code == 75)); then
+    if [[ ! -e $(printf 'runs/%s/checkpoints/step-%06d' "$run" "$STOP_AFTER") ]]; then
+      say "quickstart: stopped on request before step $STOP_AFTER; the same command goes on from there"
+      exit 75
+    fi
     say "    stopped as asked (exit code 75); the checkpoint is in runs/$run/checkpoints"
   elif ((code)); then
     return "$code"
@@ -181,10 +187,10 @@ main() {
   stage "training run $run on $ranks ranks x $OMP_NUM_THREADS threads, resumed" \
     train_to_the_end "$@"
   say "quickstart: done in $SECONDS s; all of it is in quickstart/ and runs/$run/"
-  say "To train on, give the last phase more tokens and resume:"
+  say "To train on, give the last phase more tokens and the problems more epochs, and resume:"
   say "  OMP_NUM_THREADS=$OMP_NUM_THREADS ${launcher[*]} ${phalanx#"$root"/} train" \
-    "configs/quickstart.yaml run.name=$run $* stages[0].phases[1].tokens=1.2M" \
-    "curriculum_from=resume --resume auto"
+    "configs/quickstart.yaml run.name=$run${*:+ $*} 'stages[0].phases[1].tokens=1.2M'" \
+    "data.sources.problems.max_epochs=20 curriculum_from=resume --resume auto"
 }
 
 main "$@"

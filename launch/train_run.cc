@@ -103,7 +103,7 @@ void prepare_folder(const fs::path& run_folder, const ResolvedConfig& config) {
 std::string resume_line(const TrainArguments& arguments, const Session& session) {
   std::string line;
   if (session.size() > 1) {
-    line = fmt::format("mpirun -np {} --oversubscribe --bind-to none {}", session.size(),
+    line = fmt::format("mpirun -np {} -q --oversubscribe --bind-to none {}", session.size(),
                        geteuid() == 0 ? "--allow-run-as-root " : "");
   }
   line += fmt::format(

@@ -28,6 +28,11 @@ std::shared_ptr<const DatasetReader> open_dataset(const RunConfig& config,
 }
 
 std::shared_ptr<const Tokenizer> open_tokenizer(const RunConfig& config) {
+  if (!std::filesystem::exists(config.data.tokenizer)) {
+    throw std::invalid_argument(
+        fmt::format("data.tokenizer: expected a tokenizer.json or its folder, found nothing at {}",
+                    config.data.tokenizer));
+  }
   std::shared_ptr<const Tokenizer> tokenizer = load_tokenizer(config.data.tokenizer);
   if (tokenizer->vocab_size() > config.model.shape.vocab_size) {
     throw std::invalid_argument(fmt::format(
