@@ -12,6 +12,9 @@ struct Row {
   int64_t num_valid_targets = 0;  // the rest of the T targets are padding
   /// Positions in [0, T] where a document begins; T: the last target is the next one's first token.
   std::vector<int64_t> document_starts;
+  /// The data set's number of the document that holds token 0, then of the one that begins at each
+  /// of the document_starts in [1, T]. Empty: the source does not number its documents.
+  std::vector<int64_t> documents = {};
 };
 
 class RowSource {

@@ -2,83 +2,19 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
 #include "data/file.h"
+#include "data/json_fields.h"
 
 namespace phalanx {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr int64_t kMaxManifestBytes = int64_t{64} << 20;
-// The sums over all shards that fit a manifest stay below 2^63.
-constexpr int64_t kMaxCount = int64_t{1} << 60;
 constexpr int64_t kMaxShardCount = int64_t{1} << 40;
 constexpr std::string_view kFormatName = "phalanx.dataset";
-
-[[noreturn]] void refuse(const std::string& place, const std::string& expected,
-                         const std::string& found) {
-  throw std::invalid_argument(fmt::format("{}: expected {}, found {}", place, expected, found));
-}
-
-// A list or an object is named, not printed: it may be as deep as the file is long.
-std::string shown(const Json& value) {
-  return value.is_structured() ? value.type_name() : value.dump();
-}
-
-/// A JSON object with its place in the file, whose fields are read with their types checked.
-class Fields {
- public:
-  Fields(const Json& object, std::string place) : object_(object), place_(std::move(place)) {
-    if (!object.is_object()) refuse(place_, "an object", object.type_name());
-  }
-
-  std::string place(const char* key) const { return fmt::format("{}: {}", place_, key); }
-
-  const Json& at(const char* key) const {
-    const auto found = object_.find(key);
-    if (found == object_.end()) refuse(place(key), "a value", "no such field");
-    return *found;
-  }
-
-  std::string text(const char* key) const {
-    if (!at(key).is_string()) refuse(place(key), "a string", shown(at(key)));
-    return at(key).get<std::string>();
-  }
-
-  int64_t count(const char* key, int64_t low = 0, int64_t high = kMaxCount) const {
-    const Json& value = at(key);
-    if (!value.is_number_integer() || value.get<double>() < static_cast<double>(low) ||
-        value.get<double>() > static_cast<double>(high)) {
-      refuse(place(key), fmt::format("a whole number from {} to {}", low, high), shown(value));
-    }
-    return value.get<int64_t>();
-  }
-
-  uint64_t hash(const char* key) const {
-    const std::string digits = text(key);
-    uint64_t value = 0;
-    const char* end = digits.data() + digits.size();
-    const auto parsed = std::from_chars(digits.data(), end, value, 16);
-    if (digits.size() != 16 || parsed.ec != std::errc() || parsed.ptr != end) {
-      refuse(place(key), "16 hexadecimal digits", fmt::format("\"{}\"", digits));
-    }
-    return value;
-  }
-
-  const Json& list(const char* key) const {
-    if (!at(key).is_array()) refuse(place(key), "a list", at(key).type_name());
-    return at(key);
-  }
-
- private:
-  const Json& object_;
-  std::string place_;
-};
 
 // A name that stays inside its folder: no separators, no "..", nothing hidden.
 bool is_plain_name(const std::string& name) {
@@ -86,7 +22,18 @@ bool is_plain_name(const std::string& name) {
          name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
 }
 
-ShardEntry parse_shard(const Fields& fields, TokenType type) {
+std::vector<BinsEntry> parse_bins(const JsonFields& shard) {
+  std::vector<BinsEntry> bins;
+  for (const Json& entry : shard.list("bins")) {
+    const JsonFields fields(entry, fmt::format("{}[{}]", shard.place("bins"), bins.size()));
+    const int64_t above = bins.empty() ? 0 : bins.back().sequence_length;
+    bins.push_back(
+        {fields.count("sequence_length", above + 1), fields.count("bins"), fields.hash("xxh3")});
+  }
+  return bins;
+}
+
+ShardEntry parse_shard(const JsonFields& fields, TokenType type) {
   ShardEntry shard;
   shard.file = fields.text("file");
   if (!is_plain_name(shard.file)) {
@@ -103,10 +50,13 @@ ShardEntry parse_shard(const Fields& fields, TokenType type) {
   }
   shard.bin_xxh3 = fields.hash("bin_xxh3");
   shard.idx_xxh3 = fields.hash("idx_xxh3");
+  if (fields.has("idx_bytes")) shard.idx_bytes = fields.count("idx_bytes");
+  if (fields.has("origins_xxh3")) shard.origins_xxh3 = fields.hash("origins_xxh3");
+  if (fields.has("bins")) shard.bins = parse_bins(fields);
   return shard;
 }
 
-PackingRecord parse_packing(const Fields& fields) {
+PackingRecord parse_packing(const JsonFields& fields) {
   PackingRecord packing;
   packing.part = fields.text("part");
   const Json& seed = fields.at("seed");
@@ -116,16 +66,18 @@ PackingRecord parse_packing(const Fields& fields) {
   packing.documents_read = fields.count("documents_read");
   packing.documents_in_other_part = fields.count("documents_in_other_part");
   packing.rejected_empty = fields.count("rejected_empty");
+  if (fields.has("rejected_bad")) packing.rejected_bad = fields.count("rejected_bad");
+  if (fields.has("shuffled")) packing.shuffled = fields.flag("shuffled");
   size_t i = 0;
   for (const Json& input : fields.list("inputs")) {
-    const Fields entry(input, fmt::format("{}[{}]", fields.place("inputs"), i++));
+    const JsonFields entry(input, fmt::format("{}[{}]", fields.place("inputs"), i++));
     packing.inputs.push_back({entry.text("pattern"), entry.count("files"), entry.count("bytes"),
                               entry.count("documents")});
   }
   return packing;
 }
 
-TokenType parse_token_type(const Fields& fields) {
+TokenType parse_token_type(const JsonFields& fields) {
   const std::string name = fields.text("dtype");
   for (const TokenType type : {TokenType::kUint16, TokenType::kInt32}) {
     if (name == token_type_name(type)) return type;
@@ -133,7 +85,7 @@ TokenType parse_token_type(const Fields& fields) {
   refuse(fields.place("dtype"), "uint16 or int32", Json(name).dump());
 }
 
-void check_totals(const DatasetManifest& manifest, const Fields& fields) {
+void check_totals(const DatasetManifest& manifest, const JsonFields& fields) {
   const auto check = [&](const char* key, int64_t sum) {
     if (fields.count(key) != sum) {
       refuse(fields.place(key), fmt::format("{}, the sum over the shards", sum),
@@ -143,20 +95,12 @@ void check_totals(const DatasetManifest& manifest, const Fields& fields) {
   check("tokens", manifest.num_tokens());
   check("documents", manifest.num_documents());
   const PackingRecord& packing = manifest.packing;
-  const int64_t accounted =
-      manifest.num_documents() + packing.documents_in_other_part + packing.rejected_empty;
+  const int64_t accounted = manifest.num_documents() + packing.documents_in_other_part +
+                            packing.rejected_empty + packing.rejected_bad;
   if (packing.documents_read != accounted) {
     refuse(fields.place("packing: documents_read"),
            fmt::format("{}, written here + in the other part + rejected", accounted),
            fmt::format("{}", packing.documents_read));
-  }
-}
-
-Json parse_json(std::string_view json, const std::string& where) {
-  try {
-    return Json::parse(json);
-  } catch (const Json::parse_error& error) {
-    throw std::invalid_argument(fmt::format("{}: not valid JSON: {}", where, error.what()));
   }
 }
 
@@ -197,7 +141,7 @@ std::string DatasetManifest::order_fingerprint() const {
 
 namespace {
 
-void check_format(const Fields& fields) {
+void check_format(const JsonFields& fields) {
   if (fields.text("format") != kFormatName) {
     refuse(fields.place("format"), fmt::format("\"{}\"", kFormatName), shown(fields.at("format")));
   }
@@ -207,7 +151,7 @@ void check_format(const Fields& fields) {
   }
 }
 
-DatasetKind parse_kind(const Fields& fields) {
+DatasetKind parse_kind(const JsonFields& fields) {
   const std::string kind = fields.text("kind");
   if (kind != "organic" && kind != "synthetic") {
     refuse(fields.place("kind"), "organic or synthetic", Json(kind).dump());
@@ -229,14 +173,33 @@ Json packing_json(const PackingRecord& packing) {
           {"documents_read", packing.documents_read},
           {"documents_in_other_part", packing.documents_in_other_part},
           {"rejected_empty", packing.rejected_empty},
+          {"rejected_bad", packing.rejected_bad},
+          {"shuffled", packing.shuffled},
           {"inputs", inputs}};
+}
+
+Json shard_json(const ShardEntry& shard) {
+  Json json = {{"file", shard.file},
+               {"tokens", shard.num_tokens},
+               {"documents", shard.num_documents},
+               {"bytes", shard.bin_bytes},
+               {"bin_xxh3", hash_text(shard.bin_xxh3)},
+               {"idx_xxh3", hash_text(shard.idx_xxh3)}};
+  if (shard.idx_bytes > 0) json["idx_bytes"] = shard.idx_bytes;
+  if (shard.origins_xxh3) json["origins_xxh3"] = hash_text(*shard.origins_xxh3);
+  for (const BinsEntry& bins : shard.bins) {
+    json["bins"].push_back({{"sequence_length", bins.sequence_length},
+                            {"bins", bins.num_bins},
+                            {"xxh3", hash_text(bins.xxh3)}});
+  }
+  return json;
 }
 
 }  // namespace
 
 DatasetManifest parse_manifest(std::string_view json, const std::string& where) {
   const Json document = parse_json(json, where);
-  const Fields fields(document, where);
+  const JsonFields fields(document, where);
   check_format(fields);
   DatasetManifest manifest;
   manifest.name = fields.text("name");
@@ -248,10 +211,10 @@ DatasetManifest parse_manifest(std::string_view json, const std::string& where) 
       static_cast<int32_t>(fields.count("end_of_document", 0, manifest.vocab_size - 1));
   manifest.token_type = parse_token_type(fields);
   manifest.text_bytes = fields.count("text_bytes");
-  manifest.packing = parse_packing(Fields(fields.at("packing"), fields.place("packing")));
+  manifest.packing = parse_packing(JsonFields(fields.at("packing"), fields.place("packing")));
   size_t i = 0;
   for (const Json& shard : fields.list("shards")) {
-    const Fields entry(shard, fmt::format("{}[{}]", fields.place("shards"), i++));
+    const JsonFields entry(shard, fmt::format("{}[{}]", fields.place("shards"), i++));
     manifest.shards.push_back(parse_shard(entry, manifest.token_type));
   }
   check_totals(manifest, fields);
@@ -260,14 +223,7 @@ DatasetManifest parse_manifest(std::string_view json, const std::string& where) 
 
 std::string manifest_json(const DatasetManifest& manifest) {
   Json shards = Json::array();
-  for (const ShardEntry& shard : manifest.shards) {
-    shards.push_back({{"file", shard.file},
-                      {"tokens", shard.num_tokens},
-                      {"documents", shard.num_documents},
-                      {"bytes", shard.bin_bytes},
-                      {"bin_xxh3", hash_text(shard.bin_xxh3)},
-                      {"idx_xxh3", hash_text(shard.idx_xxh3)}});
-  }
+  for (const ShardEntry& shard : manifest.shards) shards.push_back(shard_json(shard));
   const Json document = {{"format", kFormatName},
                          {"format_version", kManifestVersion},
                          {"name", manifest.name},

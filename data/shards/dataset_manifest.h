@@ -6,6 +6,7 @@
 // a total that is not the sum of its shards and an unknown format version are refused.
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,12 +23,22 @@ std::string_view dataset_kind_name(DatasetKind kind);
 /// Throws std::invalid_argument for anything but "organic" and "synthetic".
 DatasetKind parse_dataset_kind(std::string_view text);
 
+/// Rows of whole documents made for one length, in FILE.bins-LENGTH (rule 9 of SEMANTICS.md).
+struct BinsEntry {
+  int64_t sequence_length = 0;
+  int64_t num_bins = 0;
+  uint64_t xxh3 = 0;  // of the sidecar
+};
+
 struct ShardEntry {
   std::string file;  // without .bin and .idx; a plain name inside the folder
   int64_t num_tokens = 0;
   int64_t num_documents = 0;
   int64_t bin_bytes = 0;
   uint64_t bin_xxh3 = 0, idx_xxh3 = 0;
+  int64_t idx_bytes = 0;                                // 0: not recorded
+  std::optional<uint64_t> origins_xxh3 = std::nullopt;  // of FILE.origins, if there is one
+  std::vector<BinsEntry> bins = {};                     // rising sequence_length
 };
 
 /// The input files that one pattern of packing matched.
@@ -40,13 +51,15 @@ struct InputEntry {
 
 /// How the documents got here. Each one read is in this part, in the other part, or rejected.
 struct PackingRecord {
-  std::string part;  // "train" or "validation"
+  std::string part;  // "train" or "validation"; "adopted": made elsewhere
   uint64_t seed = 0;
   int64_t validation_per_mille = 0;
   int64_t documents_read = 0;
   int64_t documents_in_other_part = 0;
   int64_t rejected_empty = 0;
   std::vector<InputEntry> inputs;
+  int64_t rejected_bad = 0;  // lines that held no document
+  bool shuffled = true;      // false: in the order of the input, which a run warns of
 };
 
 struct DatasetManifest {

@@ -19,8 +19,12 @@ DatasetManifest sample() {
   manifest.vocab_size = 8192;
   manifest.end_of_document = 8191;
   manifest.text_bytes = 400;
-  manifest.packing = {"train", UINT64_MAX, 20, 10, 2, 1, {{"books/*.txt", 3, 512, 10}}};
-  manifest.shards = {{"shard-00000", 60, 4, 120, UINT64_MAX, 1}, {"shard-00001", 40, 3, 80, 2, 3}};
+  manifest.packing = {"train", UINT64_MAX, 20, 10, 2, 1, {{"books/*.txt", 3, 512, 11}}};
+  manifest.packing.documents_read = 11;
+  manifest.packing.rejected_bad = 1;
+  manifest.packing.shuffled = false;
+  manifest.shards = {{"shard-00000", 60, 4, 120, UINT64_MAX, 1},
+                     {"shard-00001", 40, 3, 80, 2, 3, 94, 7, {{512, 2, 5}, {4096, 1, 6}}}};
   return manifest;
 }
 
@@ -44,6 +48,14 @@ TEST(Manifest, RoundTripsEveryField) {
   EXPECT_EQ(read.num_documents(), 7);
   EXPECT_EQ(read.kind, DatasetKind::kSynthetic);
   EXPECT_EQ(read.packing.inputs[0].pattern, "books/*.txt");
+  EXPECT_EQ(read.packing.rejected_bad, 1);
+  EXPECT_FALSE(read.packing.shuffled);
+  EXPECT_EQ(read.shards[1].idx_bytes, 94);
+  EXPECT_EQ(read.shards[1].origins_xxh3, 7);
+  ASSERT_EQ(read.shards[1].bins.size(), 2u);
+  EXPECT_EQ(read.shards[1].bins[1].sequence_length, 4096);
+  EXPECT_EQ(read.shards[1].bins[1].num_bins, 1);
+  EXPECT_EQ(read.shards[1].bins[1].xxh3, 6u);
 }
 
 TEST(Manifest, IgnoresFieldsItDoesNotKnow) {
@@ -117,9 +129,9 @@ TEST(BadManifest, CountsThatDoNotAgree) {
             "d/dataset.json: tokens: expected 100, the sum over the shards, found 101");
   EXPECT_EQ(refusal("\"bytes\": 80", "\"bytes\": 82"),
             "d/dataset.json: shards[1]: bytes: expected 80 for 40 tokens of uint16, found 82");
-  EXPECT_EQ(refusal("\"documents_read\": 10", "\"documents_read\": 11"),
-            "d/dataset.json: packing: documents_read: expected 10, written here + in the other "
-            "part + rejected, found 11");
+  EXPECT_EQ(refusal("\"documents_read\": 11", "\"documents_read\": 12"),
+            "d/dataset.json: packing: documents_read: expected 11, written here + in the other "
+            "part + rejected, found 12");
   EXPECT_EQ(refusal("\"tokens\": 60", "\"tokens\": 9223372036854775807"),
             "d/dataset.json: shards[0]: tokens: expected a whole number from 0 to 1099511627776, "
             "found 9223372036854775807");
