@@ -79,6 +79,7 @@ std::shared_ptr<const ShardFile> DatasetReader::open_checked(size_t shard) const
   check("dtype", token_type_name(manifest_.token_type), token_type_name(file->token_type()));
   check("tokens", entry.num_tokens, file->num_tokens());
   check("documents", entry.num_documents, file->num_documents());
+  if (entry.idx_bytes > 0) check("bytes", entry.idx_bytes, file->idx_bytes());
   return file;
 }
 

@@ -26,6 +26,9 @@ class PartWriter {
 
   int64_t num_tokens() const { return num_tokens_; }
 
+  /// Counts of the input, for callers that learn them on the way; kept by finish().
+  PackingRecord& packing() { return manifest_.packing; }
+
   /// Writes dataset.json last and syncs the folder.
   DatasetManifest finish();
 

@@ -68,7 +68,10 @@ void ShardFile::read_header() {
   const auto code = read_value<uint8_t>(idx_, 17);
   type_ = static_cast<TokenType>(code);
   if (type_ != TokenType::kInt32 && type_ != TokenType::kUint16) {
-    refuse(idx_, "dtype", "4 (int32) or 8 (uint16)", type_text(code));
+    refuse(idx_, "dtype",
+           "4 (int32) or 8 (uint16); Megatron's IndexedDatasetBuilder(dtype=numpy.int32) can write "
+           "the corpus again as one of them",
+           type_text(code));
   }
   const auto sequences = read_value<uint64_t>(idx_, 18);
   const auto boundaries = read_value<uint64_t>(idx_, 26);

@@ -28,6 +28,8 @@ class ShardFile {
   TokenType token_type() const { return type_; }
   int64_t num_tokens() const { return num_tokens_; }
   int64_t num_documents() const { return layout_.num_boundaries - 1; }
+  int64_t num_sequences() const { return layout_.num_sequences; }
+  int64_t idx_bytes() const { return layout_.total_bytes(); }
   const std::filesystem::path& bin_path() const { return bin_.path(); }
   const std::filesystem::path& idx_path() const { return idx_.path(); }
 
