@@ -13,15 +13,19 @@ namespace {
 
 /// For a folder with token files but no manifest: where it comes from.
 std::string adoption_advice(const std::filesystem::path& folder) {
+  std::string prefix;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    std::filesystem::path prefix = entry.path();
-    if (prefix.extension() != ".idx") continue;
-    prefix.replace_extension();
-    return fmt::format(": phalanx data convert --adopt {} makes one of a corpus made elsewhere",
-                       prefix.string());
+    std::filesystem::path path = entry.path();
+    if (path.extension() != ".idx") continue;
+    const std::string found = path.replace_extension().string();
+    if (prefix.empty() || found < prefix) prefix = found;
   }
-  return "";
+  return prefix.empty() ? ""
+                        : fmt::format(
+                              ": phalanx data convert --adopt {} makes one of a corpus "
+                              "made elsewhere",
+                              prefix);
 }
 
 }  // namespace

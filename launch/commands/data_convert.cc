@@ -170,7 +170,7 @@ void add_data_convert_command(CLI::App& data) {
       "writes corpus/dataset.json and nothing else; corpus/ is a data set then.\n"
       "  phalanx data convert --adopt a/web b/web --tokenizer tokenizers/web --output data/web\n"
       "makes data/web of links, for corpora in several folders or several in one.\n"
-      "  phalanx data convert --input fineweb_train_*.bin --tokenizer cl100k_base.tiktoken \\\n"
+      "  phalanx data convert --input fineweb_train_*.bin --tokenizer tokenizers/web \\\n"
       "      --output data/fineweb\n"
       "cuts llm.c's token files into documents; nanoGPT's want --from nanogpt.");
   add_options(*convert, *arguments);

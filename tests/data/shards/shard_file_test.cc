@@ -211,9 +211,14 @@ TEST_F(BadShard, Version) {
 
 TEST_F(BadShard, Dtype) {
   idx_[17] = 7;
-  EXPECT_EQ(open_message(), idx(": dtype: expected 4 (int32) or 8 (uint16), found 7 (float32)"));
+  const std::string advice =
+      "; Megatron's IndexedDatasetBuilder(dtype=numpy.int32) can write the corpus again as one of "
+      "them";
+  EXPECT_EQ(open_message(),
+            idx(": dtype: expected 4 (int32) or 8 (uint16)" + advice + ", found 7 (float32)"));
   idx_[17] = '\xff';
-  EXPECT_EQ(open_message(), idx(": dtype: expected 4 (int32) or 8 (uint16), found 255 (?)"));
+  EXPECT_EQ(open_message(),
+            idx(": dtype: expected 4 (int32) or 8 (uint16)" + advice + ", found 255 (?)"));
 }
 
 TEST_F(BadShard, CountsBeyondTheFileAreRefusedBeforeAnyAllocation) {
