@@ -107,6 +107,13 @@ TEST(Adopt, LooksAtEveryDocumentAcrossBlocks) {
   const AdoptResult result = adopt_dataset(options({prefix}), {});
   EXPECT_EQ(result.documents_without_end, 1);
   EXPECT_EQ(result.manifest.num_tokens(), static_cast<int64_t>(2 * block + 1));
+  EXPECT_EQ(result.max_id, kEnd);  // which the last block lacks
+  std::filesystem::remove(scratch / "dataset.json");
+  sequences[2][3] = 100;
+  write_corpus(prefix, sequences, {0, 1, 2, 3});
+  EXPECT_EQ(refusal(options({prefix}))
+                .find(prefix + ".bin: token " + std::to_string(block + 4) + ": expected an id "),
+            0u);
 }
 
 TEST(Adopt, OverwritesNothing) {
@@ -170,6 +177,11 @@ TEST(Adopt, RefusesADamagedIndexAndWhatIsNoCorpus) {
   write_corpus(prefix, kSequences, {0, 3, 4, 2, 5, 6, 7});
   EXPECT_EQ(refusal(options({prefix})),
             prefix + ".idx: document boundary 3: expected 4 to 7, found 2");
+  write_corpus(prefix, kSequences, kBoundaries);
+  std::string idx = slurp(prefix + ".idx");
+  idx[34 + 4 * kSequences.size() + 8 * 3] = 6;  // the fourth sequence begins at byte 8
+  spill(prefix + ".idx", idx);
+  EXPECT_EQ(refusal(options({prefix})), prefix + ".idx: pointer 3: expected 8, found 6");
   write_corpus(prefix, {{}, {}}, {0, 1, 2});
   EXPECT_EQ(refusal(options({prefix})), prefix + ": expected a corpus with tokens, found none");
   write_corpus(prefix, kSequences, kBoundaries);

@@ -88,6 +88,15 @@ TEST(Convert, MovesLlmcsTokenFromTheFrontOfADocumentToItsEnd) {
   EXPECT_EQ(result.manifest.packing.inputs[0].bytes, 1024 + 2 * 9);
 }
 
+TEST(Convert, ALastTokenOfLlmcBeginsAnEmptyDocument) {
+  const Scratch scratch;
+  const ConvertOptions wanted = options(scratch, {llmc({1, 2, kEnd})});
+  const ConvertResult result = convert_tokens(wanted, {});
+  EXPECT_EQ(documents_in(wanted.output), (Documents{{1, 2, kEnd}}));
+  EXPECT_EQ(result.manifest.packing.documents_read, 2);
+  EXPECT_EQ(result.manifest.packing.rejected_empty, 1);
+}
+
 TEST(Convert, JoinsADocumentThatLlmcCutAtTheEdgeOfAFile) {
   const Scratch scratch;
   const ConvertOptions wanted =
@@ -144,6 +153,7 @@ TEST(Convert, KeepsEveryTokenOverBlocksAndShards) {
   EXPECT_GT(empty, 1);
   EXPECT_EQ(result.manifest.packing.rejected_empty, empty);
   EXPECT_EQ(result.tokens_read, static_cast<int64_t>(ids.size()));
+  EXPECT_EQ(result.joined_documents, 0);
   EXPECT_TRUE(documents_in(wanted.output) == expected);
 }
 

@@ -30,7 +30,7 @@ TEST(LengthStatistics, QuantilesAreExactBelow65536AndNearAbove) {
   std::vector<int64_t> lengths;
   LengthStatistics statistics;
   uint64_t state = 1;
-  for (int i = 0; i < 5000; ++i) {
+  for (int i = 0; i < 4999; ++i) {
     state = state * 6364136223846793005u + 1442695040888963407u;
     const auto length = static_cast<int64_t>((state >> 33) % (i % 10 == 0 ? 3000000000u : 60000u));
     lengths.push_back(length);
@@ -47,6 +47,12 @@ TEST(LengthStatistics, QuantilesAreExactBelow65536AndNearAbove) {
   EXPECT_EQ(statistics.sum(), sum);
   EXPECT_EQ(statistics.min(), *std::min_element(lengths.begin(), lengths.end()));
   EXPECT_EQ(statistics.max(), *std::max_element(lengths.begin(), lengths.end()));
+}
+
+TEST(LengthStatistics, AQuantileIsNotBelowTheShortest) {
+  LengthStatistics statistics;
+  statistics.add((int64_t{1} << 30) + 12345);
+  EXPECT_EQ(statistics.quantile(500), (int64_t{1} << 30) + 12345);
 }
 
 TEST(LengthStatistics, BarsArePowersOfTwo) {
@@ -109,6 +115,9 @@ TEST(DocumentLengths, NamesAnEntryThatCannotBe) {
   EXPECT_EQ(message_with(34 + 12 * 3 + 8 * 2, '\7'), name +
                                                          ": document boundary 2: expected 1 to "
                                                          "3, found 7");
+  EXPECT_EQ(message_with(34 + 12 * 3 + 8 * 2, 0), name +
+                                                      ": document boundary 2: expected 1 to 3, "
+                                                      "found 0");
 }
 
 }  // namespace

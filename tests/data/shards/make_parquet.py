@@ -17,7 +17,8 @@ ROWS = 3000  # several batches of the reader, and several row groups below
 
 def texts(seed, rows=ROWS):
     generator = random.Random(seed)
-    words = ["alpha", "b\u00e9ta", "\u4e2d\u6587", "\U0001f600", "line\nbreak", "nul\0", "tab\t", ""]
+    words = ["alpha", "b\u00e9ta", "\u4e2d\u6587", "\U0001f600", "line\nbreak", "nul\0",
+             "tab\t", ""]
     made = [" ".join(generator.choices(words, k=generator.randrange(0, 60))) for _ in range(rows)]
     made[0] = ""
     made[rows // 2] = "long " * 200_000  # one row of a megabyte
@@ -67,12 +68,21 @@ def bad(folder, whole):
     (folder / "damaged.parquet").write_bytes(damaged)
 
 
+def large(path):
+    """One row group of 120 MB, which a reader must not hold whole."""
+    table = pa.table({"text": [f"{row:08}" * 250 for row in range(60_000)]})
+    pq.write_table(table, path, use_dictionary=False, compression="none", row_group_size=len(table))
+    if pq.read_metadata(path).num_row_groups != 1:
+        sys.exit("expected one row group")
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     for name in ("good", "bad"):
         (folder / name).mkdir(parents=True)
     good(folder / "good")
     bad(folder / "bad", folder / "good" / "pages_with_checksums.parquet")
+    large(folder / "large.parquet")
     expected = {path.name: pq.read_table(path, columns=["text"])["text"].to_pylist()
                 for path in sorted((folder / "good").iterdir())}
     (folder / "expected.json").write_text(json.dumps(expected))

@@ -1,6 +1,7 @@
 // Against pyarrow: it writes the files and says what they hold (make_parquet.py).
 #include "data/shards/parquet_records.h"
 
+#include <arrow/memory_pool.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -36,7 +37,6 @@ class Parquet : public testing::Test {
     return nlohmann::json::parse(slurp(*made_ / "expected.json"));
   }
 
- private:
   static inline std::unique_ptr<Scratch> made_;
 };
 
@@ -89,6 +89,23 @@ TEST_F(Parquet, ReadsSomeRowsAtATime) {
   int64_t max_rows = 0;
   EXPECT_EQ(read_all(good("string"), &max_rows).size(), 3000u);
   EXPECT_LE(max_rows, 1024);
+}
+
+TEST_F(Parquet, HoldsLittleOfALargeRowGroup) {
+  const auto reader = open_parquet_records(*made_ / "large.parquet", {});
+  int64_t rows = 0, bytes = 0;
+  while (const auto chunk = reader->next()) {
+    chunk->parse([&](const Record& record) {
+      const std::string number = fmt::format("{:08}", rows++);
+      ASSERT_EQ(record.text.substr(0, 16), number + number);
+      bytes += static_cast<int64_t>(record.text.size());
+    });
+  }
+  EXPECT_EQ(rows, 60000);
+  EXPECT_EQ(bytes, 120'000'000);
+  // The reader takes all of Arrow's memory from this pool.
+  EXPECT_LT(arrow::system_memory_pool()->max_memory(), int64_t{24} << 20);
+  EXPECT_GT(arrow::system_memory_pool()->max_memory(), int64_t{1} << 20);
 }
 
 TEST_F(Parquet, TakesTheColumnItIsTold) {

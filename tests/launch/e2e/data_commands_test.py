@@ -79,7 +79,8 @@ class DataCommands(RunTest):
                 self.assertEqual(bar['documents'],
                                  sum(bar['from'] <= length <= bar['to'] for length in lengths))
             self.assertEqual(sum(bar['documents'] for bar in found['histogram']), len(lengths))
-            self.assertEqual((part['packing']['part'], part['folder']), (name, f'data/prose/{name}'))
+            self.assertEqual((part['packing']['part'], part['folder']),
+                             (name, f'data/prose/{name}'))
         text = self.program('inspect', 'data/prose')
         median, p99 = train['lengths']['median'], train['lengths']['p99']
         self.assertIn(f'median {median}, ', text)
@@ -107,7 +108,8 @@ class DataCommands(RunTest):
         packed = {json.loads(line)['text']
                   for line in (self.path / 'text/prose/topics.jsonl').read_text().splitlines()}
         for number in (0, 1, len(lengths) - 1):
-            found = self.inspect('data/prose', '--document', str(number), '--tokenizer', 'tokenizer')
+            found = self.inspect('data/prose', '--document', str(number), '--tokenizer',
+                                 'tokenizer')
             self.assertEqual((found['document'], found['shard'], found['position']),
                              (number, 'shard-00000', sum(lengths[:number])))
             self.assertEqual((found['length'], len(found['tokens'])), (lengths[number],) * 2)
@@ -116,7 +118,8 @@ class DataCommands(RunTest):
                      f'{len(lengths)}'], 'inspect', 'data/prose', '--document', str(len(lengths)))
 
     def test_text_cannot_act_on_the_terminal(self):
-        shown = self.program('inspect', 'data/hostile', '--samples', '1', '--tokenizer', 'tokenizer')
+        shown = self.program('inspect', 'data/hostile', '--samples', '1', '--tokenizer',
+                             'tokenizer')
         self.assertIn(f'    {SHOWN_ON_A_LINE}\n', shown)
         whole = self.program('inspect', 'data/hostile', '--document', '0', '--tokenizer',
                              'tokenizer')
@@ -138,8 +141,8 @@ class DataCommands(RunTest):
         shard = self.path / 'data' / 'changed' / 'train' / 'shard-00000.bin'
         whole = shard.read_bytes()
         shard.write_bytes(whole[:-2])
-        self.refuse([f'data/changed/train/shard-00000.bin: size: expected {len(whole)} bytes as its '
-                     f'.idx says, found {len(whole) - 2} bytes'], 'inspect', 'data/changed')
+        self.refuse([f'data/changed/train/shard-00000.bin: size: expected {len(whole)} bytes as '
+                     f'its .idx says, found {len(whole) - 2} bytes'], 'inspect', 'data/changed')
         shard.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
         done = self.run_program('inspect', 'data/changed', '--verify', '--json')
         self.assertEqual(done.returncode, BAD_INPUT)
@@ -179,8 +182,8 @@ class DataCommands(RunTest):
     def test_what_does_not_fit_together_is_refused(self):
         prefix = self.write_corpus('strange', ids=(1, 2, 600))
         tokenizer = ('--tokenizer', 'tokenizer')
-        self.refuse(['strange/web_text_document.bin: token 2: expected an id below the vocabulary\'s '
-                     '512, found 600'], 'convert', '--adopt', prefix, *tokenizer)
+        self.refuse(['strange/web_text_document.bin: token 2: expected an id below the '
+                     'vocabulary\'s 512, found 600'], 'convert', '--adopt', prefix, *tokenizer)
         self.refuse(['--adopt PREFIX... or --input FILE..., found neither'], 'convert', *tokenizer)
         self.refuse(['found both'], 'convert', '--adopt', prefix, '--input', 'x', *tokenizer)
         self.refuse(['--from: expected with --input only'], 'convert', '--adopt', prefix, '--from',
@@ -193,8 +196,8 @@ class DataCommands(RunTest):
         ids = [end, 5, 6, end, 7]
         header = struct.pack('<256i', 20240520, 1, len(ids), *[0] * 253)
         (self.path / 'llmc.bin').write_bytes(header + struct.pack(f'<{len(ids)}H', *ids))
-        said = self.program('convert', '--input', 'llmc.bin', '--tokenizer', 'tokenizer', '--output',
-                            'data/llmc/', '--kind', 'synthetic')
+        said = self.program('convert', '--input', 'llmc.bin', '--tokenizer', 'tokenizer',
+                            '--output', 'data/llmc/', '--kind', 'synthetic')
         self.assertIn('converted llmc (synthetic) into data/llmc\n', said)
         (self.path / 'nano.bin').write_bytes(struct.pack('<5H', 5, 6, end, 7, end))
         self.program('convert', '--input', 'nano.bin', '--from', 'nanogpt', '--tokenizer',
