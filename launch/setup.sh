@@ -19,8 +19,8 @@ readonly BUILD_PACKAGES=(g++:c++ cmake:cmake ninja-build:ninja ccache:ccache
 # clang-format of another major version lays the code out differently, so the version is named.
 readonly TEST_PACKAGES=(libgtest-dev clang-format-14 clang-tidy-14)
 
-# Measured with du; the wheels are those of torch and the CUDA libraries that it links.
-readonly TORCH_GB=5.0 PACKAGES_GB=0.5
+# Measured with du; the wheels are those of torch, the CUDA libraries that it links, and pyarrow.
+readonly TORCH_GB=5.2 PACKAGES_GB=0.5
 
 usage() {
   cat <<'TEXT'

@@ -93,29 +93,27 @@ TokenFile open_tokens(const fs::path& path, std::optional<TokenFileKind> kind) {
 
 class Converter {
  public:
-  Converter(const ConvertOptions& options, std::vector<TokenFile> files)
+  Converter(const ConvertOptions& options, const std::string& part)
       : options_(options),
-        files_(std::move(files)),
-        writer_(make_staging_folder(options.output), part_manifest(), options.shard_tokens) {
-    for (const TokenFile& file : files_) total_bytes_ += file.num_tokens * file.width;
-  }
+        writer_(staging_folder(options.output) / part, part_manifest(part), options.shard_tokens) {}
 
-  ConvertResult run(const std::function<void(int64_t, int64_t)>& progress) {
-    for (const TokenFile& file : files_) {
+  /// `progress` gets the bytes of each block.
+  ConvertedPart run(const std::vector<TokenFile>& files,
+                    const std::function<void(int64_t)>& progress) {
+    for (const TokenFile& file : files) {
       packing().inputs.push_back(
           {file.path.string(), 1, file.offset + file.num_tokens * file.width, 0});
       for (int64_t begin = 0; begin < file.num_tokens; begin += kBlockTokens) {
         read_block(file, begin);
         add_block(file, begin);
-        bytes_done_ += static_cast<int64_t>(block_.size()) * file.width;
-        if (progress) progress(bytes_done_, total_bytes_);
+        progress(static_cast<int64_t>(block_.size()) * file.width);
       }
     }
     // The last document of llm.c has no token behind it; nanoGPT's has, unless it was cut off.
     const bool more = ends_stand_in_front() ? result_.tokens_read > 0 : !document_.empty();
     if (more) end_document();
     if (packing().documents_read == packing().rejected_empty) {
-      refuse(files_.front().path, "tokens between end-of-document tokens", "none in the input");
+      refuse(files.front().path, "tokens between end-of-document tokens", "none in the input");
     }
     result_.manifest = writer_.finish();
     return std::move(result_);
@@ -125,10 +123,10 @@ class Converter {
   PackingRecord& packing() { return writer_.packing(); }
   bool ends_stand_in_front() const { return options_.kind != TokenFileKind::kNanoGpt; }
 
-  DatasetManifest part_manifest() const {
+  DatasetManifest part_manifest(const std::string& part) const {
     DatasetManifest manifest = options_.facts;
     manifest.token_type = token_type_for(manifest.vocab_size);
-    manifest.packing.part = "train";
+    manifest.packing.part = part;
     return manifest;
   }
 
@@ -191,13 +189,23 @@ class Converter {
   }
 
   const ConvertOptions& options_;
-  std::vector<TokenFile> files_;
   PartWriter writer_;
-  int64_t total_bytes_ = 0, bytes_done_ = 0;
   std::vector<int32_t> block_, document_;
   std::vector<uint16_t> narrow_;
-  ConvertResult result_;
+  ConvertedPart result_;
 };
+
+std::vector<TokenFile> open_all(const std::vector<fs::path>& paths, const ConvertOptions& options) {
+  std::vector<TokenFile> files;
+  for (const fs::path& path : paths) {
+    files.push_back(open_tokens(path, options.kind));
+    if (files.back().width == 2 && options.facts.vocab_size > 65536) {
+      refuse(path, "a tokenizer of at most 65536 ids, since the file's are uint16",
+             fmt::format("one of {}: another tokenizer made it", options.facts.vocab_size));
+    }
+  }
+  return files;
+}
 
 }  // namespace
 
@@ -208,15 +216,20 @@ ConvertResult convert_tokens(
     throw std::invalid_argument("input: expected at least one token file, found none");
   }
   if (fs::exists(options.output)) refuse(options.output, "a new folder", "one that is there");
-  std::vector<TokenFile> files;
-  for (const fs::path& path : options.inputs) {
-    files.push_back(open_tokens(path, options.kind));
-    if (files.back().width == 2 && options.facts.vocab_size > 65536) {
-      refuse(path, "a tokenizer of at most 65536 ids, since the file's are uint16",
-             fmt::format("one of {}: another tokenizer made it", options.facts.vocab_size));
-    }
+  const std::vector<TokenFile> train = open_all(options.inputs, options);
+  const std::vector<TokenFile> validation = open_all(options.validation, options);
+  int64_t done = 0, total = 0;
+  for (const auto* files : {&train, &validation}) {
+    for (const TokenFile& file : *files) total += file.num_tokens * file.width;
   }
-  ConvertResult result = Converter(options, std::move(files)).run(progress);
+  const auto block_done = [&](int64_t bytes) {
+    if (progress) progress(done += bytes, total);
+  };
+  make_staging_folder(options.output);
+  ConvertResult result{Converter(options, "train").run(train, block_done), std::nullopt};
+  if (!validation.empty()) {
+    result.validation = Converter(options, "validation").run(validation, block_done);
+  }
   commit_staging_folder(options.output);
   return result;
 }

@@ -14,7 +14,7 @@ namespace phalanx {
 namespace {
 
 struct ConvertArguments {
-  std::vector<std::string> adopt, inputs;
+  std::vector<std::string> adopt, inputs, validation;
   std::string tokenizer, output, from, name, licence;
   std::string kind = "organic";
   bool shuffled = false;
@@ -97,12 +97,23 @@ std::optional<TokenFileKind> parse_from(const std::string& from) {
   return from == "llmc" ? TokenFileKind::kLlmc : TokenFileKind::kNanoGpt;
 }
 
+void print_converted(const ConvertedPart& part) {
+  const DatasetManifest& manifest = part.manifest;
+  fmt::print("  {}\n", manifest.packing.part);
+  print_counts(manifest);
+  fmt::print(
+      "  {} tokens read, {} of them end-of-document tokens; {} documents without tokens "
+      "left out, {} joined over the edge of two files\n",
+      part.tokens_read, part.ends_read, manifest.packing.rejected_empty, part.joined_documents);
+}
+
 void run_convert(const ConvertArguments& arguments) {
   if (arguments.output.empty()) {
     throw std::invalid_argument("--output: expected the folder to make, found none");
   }
   ConvertOptions options;
   options.inputs.assign(arguments.inputs.begin(), arguments.inputs.end());
+  options.validation.assign(arguments.validation.begin(), arguments.validation.end());
   options.output = without_end_slash(arguments.output);
   options.kind = parse_from(arguments.from);
   options.facts = facts(arguments);
@@ -110,15 +121,10 @@ void run_convert(const ConvertArguments& arguments) {
   const ConvertResult result =
       convert_tokens(options, [&](int64_t bytes, int64_t total) { line.show(bytes, total); });
   line.finish();
-  const DatasetManifest& manifest = result.manifest;
-  fmt::print("converted {} ({}) into {}\n", manifest.name, dataset_kind_name(manifest.kind),
+  fmt::print("converted {} ({}) into {}\n", options.facts.name, arguments.kind,
              options.output.string());
-  print_counts(manifest);
-  fmt::print(
-      "  {} tokens read, {} of them end-of-document tokens; {} documents without tokens "
-      "left out, {} joined over the edge of two files\n",
-      result.tokens_read, result.ends_read, manifest.packing.rejected_empty,
-      result.joined_documents);
+  print_converted(result.train);
+  if (result.validation) print_converted(*result.validation);
 }
 
 void run(const ConvertArguments& arguments) {
@@ -129,8 +135,9 @@ void run(const ConvertArguments& arguments) {
   }
   if (arguments.adopt.empty()) {
     run_convert(arguments);
-  } else if (!arguments.from.empty()) {
-    throw std::invalid_argument("--from: expected with --input only, found with --adopt");
+  } else if (!arguments.from.empty() || !arguments.validation.empty()) {
+    throw std::invalid_argument(fmt::format("{}: expected with --input only, found with --adopt",
+                                            arguments.from.empty() ? "--validation" : "--from"));
   } else {
     run_adopt(arguments);
   }
@@ -140,9 +147,10 @@ void add_options(CLI::App& convert, ConvertArguments& arguments) {
   convert.add_option("--adopt", arguments.adopt,
                      "Megatron corpora, PREFIX of PREFIX.bin and PREFIX.idx: the shards, in order");
   convert.add_option("--input", arguments.inputs, "Token files of llm.c or nanoGPT, in order");
+  convert.add_option("--validation", arguments.validation, "More of them, to hold out");
   convert
       .add_option("--from", arguments.from,
-                  "What wrote --input (default: llm.c, known by its header)")
+                  "What wrote these files (default: llm.c, known by its header)")
       ->check(CLI::IsMember({"llmc", "nanogpt"}));
   convert
       .add_option("--tokenizer", arguments.tokenizer,
@@ -170,8 +178,8 @@ void add_data_convert_command(CLI::App& data) {
       "writes corpus/dataset.json and nothing else; corpus/ is a data set then.\n"
       "  phalanx data convert --adopt a/web b/web --tokenizer tokenizers/web --output data/web\n"
       "makes data/web of links, for corpora in several folders or several in one.\n"
-      "  phalanx data convert --input fineweb_train_*.bin --tokenizer tokenizers/web \\\n"
-      "      --output data/fineweb\n"
+      "  phalanx data convert --input web_train_*.bin --validation web_val_*.bin \\\n"
+      "      --tokenizer tokenizers/web --output data/web\n"
       "cuts llm.c's token files into documents; nanoGPT's want --from nanogpt.");
   add_options(*convert, *arguments);
   convert->callback([arguments] { run(*arguments); });

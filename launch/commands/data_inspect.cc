@@ -74,11 +74,11 @@ void inspect_document(const DatasetReader& reader, const InspectArguments& argum
 }
 
 /// The data set in FOLDER and, where it has them, its held-out documents.
-std::vector<std::unique_ptr<const DatasetReader>> open_parts(const std::filesystem::path& folder) {
-  std::vector<std::unique_ptr<const DatasetReader>> parts;
-  parts.push_back(std::make_unique<const DatasetReader>(train_folder(folder)));
+std::vector<std::shared_ptr<const DatasetReader>> open_parts(const std::filesystem::path& folder) {
+  std::vector<std::shared_ptr<const DatasetReader>> parts;
+  parts.push_back(std::make_shared<const DatasetReader>(train_folder(folder)));
   if (const auto validation = validation_folder(folder)) {
-    parts.push_back(std::make_unique<const DatasetReader>(*validation));
+    parts.push_back(std::make_shared<const DatasetReader>(*validation));
   }
   return parts;
 }

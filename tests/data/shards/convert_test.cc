@@ -77,8 +77,9 @@ std::string refusal(const ConvertOptions& wanted) {
 TEST(Convert, MovesLlmcsTokenFromTheFrontOfADocumentToItsEnd) {
   const Scratch scratch;
   const ConvertOptions wanted = options(scratch, {llmc({kEnd, 1, 2, kEnd, 3, kEnd, kEnd, 4, 5})});
-  const ConvertResult result = convert_tokens(wanted, {});
-  EXPECT_EQ(documents_in(wanted.output), (Documents{{1, 2, kEnd}, {3, kEnd}, {4, 5, kEnd}}));
+  const ConvertedPart result = convert_tokens(wanted, {}).train;
+  EXPECT_EQ(documents_in(wanted.output / "train"),
+            (Documents{{1, 2, kEnd}, {3, kEnd}, {4, 5, kEnd}}));
   EXPECT_EQ(result.tokens_read, 9);
   EXPECT_EQ(result.ends_read, 4);
   EXPECT_EQ(result.manifest.packing.documents_read, 4);
@@ -91,8 +92,8 @@ TEST(Convert, MovesLlmcsTokenFromTheFrontOfADocumentToItsEnd) {
 TEST(Convert, ALastTokenOfLlmcBeginsAnEmptyDocument) {
   const Scratch scratch;
   const ConvertOptions wanted = options(scratch, {llmc({1, 2, kEnd})});
-  const ConvertResult result = convert_tokens(wanted, {});
-  EXPECT_EQ(documents_in(wanted.output), (Documents{{1, 2, kEnd}}));
+  const ConvertedPart result = convert_tokens(wanted, {}).train;
+  EXPECT_EQ(documents_in(wanted.output / "train"), (Documents{{1, 2, kEnd}}));
   EXPECT_EQ(result.manifest.packing.documents_read, 2);
   EXPECT_EQ(result.manifest.packing.rejected_empty, 1);
 }
@@ -101,27 +102,45 @@ TEST(Convert, JoinsADocumentThatLlmcCutAtTheEdgeOfAFile) {
   const Scratch scratch;
   const ConvertOptions wanted =
       options(scratch, {llmc({kEnd, 1, 2}), llmc({3, kEnd, 4}), llmc({kEnd, 5})});
-  const ConvertResult result = convert_tokens(wanted, {});
-  EXPECT_EQ(documents_in(wanted.output), (Documents{{1, 2, 3, kEnd}, {4, kEnd}, {5, kEnd}}));
+  const ConvertedPart result = convert_tokens(wanted, {}).train;
+  EXPECT_EQ(documents_in(wanted.output / "train"),
+            (Documents{{1, 2, 3, kEnd}, {4, kEnd}, {5, kEnd}}));
   EXPECT_EQ(result.joined_documents, 1);
   EXPECT_EQ(result.manifest.packing.rejected_empty, 0);
+}
+
+TEST(Convert, HoldsOutWhatItIsTold) {
+  const Scratch scratch;
+  ConvertOptions wanted = options(scratch, {llmc({kEnd, 1, 2}), llmc({3, kEnd, 4})});
+  wanted.validation = {wanted.inputs.back()};
+  wanted.inputs.pop_back();
+  int64_t read = 0, total = 0;
+  const ConvertResult result = convert_tokens(wanted, [&](int64_t bytes, int64_t bytes_total) {
+    read = bytes;
+    total = bytes_total;
+  });
+  EXPECT_EQ(documents_in(wanted.output / "train"), (Documents{{1, 2, kEnd}}));
+  EXPECT_EQ(documents_in(wanted.output / "validation"), (Documents{{3, kEnd}, {4, kEnd}}));
+  EXPECT_EQ(result.validation->manifest.packing.part, "validation");
+  EXPECT_EQ(read, 12);
+  EXPECT_EQ(total, 12);
 }
 
 TEST(Convert, ReadsLlmcsWideIds) {
   const Scratch scratch;
   const ConvertOptions wanted =
       options(scratch, {llmc_wide({kEnd, 99999, 2, kEnd, 70000})}, TokenFileKind::kLlmc, 100000);
-  const ConvertResult result = convert_tokens(wanted, {});
+  const ConvertedPart result = convert_tokens(wanted, {}).train;
   EXPECT_EQ(result.manifest.token_type, TokenType::kInt32);
-  EXPECT_EQ(documents_in(wanted.output), (Documents{{99999, 2, kEnd}, {70000, kEnd}}));
+  EXPECT_EQ(documents_in(wanted.output / "train"), (Documents{{99999, 2, kEnd}, {70000, kEnd}}));
 }
 
 TEST(Convert, CutsNanoGptsBehindTheToken) {
   const Scratch scratch;
   const std::vector<uint16_t> ids = {1, 2, kEnd, kEnd, 3, kEnd, 4};
   const ConvertOptions wanted = options(scratch, {bytes_of(ids)}, TokenFileKind::kNanoGpt);
-  const ConvertResult result = convert_tokens(wanted, {});
-  EXPECT_EQ(documents_in(wanted.output), (Documents{{1, 2, kEnd}, {3, kEnd}, {4, kEnd}}));
+  const ConvertedPart result = convert_tokens(wanted, {}).train;
+  EXPECT_EQ(documents_in(wanted.output / "train"), (Documents{{1, 2, kEnd}, {3, kEnd}, {4, kEnd}}));
   EXPECT_EQ(result.manifest.packing.documents_read, 4);
   EXPECT_EQ(result.manifest.packing.rejected_empty, 1);
 }
@@ -146,15 +165,15 @@ TEST(Convert, KeepsEveryTokenOverBlocksAndShards) {
   ConvertOptions wanted = options(scratch, {llmc(ids)});
   wanted.shard_tokens = 300000;
   int64_t read = 0;
-  const ConvertResult result =
-      convert_tokens(wanted, [&](int64_t bytes, int64_t) { read = bytes; });
+  const ConvertedPart result =
+      convert_tokens(wanted, [&](int64_t bytes, int64_t) { read = bytes; }).train;
   EXPECT_EQ(read, static_cast<int64_t>(2 * ids.size()));
   EXPECT_GT(result.manifest.shards.size(), 7u);
   EXPECT_GT(empty, 1);
   EXPECT_EQ(result.manifest.packing.rejected_empty, empty);
   EXPECT_EQ(result.tokens_read, static_cast<int64_t>(ids.size()));
   EXPECT_EQ(result.joined_documents, 0);
-  EXPECT_TRUE(documents_in(wanted.output) == expected);
+  EXPECT_TRUE(documents_in(wanted.output / "train") == expected);
 }
 
 TEST(Convert, RefusesAFileOfUnknownKind) {

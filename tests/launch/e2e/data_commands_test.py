@@ -198,10 +198,13 @@ class DataCommands(RunTest):
         (self.path / 'llmc.bin').write_bytes(header + struct.pack(f'<{len(ids)}H', *ids))
         said = self.program('convert', '--input', 'llmc.bin', '--tokenizer', 'tokenizer',
                             '--output', 'data/llmc/', '--kind', 'synthetic')
-        self.assertIn('converted llmc (synthetic) into data/llmc\n', said)
+        self.assertIn('converted llmc (synthetic) into data/llmc\n  train\n  2 documents, 5 tokens',
+                      said)
         (self.path / 'nano.bin').write_bytes(struct.pack('<5H', 5, 6, end, 7, end))
         self.program('convert', '--input', 'nano.bin', '--from', 'nanogpt', '--tokenizer',
-                     'tokenizer', '--output', 'data/nano')
+                     'tokenizer', '--output', 'data/nano', '--validation', 'nano.bin')
+        self.assertEqual([part['packing']['part'] for part in self.inspect('data/nano')],
+                         ['train', 'validation'])
         for name in ('llmc', 'nano'):
             part = self.inspect(f'data/{name}', '--samples', '9', '--verify')[0]
             self.assertEqual([sample['tokens'] for sample in part['samples']],
