@@ -170,6 +170,23 @@ TEST(SourceLoader, WindowsShareOneTokenAndMissNone) {
   }
 }
 
+TEST(SourceLoader, AWindowBelongsToTheShardOfItsFirstToken) {
+  const Scratch scratch;
+  const Sample sample(scratch / "d", 100, 64);
+  const auto reader = open(sample);
+  for (const int64_t length : {1, 16, 100, 1000}) {
+    const SourceLoader loader(reader, {.sequence_length = length});
+    const std::vector<int64_t> rows = loader.shard_rows();
+    ASSERT_EQ(rows.size(), reader->manifest().shards.size() + 1);
+    EXPECT_EQ(rows.back(), loader.num_rows());
+    for (int64_t i = 0; i < loader.num_rows(); ++i) {
+      const size_t shard = reader->find(i * length).shard;
+      ASSERT_LE(rows[shard], i);
+      ASSERT_GT(rows[shard + 1], i);
+    }
+  }
+}
+
 TEST(SourceLoader, AWindowOutsideIsTheCallersBug) {
   const Scratch scratch;
   const SourceLoader loader(open(Sample(scratch / "d", 10, 64)), {.sequence_length = 8});
