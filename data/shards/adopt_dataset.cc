@@ -172,7 +172,7 @@ class Adopter {
   void scan_shard(size_t i, ShardScanner& scanner) {
     const ShardFile shard(prefixes_[i]);
     shard.check_index();
-    const FileScan idx = scanner.scan_index(shard.idx_path());
+    const FileScan idx = scanner.scan_file(shard.idx_path());
     EndsOfDocuments ends(shard, result_.manifest.end_of_document, result_);
     const FileScan bin = scanner.scan_tokens(
         shard.bin_path(),

@@ -41,7 +41,7 @@ ShardScanner::ShardScanner(TokenType type, int64_t vocab_size,
       progress_(progress),
       buffer_(static_cast<size_t>(kHashBlockBytes)) {}
 
-FileScan ShardScanner::scan_index(const std::filesystem::path& idx) { return scan(idx, {}); }
+FileScan ShardScanner::scan_file(const std::filesystem::path& path) { return scan(path, {}); }
 
 FileScan ShardScanner::scan_tokens(const std::filesystem::path& bin, const BlockVisitor& visit) {
   FileScan ids;

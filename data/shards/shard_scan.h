@@ -32,7 +32,7 @@ class ShardScanner {
   ShardScanner(TokenType type, int64_t vocab_size,
                const std::function<void(int64_t bytes)>& progress);
 
-  [[nodiscard]] FileScan scan_index(const std::filesystem::path& idx);
+  [[nodiscard]] FileScan scan_file(const std::filesystem::path& path);
   /// Holds ids against the vocabulary too. `visit` may be empty.
   [[nodiscard]] FileScan scan_tokens(const std::filesystem::path& bin,
                                      const BlockVisitor& visit = {});

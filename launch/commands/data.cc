@@ -10,6 +10,7 @@ void add_data_command(CLI::App& app) {
   add_data_pack_command(*data);
   add_data_inspect_command(*data);
   add_data_convert_command(*data);
+  add_data_bins_command(*data);
 }
 
 }  // namespace phalanx
