@@ -20,11 +20,11 @@ void line(std::string_view key, const T& value) {
 
 struct BinsOfLength {
   int64_t num_bins = 0;
-  int64_t num_tokens = 0;  // of the shards that have them
+  int64_t num_targets = 0;  // of the shards that have them: no document's first token is one
 
   double filled(int64_t sequence_length) const {
     const auto room = static_cast<double>(num_bins) * static_cast<double>(sequence_length);
-    return room == 0 ? 0 : static_cast<double>(num_tokens) / room;
+    return room == 0 ? 0 : static_cast<double>(num_targets) / room;
   }
 };
 
@@ -33,7 +33,7 @@ std::map<int64_t, BinsOfLength> bins_by_length(const DatasetManifest& manifest) 
   for (const ShardEntry& shard : manifest.shards) {
     for (const BinsEntry& bins : shard.bins) {
       lengths[bins.sequence_length].num_bins += bins.num_bins;
-      lengths[bins.sequence_length].num_tokens += shard.num_tokens;
+      lengths[bins.sequence_length].num_targets += shard.num_tokens - shard.num_documents;
     }
   }
   return lengths;

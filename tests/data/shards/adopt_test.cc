@@ -197,10 +197,11 @@ TEST(Adopt, AReaderSeesAnIndexOfAnotherSize) {
   const auto bytes = std::filesystem::file_size(prefix + ".idx");
   // The same tokens and as many documents, but one sequence less.
   write_corpus(prefix, {{1, 2}, {3, kEnd}, {kEnd}, {4, 5}, {6, kEnd}, {}}, {0, 2, 3, 4, 4, 5, 6});
-  EXPECT_EQ(message_of<std::invalid_argument>(
-                [&] { DatasetReader(scratch.folder()).check_shards(0, 1); }),
-            prefix + ".idx: bytes: expected " + std::to_string(bytes) + " as " +
-                (scratch / "dataset.json").string() + " says, found " + std::to_string(bytes - 12));
+  const std::string message = message_of<std::invalid_argument>(
+      [&] { DatasetReader(scratch.folder()).check_shards(0, 1); });
+  EXPECT_EQ(message.rfind(prefix + ".idx: ", 0), 0u) << message;
+  EXPECT_NE(message.find("expected " + std::to_string(bytes)), std::string::npos) << message;
+  EXPECT_NE(message.find("found " + std::to_string(bytes - 12)), std::string::npos) << message;
 }
 
 TEST(TrainFolder, SaysHowToAdoptTokenFilesWithoutAManifest) {

@@ -31,7 +31,8 @@ class DataCommands(RunTest):
         (cls.path / 'text' / 'hostile').mkdir()
         write_documents(cls.path / 'text' / 'hostile' / 'one.jsonl', [HOSTILE])
         cls.workspace.program('data', 'pack', '--input', 'text/hostile', '--tokenizer', 'tokenizer',
-                              '--output', 'data/hostile', '--kind', 'organic', '--validation', '0')
+                              '--output', 'data/hostile', '--kind', 'organic',
+                              '--validation-fraction', '0')
 
     def run_program(self, *arguments):
         return subprocess.run([self.workspace.binary, 'data', *arguments], cwd=self.path,
@@ -90,6 +91,22 @@ class DataCommands(RunTest):
         self.assertNotIn('lengths', quick)
         self.assertEqual(quick, {key: train[key] for key in quick})
 
+    def test_bins_are_shown_with_their_filling(self):
+        self.workspace.program('data', 'pack', '--input', 'text/code', '--tokenizer', 'tokenizer',
+                               '--output', 'data/bins', '--kind', 'organic',
+                               '--validation-fraction', '0')
+        path = self.path / 'data/bins/train/dataset.json'
+        manifest = json.loads(path.read_text())
+        num_bins = manifest['tokens'] // 24
+        manifest['shards'][0]['bins'] = [
+            {'sequence_length': 32, 'bins': num_bins, 'xxh3': '0' * 16}]
+        path.write_text(json.dumps(manifest))
+        filled = (manifest['tokens'] - manifest['documents']) / (32 * num_bins)
+        found = self.inspect('data/bins')[0]['bins']
+        self.assertEqual(found, [{'sequence_length': 32, 'bins': num_bins, 'filled': filled}])
+        self.assertIn(f'  bins of 32       {num_bins}, {100 * filled:.2f} % filled\n',
+                      self.program('inspect', 'data/bins', '--quick'))
+
     def test_samples_are_documents_that_were_packed(self):
         packed = {json.loads(line)['text']
                   for line in (self.path / 'text/prose/topics.jsonl').read_text().splitlines()}
@@ -137,7 +154,8 @@ class DataCommands(RunTest):
 
     def test_changed_and_unreadable_shards_are_named(self):
         self.workspace.program('data', 'pack', '--input', 'text/sums', '--tokenizer', 'tokenizer',
-                               '--output', 'data/changed', '--kind', 'organic', '--validation', '0')
+                               '--output', 'data/changed', '--kind', 'organic',
+                               '--validation-fraction', '0')
         shard = self.path / 'data' / 'changed' / 'train' / 'shard-00000.bin'
         whole = shard.read_bytes()
         shard.write_bytes(whole[:-2])
