@@ -65,15 +65,14 @@ BatchLoader open_loader(const std::filesystem::path& folder, int64_t rows, bool 
   DataConfig data;
   data.document_mask = mask;
   StageRows stage{"s", kLength, kRowsPerStep, {}, false, {}};
-  PhaseConfig phase{"p", rows * kLength, {{"web", 0.5}, {"code", 0.3}, {"synthetic", 0.2}},
-                    Ramp::kStep, {}};
+  PhaseConfig phase{
+      "p", rows * kLength, {{"web", 0.5}, {"code", 0.3}, {"synthetic", 0.2}}, Ramp::kStep, {}};
   stage.phases.push_back(phase);
   const auto files = std::make_shared<FilePool>();
   StageSources sources(1);
   std::vector<SourceInfo> infos;
   for (const char* name : kNames) {
-    auto reader =
-        std::make_shared<const DatasetReader>(folder / name, ReaderOptions{files, false});
+    auto reader = std::make_shared<const DatasetReader>(folder / name, ReaderOptions{files, false});
     if (best_fit) {
       sources[0].push_back(std::make_shared<BinLoader>(reader, SourceLoaderConfig{kLength}));
     } else {
@@ -131,13 +130,13 @@ int main(int argc, char** argv) {
     uint64_t seed = 1;
     for (const char* name : kNames) make_dataset(arguments[1] + "/" + name, seed++);
   } else if (arguments.size() == 5 && arguments[0] == "read") {
-    read(arguments[1], std::stoll(arguments[2]), arguments[3] == "on",
-         arguments[4] == "best_fit");
+    read(arguments[1], std::stoll(arguments[2]), arguments[3] == "on", arguments[4] == "best_fit");
   } else if (arguments.size() == 3 && arguments[0] == "wait") {
     wait(arguments[1], std::stod(arguments[2]));
   } else {
-    fmt::print(stderr, "usage: loader_bench make FOLDER | read FOLDER ROWS on|off windows|best_fit "
-                       "| wait FOLDER SECONDS\n");
+    fmt::print(stderr,
+               "usage: loader_bench make FOLDER | read FOLDER ROWS on|off windows|best_fit "
+               "| wait FOLDER SECONDS\n");
     return 2;
   }
 }
