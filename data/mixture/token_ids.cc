@@ -9,12 +9,15 @@ namespace phalanx {
 
 void check_ids(const DatasetReader& reader, const TokenPlace& begin,
                std::span<const int32_t> tokens, int64_t vocab_size) {
-  // As unsigned, a negative id is a large one. The maximum first: it costs one pass without
-  // branches.
-  uint32_t largest = 0;
-  for (const int32_t id : tokens) largest = std::max(largest, static_cast<uint32_t>(id));
-  if (largest < static_cast<uint64_t>(vocab_size)) return;
-  const auto bad = std::find(tokens.begin(), tokens.end(), static_cast<int32_t>(largest));
+  // Bit 31 of id | (vocab_size - 1 - id) is set for a negative id and one past the vocabulary, so
+  // that one pass without branches finds whether there is any.
+  const auto last = static_cast<uint32_t>(vocab_size - 1);
+  uint32_t bits = 0;
+  for (const int32_t id : tokens)
+    bits |= static_cast<uint32_t>(id) | (last - static_cast<uint32_t>(id));
+  if (bits >> 31 == 0) return;
+  const auto bad = std::find_if(tokens.begin(), tokens.end(),
+                                [&](int32_t id) { return id < 0 || id >= vocab_size; });
   const TokenPlace place =
       reader.find(reader.shard_begins()[begin.shard] + begin.position + (bad - tokens.begin()));
   throw std::invalid_argument(

@@ -11,8 +11,8 @@
 namespace phalanx {
 namespace {
 
-constexpr int64_t kPageDocuments = 256;  // whose boundaries a lookup reads at once: 2 KiB
-constexpr int64_t kMaxSamples = 2048;
+constexpr int64_t kPageDocuments = 64;  // whose boundaries a lookup reads at once
+constexpr int64_t kMaxSamples = 8192;
 
 constexpr int width_shift(TokenType type) { return type == TokenType::kUint16 ? 1 : 2; }
 

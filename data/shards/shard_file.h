@@ -75,7 +75,7 @@ class ShardFile {
   IndexLayout layout_;
   int64_t num_tokens_ = 0;
   /// Where each document that is a multiple of sample_stride_ begins, -1 until it was read: most of
-  /// a lookup's search then needs no file. At most 16 KiB.
+  /// a lookup's search then needs no file. At most 64 KiB.
   int64_t sample_stride_ = 1;
   mutable std::vector<std::atomic<int64_t>> samples_;
 };
