@@ -66,8 +66,7 @@ class LineParser {
 
  private:
   Record bad(int64_t number, std::string_view found) {
-    problem_ =
-        fmt::format("expected a JSON object with a string \"{}\", found {}", field_, found);
+    problem_ = fmt::format("expected a JSON object with a string \"{}\", found {}", field_, found);
     return {number, {}, problem_};
   }
 

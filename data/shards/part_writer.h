@@ -16,6 +16,10 @@
 
 namespace phalanx {
 
+/// Finishes FOLDER/FILE and writes FOLDER/FILE.xxh3; the entry lacks what other sidecars record.
+[[nodiscard]] ShardEntry finish_shard(ShardWriter& writer, const std::filesystem::path& folder,
+                                      const std::string& file);
+
 class PartWriter {
  public:
   /// Makes `folder`. `manifest` comes with everything but shards and text_bytes.

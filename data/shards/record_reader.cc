@@ -36,9 +36,9 @@ class WholeFileReader final : public RecordReader {
     std::string text;
     for (size_t filled = 0, wanted = kFirstReadBytes; filled == text.size(); wanted = filled) {
       if (filled > kMaxFileBytes) {
-        throw std::invalid_argument(fmt::format(
-            "{}: expected a document of at most {} bytes, found a longer one", file_.string(),
-            kMaxFileBytes));
+        throw std::invalid_argument(
+            fmt::format("{}: expected a document of at most {} bytes, found a longer one",
+                        file_.string(), kMaxFileBytes));
       }
       text.resize(filled + wanted);
       filled += stream_->read(std::span(text).subspan(filled));
