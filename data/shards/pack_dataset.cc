@@ -39,6 +39,7 @@ void check_options(const PackOptions& options, const PackTokenizer& tokenizer) {
         "1 to 2^40", options.shard_tokens);
   check(options.num_threads >= 1, "threads", "at least 1", options.num_threads);
   check(options.max_bad_lines >= 0, "bad lines", "at least 0", options.max_bad_lines);
+  check(options.unit_bytes >= 0, "unit", "at least 0 bytes", options.unit_bytes);
   check(options.memory_bytes >= kMinMemoryPerThread * options.num_threads, "memory",
         fmt::format("at least 1 MiB for each of {} threads", options.num_threads),
         fmt::format("{} bytes", options.memory_bytes));
@@ -147,7 +148,7 @@ int64_t PackJob::bad_lines_before(size_t unit) {
 }
 
 void PackJob::encode_units(const JobShare& share) {
-  if (plan_->packed) return;
+  if (!has_work()) return;
   const std::vector<PackUnit> units = plan_->units();
   std::vector<size_t> mine;
   PackProgress base;
@@ -178,14 +179,11 @@ void PackJob::encode_units(const JobShare& share) {
 }
 
 int64_t PackJob::units_left() const {
-  if (is_complete() || plan_->packed) return 0;
-  int64_t left = 0;
-  for (size_t i = 0; i < plan_->units().size(); ++i) left += work_.unit_is_done(i) ? 0 : 1;
-  return left;
+  return has_work() ? static_cast<int64_t>(plan_->units().size()) - work_.units_done() : 0;
 }
 
 void PackJob::plan_shards() {
-  if (plan_->packed) return;
+  if (!has_work()) return;
   const FileLock lock = work_.lock("plan");
   if (work_.shard_plan()) return;
   const std::vector<UnitRecord> units = work_.unit_records(plan_->units().size());
@@ -205,7 +203,7 @@ void PackJob::plan_shards() {
 }
 
 void PackJob::write_shards(const JobShare& share) {
-  if (plan_->packed) return work_.release();
+  if (!has_work()) return work_.release();
   const ShardPlan shards = work_.shard_plan().value();
   std::vector<size_t> mine;
   PackProgress progress;
@@ -238,11 +236,8 @@ void PackJob::write_shards(const JobShare& share) {
 }
 
 int64_t PackJob::shards_left() const {
-  if (is_complete() || plan_->packed) return 0;
-  int64_t left = 0;
-  const ShardPlan shards = work_.shard_plan().value();
-  for (const PlannedShard& shard : shards.shards) left += work_.shard_is_done(shard) ? 0 : 1;
-  return left;
+  if (!has_work()) return 0;
+  return static_cast<int64_t>(work_.shard_plan().value().shards.size()) - work_.shards_done();
 }
 
 PackResult PackJob::finish() {
@@ -270,11 +265,9 @@ PackResult PackJob::result() const {
 PackResult pack_dataset(const PackOptions& options, const PackTokenizer& tokenizer,
                         const ReportProgress& report) {
   PackJob job(options, tokenizer, report);
-  if (!job.is_complete()) {
-    job.encode_units({});
-    job.plan_shards();
-    job.write_shards({});
-  }
+  job.encode_units({});
+  job.plan_shards();
+  job.write_shards({});
   return job.finish();
 }
 

@@ -37,8 +37,9 @@ class PackJob {
   /// Begins the job or goes on with it.
   PackJob(const PackOptions& options, const PackTokenizer& tokenizer, ReportProgress report);
 
-  /// OUTPUT is there: an earlier attempt or another process finished the job.
-  bool is_complete() const { return !plan_.has_value(); }
+  /// OUTPUT was there: an earlier attempt or another process finished the job, and the calls below
+  /// do nothing but tell its result.
+  bool was_complete() const { return !plan_.has_value(); }
 
   /// All of the share that is not done and that no other process has in hand.
   void encode_units(const JobShare& share);
@@ -54,6 +55,7 @@ class PackJob {
   PackResult finish();
 
  private:
+  bool has_work() const { return plan_ && !plan_->packed; }
   int64_t bad_lines_before(size_t unit);
   PackResult result() const;
 

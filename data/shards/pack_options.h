@@ -24,6 +24,7 @@ struct PackOptions {
   int64_t validation_per_mille = 0;  // of documents, 0 to 500
   int64_t shard_tokens = kDefaultShardTokens;
   std::string text_field = "text";
+  int64_t unit_bytes = 0;  // of input; 0: chosen by its size
   // These change no byte of the result, and may differ from one attempt to the next.
   int64_t max_bad_lines = 0;  // in the whole job
   int64_t memory_bytes = kDefaultPackMemory;

@@ -14,6 +14,16 @@
 namespace phalanx {
 namespace {
 
+/// JSON, and so the plan, the manifest and the list of rejected lines, holds UTF-8 only.
+void check_name(const std::string& path) {
+  try {
+    (void)Json(path).dump();
+  } catch (const Json::exception&) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected a path in UTF-8, found one that is not: rename it", path));
+  }
+}
+
 constexpr std::string_view kFormatName = "phalanx.packing";
 constexpr int64_t kFormatVersion = 1;
 // A unit is what a kill can cost; a thousand of them keep the merge of their runs cheap.
@@ -97,10 +107,12 @@ PackPlan make_pack_plan(const PackOptions& options, const PackTokenizer& tokeniz
   plan.end_of_document = tokenizer.end_of_document;
   int64_t bytes = 0;
   for (const InputFile& input : expand_inputs(options.inputs)) {
+    check_name(input.path.string());
     plan.inputs.push_back(look_at(input.path.string(), input.pattern));
     bytes += plan.inputs.back().bytes;
   }
-  plan.unit_bytes = std::max(kSmallestUnitBytes, bytes / kMostUnits);
+  plan.unit_bytes = options.unit_bytes > 0 ? options.unit_bytes
+                                           : std::max(kSmallestUnitBytes, bytes / kMostUnits);
   return plan;
 }
 
@@ -162,6 +174,10 @@ void check_same_job(const PackPlan& there, const PackPlan& asked, const std::str
   const Json theirs = identity_json(there);
   for (const auto& [key, value] : theirs.items()) {
     if (mine[key] != value) refuse_other_job(where, key, value.dump(), mine[key].dump());
+  }
+  if (asked.options.unit_bytes > 0 && asked.unit_bytes != there.unit_bytes) {
+    refuse_other_job(where, "unit_bytes", fmt::format("{}", there.unit_bytes),
+                     fmt::format("{}", asked.unit_bytes));
   }
   if (there.inputs.size() != asked.inputs.size()) {
     refuse_other_job(where, "inputs", fmt::format("{} files", there.inputs.size()),

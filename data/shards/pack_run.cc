@@ -53,6 +53,10 @@ OrderKey order_key(uint64_t file, int64_t line, uint64_t seed) {
 
 uint64_t document_content_hash(std::string_view text) { return xxh3(text, kContentSeed); }
 
+bool falls_to_validation(uint64_t content_hash, int64_t per_mille) {
+  return content_hash % 1000 < static_cast<uint64_t>(per_mille);
+}
+
 // Reserved address space costs nothing until it is filled, and growing would copy.
 RunBuffer::RunBuffer(TokenType type, int64_t capacity_bytes)
     : type_(type), capacity_bytes_(capacity_bytes) {

@@ -36,6 +36,9 @@ struct OrderKey {
 /// XXH3-64 of the text under a seed of its own. Equal texts have equal hashes and so share a part.
 [[nodiscard]] uint64_t document_content_hash(std::string_view text);
 
+/// True when validation gets the document whatever the other documents are.
+[[nodiscard]] bool falls_to_validation(uint64_t content_hash, int64_t per_mille);
+
 struct RunEntry {
   OrderKey order;
   uint64_t content_hash = 0;

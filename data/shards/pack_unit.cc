@@ -31,10 +31,6 @@ int64_t bytes_read(const PackInput& input, int64_t unpacked) {
 
 }  // namespace
 
-bool falls_to_validation(uint64_t content_hash, int64_t per_mille) {
-  return content_hash % 1000 < static_cast<uint64_t>(per_mille);
-}
-
 void refuse_bad_line(const PackPlan& plan, const RejectedRecord& record, int64_t limit) {
   const std::string rule =
       limit == 0 ? "" : fmt::format(" (more than the {} bad lines allowed)", limit);

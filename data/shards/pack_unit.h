@@ -18,9 +18,6 @@
 
 namespace phalanx {
 
-/// True when validation gets the document whatever the other documents are.
-[[nodiscard]] bool falls_to_validation(uint64_t content_hash, int64_t per_mille);
-
 /// For the bad line that is one too many.
 [[noreturn]] void refuse_bad_line(const PackPlan& plan, const RejectedRecord& record,
                                   int64_t limit);

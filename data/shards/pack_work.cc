@@ -45,6 +45,15 @@ void check_nothing_else(const fs::path& folder) {
   }
 }
 
+/// Of the names in a folder, those that are final.
+int64_t count_finished(const fs::path& folder) {
+  int64_t count = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    count += entry.path().extension() == ".tmp" ? 0 : 1;
+  }
+  return count;
+}
+
 }  // namespace
 
 PackWork::PackWork(const fs::path& output) : output_(output), folder_(staging_folder(output)) {}
@@ -102,6 +111,11 @@ fs::path PackWork::part_folder(const PlannedShard& shard) const { return folder_
 bool PackWork::shard_is_done(const PlannedShard& shard) const {
   return fs::exists(folder_ / "shards" / (shard_name(shard) + ".json"));
 }
+
+// By listing, since a network file system may remember for a while that a name was not there.
+int64_t PackWork::units_done() const { return count_finished(folder_ / "units"); }
+
+int64_t PackWork::shards_done() const { return count_finished(folder_ / "shards"); }
 
 std::optional<ShardPlan> PackWork::shard_plan() const {
   const fs::path path = folder_ / kShardPlanName;

@@ -7,7 +7,6 @@
 
 #include "data/block_hash.h"
 #include "data/json_fields.h"
-#include "data/shards/pack_unit.h"
 
 namespace phalanx {
 namespace {
