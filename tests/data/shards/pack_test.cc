@@ -203,6 +203,11 @@ TEST_F(Pack, ADataSetWithoutOriginsHasNone) {
 TEST_F(Pack, DamagedOriginsAreRefused) {
   pack("out");
   const std::filesystem::path path = scratch_ / "out/train/shard-00000.origins";
+  const std::string bytes = slurp(path);
+  spill(path, bytes.substr(0, bytes.size() - 1) + '\x7f');
+  const auto problems = verify_dataset(DatasetReader(scratch_ / "out/train"), {});
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_EQ(problems[0].rfind(path.string() + ": XXH3: expected ", 0), 0u) << problems[0];
   spill(path, slurp(path).substr(1));
   const OriginReader origins(std::make_shared<const DatasetReader>(scratch_ / "out/train"));
   const std::string message = message_of<std::invalid_argument>([&] { (void)origins.find(0); });

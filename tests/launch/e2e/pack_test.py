@@ -29,13 +29,13 @@ def tree(folder):
 def identities(folder):
     """What changes when a file is written again, of all files that are final."""
     found = {}
-    for path in sorted(folder.rglob('*')):
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            continue
-        parts = path.relative_to(folder).parts
-        if path.is_file() and not any(part.endswith('.tmp') for part in parts):
+    for parent, folders, names in os.walk(folder):  # which passes over what vanishes
+        folders[:] = [name for name in folders if not name.endswith('.tmp')]
+        for path in (pathlib.Path(parent) / name for name in names if not name.endswith('.tmp')):
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
             found[path] = (status.st_ino, status.st_mtime_ns, status.st_size)
     return found
 
@@ -144,7 +144,7 @@ class Packing(PackingCase):
         self.assert_same('at-once')
 
     def test_kills_at_any_moment(self):
-        """In turn soon after something more was finished, and anywhere at all."""
+        """After something more was finished, or after some changes below the unfinished folder."""
         numbers = random.Random(11)
         folder = self.path / 'killed.tmp'
         kills, kept = 0, 0
@@ -155,8 +155,10 @@ class Packing(PackingCase):
                 cwd=self.path, env=self.environment, stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE, text=True)
             if kills % 3 == 0:
-                self.wait_for_progress(process, folder, before)
-            time.sleep(numbers.random() * (0.01 if kills % 3 == 0 else 0.2))
+                self.wait_while(process, lambda: set(self.finished(folder)) <= set(before))
+            else:
+                self.wait_for_changes(process, folder, numbers.randrange(1, 8))
+            time.sleep(numbers.random() * 0.005)
             process.send_signal(signal.SIGKILL)
             errors = process.communicate()[1]
             self.assertIn(process.returncode, (DONE, -signal.SIGKILL), errors)
@@ -180,12 +182,25 @@ class Packing(PackingCase):
         plan = folder / 'pack.json'
         return json.loads(plan.read_text())['state'] if plan.exists() else 'none'
 
-    def wait_for_progress(self, process, folder, before):
-        """Until something is finished that was not, or the process has ended."""
-        while process.poll() is None:
-            if set(self.finished(folder)) - set(before):
-                return
+    @staticmethod
+    def wait_while(process, condition):
+        while condition() and process.poll() is None:
             time.sleep(0.001)
+
+    def wait_for_changes(self, process, folder, count):
+        def seen():
+            found = {}
+            for parent, _, names in os.walk(folder):
+                for path in (parent, *(os.path.join(parent, name) for name in names)):
+                    try:
+                        found[path] = os.stat(path).st_mtime_ns
+                    except FileNotFoundError:
+                        pass
+            return found
+
+        for _ in range(count):
+            state = seen()
+            self.wait_while(process, lambda old=state: seen() == old)
 
     def test_a_full_disk(self):
         if os.environ[INSIDE] != 'yes':
