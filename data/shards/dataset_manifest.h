@@ -86,6 +86,11 @@ struct DatasetManifest {
 [[nodiscard]] DatasetManifest parse_manifest(std::string_view json, const std::string& where);
 [[nodiscard]] std::string manifest_json(const DatasetManifest& manifest);
 
+/// One entry of the manifest's shards, for those who write a data set piece by piece.
+[[nodiscard]] ShardEntry parse_shard_entry(std::string_view json, const std::string& where,
+                                           TokenType type);
+[[nodiscard]] std::string shard_entry_json(const ShardEntry& shard);
+
 /// `folder`/dataset.json.
 [[nodiscard]] DatasetManifest load_manifest(const std::filesystem::path& folder);
 

@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "launch/install_paths.h"
+#include "launch/speak_once.h"
 #include "launch/train_run.h"
 #include "parallel/agreement.h"
 
@@ -95,16 +96,7 @@ ExitCode train(TrainArguments& arguments) {
   // Without a configuration any session will do that lets the ranks agree on the message.
   const bool cuda = !first.config || first.config->run.parallel.device == DeviceKind::kCuda;
   Session session(environment, {cuda ? Device::kCuda : Device::kCpu});
-  try {
-    return train_on_session(arguments, first, session, signals);
-  } catch (const ExitError& error) {  // known to all ranks: one speaks, all leave together
-    if (session.rank() == 0) std::fprintf(stderr, "phalanx: error: %s\n", error.what());
-    session.control().barrier();
-    return error.code();
-  } catch (const std::exception& error) {  // this rank alone: the others wait for it
-    std::fprintf(stderr, "phalanx: error on rank %d: %s\n", session.rank(), error.what());
-    session.abort(exit_code_of(error));
-  }
+  return speak_once(session, [&] { return train_on_session(arguments, first, session, signals); });
 }
 
 }  // namespace
