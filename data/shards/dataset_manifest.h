@@ -23,7 +23,7 @@ std::string_view dataset_kind_name(DatasetKind kind);
 /// Throws std::invalid_argument for anything but "organic" and "synthetic".
 DatasetKind parse_dataset_kind(std::string_view text);
 
-/// Rows of whole documents made for one length, in FILE.bins-LENGTH (rule 9 of SEMANTICS.md).
+/// Rows of whole documents made for one length, in FILE.bins-LENGTH (SEMANTICS.md, section 10).
 struct BinsEntry {
   int64_t sequence_length = 0;
   int64_t num_bins = 0;
