@@ -10,11 +10,34 @@
 
 #include "configs/suggest.h"
 #include "configs/units.h"
+#include "data/mixture/step_grid.h"
+#include "trainer/lr_schedule.h"
 
 namespace phalanx {
 namespace {
 
 constexpr double kSumTolerance = 1e-6;
+/// Half of 2^63, so that rounding phases up to rows and stages to steps cannot overflow.
+constexpr __int128 kMaxRunTokens = __int128{1} << 62;
+
+/// Of the stage by itself, from its first step.
+LrSchedule schedule_of(const StageConfig& stage) {
+  Curriculum curriculum;
+  curriculum.stages.emplace_back();
+  CurriculumStage& only = curriculum.stages.back();
+  only.sequence_length = stage.sequence_length;
+  only.global_batch_size = stage.global_batch_size;
+  only.batch_ramp = stage.batch_ramp;
+  for (const PhaseConfig& phase : stage.phases) {
+    only.phases.emplace_back();
+    only.phases.back().tokens = phase.tokens;
+  }
+  std::vector<StageSteps> steps;
+  for (const StepSpan& span : make_step_grid(curriculum, 0, 0).steps) {
+    steps.push_back({span.first_row, span.end_row, span.rows_per_step});
+  }
+  return LrSchedule(stage.learning_rate, std::move(steps), stage.sequence_length);
+}
 
 class RuleChecker {
  public:
@@ -36,6 +59,8 @@ class RuleChecker {
 
   void unique_names(std::set<std::string>& seen, const std::string& name, const std::string& path);
   void batch(const StageConfig& stage, const std::string& path, int64_t num_ranks);
+  void batch_size(int64_t rows, int64_t micro, const std::string& field, int64_t num_ranks);
+  void batch_ramp(const StageConfig& stage, const std::string& path);
   void learning_rate(const StageConfig& stage, const std::string& path, __int128 stage_tokens);
   void phases(const StageConfig& stage, const std::string& path, bool first_stage);
   void mix(const PhaseConfig& phase, const std::string& path);
@@ -130,24 +155,31 @@ void RuleChecker::stages(int64_t num_ranks) {
     learning_rate(stage, path, stage_tokens);
     run_tokens += stage_tokens;
   }
-  // Half of 2^63, so that rounding phases up to rows and stages to steps cannot overflow.
-  if (run_tokens > (__int128{1} << 62)) {
+  if (run_tokens > kMaxRunTokens) {
     fail("stages", "expected phases whose tokens sum to at most 2^62");
   }
 }
 
 void RuleChecker::batch(const StageConfig& stage, const std::string& path, int64_t num_ranks) {
-  const std::string field = path + ".global_batch_size";
   if (stage.sequence_length > (int64_t{1} << 24)) {
     fail(path + ".sequence_length",
          fmt::format("expected at most 16777216, got {}", stage.sequence_length));
   }
-  if (stage.global_batch_size > (int64_t{1} << 24)) {
-    fail(field, fmt::format("expected at most 16777216 rows, got {}", stage.global_batch_size));
+  const int64_t micro = stage.micro_batch_size;
+  batch_size(stage.global_batch_size, micro, path + ".global_batch_size", num_ranks);
+  for (std::size_t i = 0; i < stage.batch_ramp.size(); ++i) {
+    batch_size(stage.batch_ramp[i].global_batch_size, micro,
+               fmt::format("{}.batch_ramp[{}].global_batch_size", path, i), num_ranks);
+  }
+  batch_ramp(stage, path);
+}
+
+void RuleChecker::batch_size(int64_t rows, int64_t micro, const std::string& field,
+                             int64_t num_ranks) {
+  if (rows > (int64_t{1} << 24)) {
+    fail(field, fmt::format("expected at most 16777216 rows, got {}", rows));
     return;
   }
-  const int64_t rows = stage.global_batch_size;
-  const int64_t micro = stage.micro_batch_size;
   const int64_t tensor = run_.parallel.tensor_parallel_size;
   const bool mesh_known = num_ranks > 0 && num_ranks % tensor == 0;
   if (rows % micro != 0 || micro > rows) {
@@ -160,14 +192,35 @@ void RuleChecker::batch(const StageConfig& stage, const std::string& path, int64
   }
 }
 
+void RuleChecker::batch_ramp(const StageConfig& stage, const std::string& path) {
+  __int128 stage_tokens = 0;
+  for (const PhaseConfig& phase : stage.phases) stage_tokens += phase.tokens;
+  int64_t last = 0;
+  for (std::size_t i = 0; i < stage.batch_ramp.size(); ++i) {
+    const int64_t from = stage.batch_ramp[i].from_tokens;
+    const std::string field = fmt::format("{}.batch_ramp[{}].from_tokens", path, i);
+    if (i > 0 && from <= last) {
+      fail(field, fmt::format("expected more than the {} of the entry before, got {}", last, from));
+    } else if (from >= stage_tokens) {
+      fail(field, fmt::format("expected less than the stage's {} tokens, got {}",
+                              static_cast<int64_t>(stage_tokens), from));
+    }
+    last = from;
+  }
+}
+
 void RuleChecker::learning_rate(const StageConfig& stage, const std::string& path,
                                 __int128 stage_tokens) {
   const LearningRateConfig& rate = stage.learning_rate;
   const std::string base = path + ".learning_rate.";
-  const __int128 step_tokens = __int128{stage.global_batch_size} * stage.sequence_length;
-  const auto tokens = [&](const Duration& d) {
-    return d.unit == Duration::Unit::kSteps ? d.count * step_tokens : __int128{d.count};
+  if (stage_tokens > kMaxRunTokens) return;  // said of the run
+  const LrSchedule schedule = schedule_of(stage);
+  const auto tokens = [&](const Duration& d, int64_t rows) {
+    return d.unit == Duration::Unit::kSteps ? __int128{rows} * stage.sequence_length
+                                            : __int128{d.count};
   };
+  const __int128 warmup = tokens(rate.warmup, schedule.warmup_rows());
+  const __int128 decay = tokens(rate.decay, schedule.decay_rows());
   const auto name = [](const std::string& stem, const Duration& d) {
     return stem + (d.unit == Duration::Unit::kSteps ? "_steps" : "_tokens");
   };
@@ -177,11 +230,11 @@ void RuleChecker::learning_rate(const StageConfig& stage, const std::string& pat
            fmt::format("expected either this or {}_tokens, got both", stem));
     }
   }
-  if (rate.warmup.count > 0 && tokens(rate.warmup) >= stage_tokens) {
+  if (rate.warmup.count > 0 && warmup >= stage_tokens) {
     fail(base + name("warmup", rate.warmup),
          fmt::format("expected less than the stage's {} tokens, got {}",
                      static_cast<int64_t>(stage_tokens), format_duration(rate.warmup)));
-  } else if (rate.decay.count > 0 && tokens(rate.warmup) + tokens(rate.decay) > stage_tokens) {
+  } else if (rate.decay.count > 0 && warmup + decay > stage_tokens) {
     fail(base + name("decay", rate.decay),
          fmt::format("expected warm-up and decay within the stage's {} tokens, got {} and {}",
                      static_cast<int64_t>(stage_tokens), format_duration(rate.warmup),

@@ -12,17 +12,23 @@ using enum Tag;
 
 constexpr char kNamePlaceholder[] = "<name>";
 
+/// Entries of a list need no name.
+template <class T>
+void set_name(T& entry, const std::string& name) {
+  if constexpr (requires { entry.name; }) entry.name = name;
+}
+
 template <class T, class Declare>
 Entries entries_of(std::vector<T>& items, Declare declare) {
   return {[&items] { return items.size(); },
           [&items](const std::string& name) {
             items.emplace_back();
-            items.back().name = name;
+            set_name(items.back(), name);
           },
           [&items, declare](SchemaVisitor& v, std::size_t i) { declare(v, items[i]); },
           [declare](SchemaVisitor& v) {
             T prototype;
-            prototype.name = kNamePlaceholder;
+            set_name(prototype, kNamePlaceholder);
             declare(v, prototype);
           }};
 }
@@ -159,6 +165,14 @@ void declare_learning_rate(SchemaVisitor& v, LearningRateConfig& c) {
   v.field({"final", "rate at the end of the stage", kResumable}, real_value(c.final, kNotNegative));
 }
 
+void declare_batch_ramp_entry(SchemaVisitor& v, BatchRampEntry& c) {
+  v.field(
+      {"from_tokens", "of the stage; the first step that begins at or after it", kResumable, true},
+      count_value(c.from_tokens, 1, "tokens"));
+  v.field({"global_batch_size", "rows a step from there on", kResumable, true},
+          integer_value(c.global_batch_size, 1, "rows"));
+}
+
 void declare_stage(SchemaVisitor& v, StageConfig& c) {
   v.field({"name", "unique in the run", kResumable, true}, name_value(c.name, false));
   v.field({"sequence_length", "targets of a row", kFixed, true},
@@ -167,6 +181,8 @@ void declare_stage(SchemaVisitor& v, StageConfig& c) {
           real_value(c.rope_theta, kPositive));
   v.field({"global_batch_size", "rows a step, over all replicas", kFixed, true},
           integer_value(c.global_batch_size, 1, "rows"));
+  v.list({"batch_ramp", "larger (or smaller) steps from a point of the stage on", kResumable},
+         entries_of(c.batch_ramp, declare_batch_ramp_entry));
   v.field({"micro_batch_size", "rows a forward pass of one replica", kResumable},
           integer_value(c.micro_batch_size, 1, "rows"));
   v.field({"allow_repeat", "may meet tokens again that were read at another sequence_length",

@@ -35,8 +35,9 @@ struct StageConfig {
   std::string name = "pretrain";
   int64_t sequence_length = 4096;
   double rope_theta = 10000;
-  int64_t global_batch_size = 0;  // rows a step, over all replicas
-  int64_t micro_batch_size = 1;   // rows a forward pass of one replica
+  int64_t global_batch_size = 0;           // rows a step, over all replicas
+  std::vector<BatchRampEntry> batch_ramp;  // from there on in the stage, other sizes
+  int64_t micro_batch_size = 1;            // rows a forward pass of one replica
   bool allow_repeat = false;
   LearningRateConfig learning_rate;
   std::vector<PhaseConfig> phases;

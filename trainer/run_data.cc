@@ -69,12 +69,8 @@ void add_validation(const RunConfig& config, const SourceConfig& source, const s
 std::vector<StageRows> stage_rows(const std::vector<StageConfig>& stages) {
   std::vector<StageRows> rows;
   for (const StageConfig& stage : stages) {
-    rows.push_back({stage.name,
-                    stage.sequence_length,
-                    stage.global_batch_size,
-                    {},
-                    stage.allow_repeat,
-                    stage.phases});
+    rows.push_back({stage.name, stage.sequence_length, stage.global_batch_size, stage.batch_ramp,
+                    stage.allow_repeat, stage.phases});
   }
   return rows;
 }

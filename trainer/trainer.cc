@@ -60,7 +60,7 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
       data_(std::move(data)),
       plan_(planned.plan),
       state_(std::move(state)),
-      stages_(make_stage_runs(config, *plan_, state_.stage_starts, context.device)),
+      stages_(make_stage_runs(config, *plan_, state_.stage_first_rows, context.device)),
       replica_(config, context, checkpoint),
       train_step_(replica_.model(), replica_.parameters(), replica_.grads(), replica_.optimizer(),
                   context, config.optimizer.clip_grad_norm, data_.source_names.size(),
@@ -148,9 +148,10 @@ Batch Trainer::next_batch(Requests& agreed) {
 StepRecord Trainer::take_step(const Batch& batch) {
   const Clock::time_point start = Clock::now();
   const StageRun& stage = stage_of(stages_, batch.step);
-  state_.stage_starts.try_emplace(stage.name, stage.first_step);
+  const StepRange range = plan_->step_rows(batch.step);
+  state_.stage_first_rows.try_emplace(stage.name, stage.first_row);
   StepRecord record;
-  record.learning_rate = stage.schedule.rate(batch.step - stage.first_step);
+  record.learning_rate = stage.schedule.rate(range.first_row - stage.first_row, range.num_rows);
   record.result = train_step_.run(
       batch, {stage.rope, stage.micro_batch_size, record.learning_rate, state_.num_updates + 1});
   record.seconds = seconds_since(start);

@@ -161,7 +161,7 @@ TrainState some_state() {
   state.cursor.segments = {segment};
   state.cursor.taken = {{"web", {{16, 48}}}};
   state.cursor.sources = {{"web", "xxh3:1"}};
-  state.stage_starts = {{"pretrain", 0}, {"long", 10}};
+  state.stage_first_rows = {{"pretrain", 0}, {"long", 10}};
   state.start_bits_per_byte = {{"web", 1.0 / 3}};
   return state;
 }
@@ -174,7 +174,7 @@ TEST(TrainState, ReadsBackFromItsText) {
   EXPECT_EQ(found.num_updates, state.num_updates);
   EXPECT_EQ(found.attempt, state.attempt);
   EXPECT_EQ(found.cursor, state.cursor);
-  EXPECT_EQ(found.stage_starts, state.stage_starts);
+  EXPECT_EQ(found.stage_first_rows, state.stage_first_rows);
   EXPECT_EQ(bits(found.start_bits_per_byte.at("web")), bits(1.0 / 3));
 }
 
@@ -200,9 +200,9 @@ TEST(TrainState, AMissingOrIllTypedFieldIsNamed) {
     }
   }
   nlohmann::json bad = good;
-  bad["stage_starts"]["long"] = "ten";
+  bad["stage_first_rows"]["long"] = "ten";
   EXPECT_EQ(message_of([&] { train_state_from_json(bad); }),
-            "state.json: stage_starts.long: expected an integer, found string");
+            "state.json: stage_first_rows.long: expected an integer, found string");
 }
 
 }  // namespace

@@ -89,16 +89,16 @@ TEST(StageRuns, StepsAddUpOverTheSpansOfAStage) {
   plan.steps = {{0, 0, 0, 20, 2}, {0, 10, 20, 60, 4}, {1, 20, 60, 100, 4}};
   const std::vector<StageRun> runs = make_stage_runs(two_stages(), plan, {}, at::kCPU);
   ASSERT_EQ(runs.size(), 2U);
-  EXPECT_EQ(runs[0].first_step, 0);
+  EXPECT_EQ(runs[0].first_row, 0);
   EXPECT_EQ(runs[0].end_step, 20);
   EXPECT_EQ(runs[0].micro_batch_size, 2);
-  EXPECT_EQ(runs[1].first_step, 20);
+  EXPECT_EQ(runs[1].first_row, 60);
   EXPECT_EQ(runs[1].end_step, 30);
   EXPECT_GE(runs[1].rope.cos_TH.size(0), 32);
   EXPECT_EQ(runs[1].rope.cos_TH.size(1), 4);
   EXPECT_FALSE(
       at::equal(runs[0].rope.cos_TH.narrow(0, 0, 16), runs[1].rope.cos_TH.narrow(0, 0, 16)));
-  EXPECT_DOUBLE_EQ(runs[0].schedule.rate(4), 1.0);
+  EXPECT_DOUBLE_EQ(runs[0].schedule.rate(8, 2), 1.0);
   EXPECT_EQ(stage_of(runs, 19).name, "short");
   EXPECT_EQ(stage_of(runs, 20).name, "long");
   EXPECT_EQ(stage_of(runs, 30).name, "long");
@@ -108,12 +108,12 @@ TEST(StageRuns, AStageBegunBeforeAChangedCurriculumCountsFromItsBeginning) {
   MixturePlan plan;
   plan.steps = {{1, 25, 80, 100, 4}};
   const std::vector<StageRun> runs =
-      make_stage_runs(two_stages(), plan, {{"short", 0}, {"long", 20}}, at::kCPU);
+      make_stage_runs(two_stages(), plan, {{"short", 0}, {"long", 60}}, at::kCPU);
   ASSERT_EQ(runs.size(), 1U);
   EXPECT_EQ(runs[0].name, "long");
-  EXPECT_EQ(runs[0].first_step, 20);
+  EXPECT_EQ(runs[0].first_row, 60);
   EXPECT_EQ(runs[0].end_step, 30);
-  EXPECT_DOUBLE_EQ(runs[0].schedule.rate(25 - runs[0].first_step), 1.0);
+  EXPECT_DOUBLE_EQ(runs[0].schedule.rate(80 - 60, 4), 1.0);
 }
 
 }  // namespace
