@@ -4,14 +4,14 @@
 #include <cmath>
 #include <set>
 #include <stdexcept>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "configs/rate_rules.h"
 #include "configs/suggest.h"
 #include "configs/units.h"
-#include "data/mixture/step_grid.h"
-#include "trainer/lr_schedule.h"
 
 namespace phalanx {
 namespace {
@@ -20,25 +20,6 @@ constexpr double kSumTolerance = 1e-6;
 /// Half of 2^63, so that rounding phases up to rows and stages to steps cannot overflow.
 constexpr __int128 kMaxRunTokens = __int128{1} << 62;
 
-/// Of the stage by itself, from its first step.
-LrSchedule schedule_of(const StageConfig& stage) {
-  Curriculum curriculum;
-  curriculum.stages.emplace_back();
-  CurriculumStage& only = curriculum.stages.back();
-  only.sequence_length = stage.sequence_length;
-  only.global_batch_size = stage.global_batch_size;
-  only.batch_ramp = stage.batch_ramp;
-  for (const PhaseConfig& phase : stage.phases) {
-    only.phases.emplace_back();
-    only.phases.back().tokens = phase.tokens;
-  }
-  std::vector<StageSteps> steps;
-  for (const StepSpan& span : make_step_grid(curriculum, 0, 0).steps) {
-    steps.push_back({span.first_row, span.end_row, span.rows_per_step});
-  }
-  return LrSchedule(stage.learning_rate, std::move(steps), stage.sequence_length);
-}
-
 class RuleChecker {
  public:
   RuleChecker(const ResolvedConfig& config, Problems& problems)
@@ -46,6 +27,7 @@ class RuleChecker {
 
   void model();
   void mesh(int64_t num_ranks);
+  void fork();
   void data();
   void stages(int64_t num_ranks);
 
@@ -53,7 +35,6 @@ class RuleChecker {
   void fail(const std::string& path, const std::string& message) {
     problems_.add(config_.nearest_origin(path), path, message);
   }
-  bool given(const std::string& path) const { return config_.origins.count(path) > 0; }
   bool is_source(const std::string& name) const;
   std::vector<std::string> mix_names() const;
 
@@ -61,7 +42,6 @@ class RuleChecker {
   void batch(const StageConfig& stage, const std::string& path, int64_t num_ranks);
   void batch_size(int64_t rows, int64_t micro, const std::string& field, int64_t num_ranks);
   void batch_ramp(const StageConfig& stage, const std::string& path);
-  void learning_rate(const StageConfig& stage, const std::string& path, __int128 stage_tokens);
   void phases(const StageConfig& stage, const std::string& path, bool first_stage);
   void mix(const PhaseConfig& phase, const std::string& path);
   void ramp(const PhaseConfig& phase, const std::string& path, bool first_phase);
@@ -96,6 +76,28 @@ void RuleChecker::mesh(int64_t num_ranks) {
   }
   if (num_ranks > 0 && num_ranks % size != 0) {
     fail(path, fmt::format("expected a divisor of the {} ranks, got {}", num_ranks, size));
+  }
+}
+
+void RuleChecker::fork() {
+  const ForkConfig& fork = run_.fork;
+  if (fork.from.empty()) {
+    for (const auto& [field, value] : {std::pair{"fork.weights", fork.weights},
+                                       {"fork.optimizer", fork.optimizer},
+                                       {"fork.ledger", fork.ledger}}) {
+      if (!value) fail(field, "expected false only with fork.from");
+    }
+    return;
+  }
+  if (!fork.weights && fork.optimizer) {
+    fail("fork.optimizer", "expected false without fork.weights, whose moments they are, got true");
+  }
+  if (!fork.weights && !fork.ledger) {
+    fail("fork.from", "expected a fork that takes along weights or ledger, got neither");
+  }
+  if (fork.weights && !run_.model.init_from.empty()) {
+    fail("model.init_from",
+         "expected none beside the weights of fork.from, got " + run_.model.init_from);
   }
 }
 
@@ -152,7 +154,8 @@ void RuleChecker::stages(int64_t num_ranks) {
     phases(stage, path, i == 0);
     __int128 stage_tokens = 0;
     for (const PhaseConfig& phase : stage.phases) stage_tokens += phase.tokens;
-    learning_rate(stage, path, stage_tokens);
+    // A stage that is too long is said of the run.
+    if (stage_tokens <= kMaxRunTokens) check_learning_rate(config_, i, problems_);
     run_tokens += stage_tokens;
   }
   if (run_tokens > kMaxRunTokens) {
@@ -206,46 +209,6 @@ void RuleChecker::batch_ramp(const StageConfig& stage, const std::string& path) 
                               static_cast<int64_t>(stage_tokens), from));
     }
     last = from;
-  }
-}
-
-void RuleChecker::learning_rate(const StageConfig& stage, const std::string& path,
-                                __int128 stage_tokens) {
-  const LearningRateConfig& rate = stage.learning_rate;
-  const std::string base = path + ".learning_rate.";
-  if (stage_tokens > kMaxRunTokens) return;  // said of the run
-  const LrSchedule schedule = schedule_of(stage);
-  const auto tokens = [&](const Duration& d, int64_t rows) {
-    return d.unit == Duration::Unit::kSteps ? __int128{rows} * stage.sequence_length
-                                            : __int128{d.count};
-  };
-  const __int128 warmup = tokens(rate.warmup, schedule.warmup_rows());
-  const __int128 decay = tokens(rate.decay, schedule.decay_rows());
-  const auto name = [](const std::string& stem, const Duration& d) {
-    return stem + (d.unit == Duration::Unit::kSteps ? "_steps" : "_tokens");
-  };
-  for (const std::string stem : {"warmup", "decay"}) {
-    if (given(base + stem + "_tokens") && given(base + stem + "_steps")) {
-      fail(base + stem + "_steps",
-           fmt::format("expected either this or {}_tokens, got both", stem));
-    }
-  }
-  if (rate.warmup.count > 0 && warmup >= stage_tokens) {
-    fail(base + name("warmup", rate.warmup),
-         fmt::format("expected less than the stage's {} tokens, got {}",
-                     static_cast<int64_t>(stage_tokens), format_duration(rate.warmup)));
-  } else if (rate.decay.count > 0 && warmup + decay > stage_tokens) {
-    fail(base + name("decay", rate.decay),
-         fmt::format("expected warm-up and decay within the stage's {} tokens, got {} and {}",
-                     static_cast<int64_t>(stage_tokens), format_duration(rate.warmup),
-                     format_duration(rate.decay)));
-  }
-  if (rate.decay.count > 0 && rate.schedule != Decay::kConstant) {
-    fail(base + name("decay", rate.decay), "expected only with schedule: constant");
-  }
-  if (rate.final > rate.peak) {
-    fail(base + "final",
-         fmt::format("expected at most the peak {}, got {}", rate.peak, rate.final));
   }
 }
 
@@ -304,6 +267,7 @@ void check_rules(const ResolvedConfig& config, int64_t num_ranks, Problems& prob
   RuleChecker checker(config, problems);
   checker.model();
   checker.mesh(num_ranks);
+  checker.fork();
   checker.data();
   checker.stages(num_ranks);
 }

@@ -80,6 +80,16 @@ void declare_model(SchemaVisitor& v, ModelConfig& c) {
           text_value(c.init_from));
 }
 
+void declare_fork(SchemaVisitor& v, ForkConfig& c) {
+  v.field({"from", "folder of the checkpoint; empty: no fork. A resume does not read it", kFree},
+          text_value(c.from));
+  v.field({"weights", "else random, or from model.init_from", kFree}, flag_value(c.weights));
+  v.field({"optimizer", "Adam's moments and its count of updates", kFree}, flag_value(c.optimizer));
+  v.field(
+      {"ledger", "what each source has given: epochs and caps go on; else they begin anew", kFree},
+      flag_value(c.ledger));
+}
+
 void declare_parallel(SchemaVisitor& v, ParallelConfig& c) {
   v.field({"tensor_parallel_size", "ranks that share a replica; data parallel = the others",
            kResumable},
@@ -106,6 +116,10 @@ void declare_source(SchemaVisitor& v, SourceConfig& c) {
     v.field(
         {"max_epochs", "passes allowed over the whole run; not set: one, or an error", kResumable},
         optional_real_value(c.max_epochs, kPositive));
+    v.section({"validation", "a held-out part for a data set that was packed without one"}, [&] {
+      v.field({"last_tokens", "its last tokens, which are not trained on; 0: none", kFixed},
+              count_value(c.validation_last_tokens, 0, "tokens"));
+    });
   });
 }
 
@@ -235,6 +249,8 @@ void declare_run(SchemaVisitor& v, RunConfig& c) {
     v.field({"stop_after_steps", "save and stop (exit code 75) after this step; 0: never", kFree},
             integer_value(c.stop_after_steps, 0, "steps"));
   });
+  v.section({"fork", "what a new run takes along from a checkpoint of another"},
+            [&] { declare_fork(v, c.fork); });
   v.section({"model", "the transformer"}, [&] { declare_model(v, c.model); });
   v.section({"parallel", "how ranks share the work"}, [&] { declare_parallel(v, c.parallel); });
   v.section({"data", "what is read"}, [&] { declare_data(v, c.data); });

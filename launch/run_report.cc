@@ -67,9 +67,10 @@ std::string run_report(const RunConfig& config, const RunOutcome& outcome,
                         source.tokens_before + source.tokens, taken.tokens, taken.epochs,
                         bits_text(outcome, source.name));
   }
-  text += fmt::format("\nspeed        {} tokens/s on {} rank(s), {} parameters\n",
-                      count_text(outcome.tokens_per_second), place.num_ranks,
-                      num_parameters(config.model.shape));
+  text +=
+      fmt::format("\nspeed        {} tokens/s on {} rank(s), {} parameters; data wait {:.1f} %\n",
+                  count_text(outcome.tokens_per_second), place.num_ranks,
+                  num_parameters(config.model.shape), 100 * outcome.data_wait_share);
   text += fmt::format("checkpoints  {}/checkpoints, the newest {}\n", place.run_folder,
                       outcome.checkpoint.filename().string());
   text += fmt::format("metrics      {}/metrics.jsonl\n", place.run_folder);

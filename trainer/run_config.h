@@ -72,10 +72,19 @@ struct ModelConfig {
   std::string init_from;  // Hugging Face folder; empty: random weights
 };
 
+/// What a new run takes along from a checkpoint of another; a resume does not look at it.
+struct ForkConfig {
+  std::string from;       // folder of the checkpoint; empty: no fork
+  bool weights = true;    // else random, or model.init_from
+  bool optimizer = true;  // Adam's moments and count of updates
+  bool ledger = true;     // what each source has given, for epochs and caps
+};
+
 struct RunConfig {
   std::string name;
   std::string dir = "runs";
   int64_t stop_after_steps = 0;  // > 0: save and stop (exit code 75) once this step is done
+  ForkConfig fork;
   ModelConfig model;
   ParallelConfig parallel;
   DataConfig data;

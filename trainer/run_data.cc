@@ -48,20 +48,72 @@ std::vector<SourceConfig> by_name(std::vector<SourceConfig> sources) {
   return sources;
 }
 
+/// Tokens of the source's data set that are trained on; what follows is held out.
+int64_t training_tokens(const SourceConfig& source, const DatasetReader& reader) {
+  const int64_t held_out = source.validation_last_tokens;
+  if (held_out == 0) return reader.num_tokens();
+  const std::string field = fmt::format("data.sources.{}.validation.last_tokens", source.name);
+  if (const auto folder = validation_folder(source.path)) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected 0, because {} is the held-out part of the data set, got {}",
+                    field, folder->string(), held_out));
+  }
+  // Two on either side: an input and its target.
+  const int64_t most = reader.num_tokens() - 2;
+  if (held_out < 2 || held_out > most) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected 0, or 2 to {} of the {} tokens of {}, got {}", field, most,
+                    reader.num_tokens(), reader.folder().string(), held_out));
+  }
+  return reader.num_tokens() - held_out;
+}
+
+/// `reader` is that of the training part.
 void add_validation(const RunConfig& config, const SourceConfig& source, const std::string& field,
-                    RunData& data) {
-  const auto folder = validation_folder(source.path);
-  if (!folder) return;
+                    std::shared_ptr<const DatasetReader> reader, RunData& data) {
   SourceLoaderConfig loader;
   loader.sequence_length = config.evaluation.sequence_length > 0
                                ? config.evaluation.sequence_length
                                : config.stages.front().sequence_length;
   loader.vocab_size = config.model.shape.vocab_size;
-  auto reader = open_dataset(config, *folder, field, *data.tokenizer);
-  reader->check_shards(0, 1);
-  if (reader->num_tokens() < 2) return;
+  if (source.validation_last_tokens > 0) {
+    loader.first_token = training_tokens(source, *reader);
+  } else if (const auto folder = validation_folder(source.path)) {
+    reader = open_dataset(config, *folder, field, *data.tokenizer);
+    reader->check_shards(0, 1);
+    if (reader->num_tokens() < 2) return;
+  } else {
+    return;
+  }
   data.validation.push_back(
       {source.name, std::make_shared<SourceLoader>(reader, loader), loader.sequence_length});
+}
+
+/// Rows of the source in each stage.
+void add_source(const RunConfig& config, const SourceConfig& source,
+                const std::shared_ptr<const DatasetReader>& reader, RunData& data) {
+  SourceInfo info{source.name, reader->manifest().order_fingerprint(), {}};
+  if (source.validation_last_tokens > 0) {
+    info.fingerprint += fmt::format("-{}", source.validation_last_tokens);
+  }
+  for (size_t s = 0; s < config.stages.size(); ++s) {
+    SourceLoaderConfig loader;
+    loader.sequence_length = config.stages[s].sequence_length;
+    loader.vocab_size = config.model.shape.vocab_size;
+    loader.end_token = training_tokens(source, *reader);
+    data.sources[s].push_back(std::make_shared<SourceLoader>(reader, loader));
+    info.rows_by_stage.push_back(data.sources[s].back()->num_rows());
+  }
+  data.infos.push_back(std::move(info));
+  data.source_names.push_back(source.name);
+}
+
+std::string unshuffled_warning(const std::string& source, const DatasetReader& reader) {
+  return fmt::format(
+      "warning: data.sources.{}: the documents of {} are in the order in which they were found "
+      "(dataset.json: packing.shuffled is false), so that a row holds neighbours: pack the text "
+      "with `phalanx data pack`, unless it was shuffled before",
+      source, reader.folder().string());
 }
 
 }  // namespace
@@ -89,17 +141,11 @@ RunData open_run_data(const RunConfig& config, int rank, int world) {
     }
     auto reader = open_dataset(config, train_folder(source.path), field, *data.tokenizer);
     reader->check_shards(static_cast<size_t>(rank), static_cast<size_t>(world));
-    SourceInfo info{source.name, reader->manifest().order_fingerprint(), {}};
-    for (size_t s = 0; s < config.stages.size(); ++s) {
-      SourceLoaderConfig loader;
-      loader.sequence_length = config.stages[s].sequence_length;
-      loader.vocab_size = config.model.shape.vocab_size;
-      data.sources[s].push_back(std::make_shared<SourceLoader>(reader, loader));
-      info.rows_by_stage.push_back(data.sources[s].back()->num_rows());
+    add_source(config, source, reader, data);
+    add_validation(config, source, field, reader, data);
+    if (!reader->manifest().packing.shuffled) {
+      data.warnings.push_back(unshuffled_warning(source.name, *reader));
     }
-    data.infos.push_back(std::move(info));
-    data.source_names.push_back(source.name);
-    add_validation(config, source, field, data);
   }
   return data;
 }

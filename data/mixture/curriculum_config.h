@@ -18,7 +18,8 @@ struct SourceConfig {
   std::string name;
   std::string path;  // folder of a data set (data/shards/FORMAT.md)
   SourceKind kind = SourceKind::kOrganic;
-  std::optional<double> max_epochs;  // over the whole run and all its resumes
+  std::optional<double> max_epochs;    // over the whole run and all its resumes
+  int64_t validation_last_tokens = 0;  // held out of a data set that was made elsewhere; 0: none
 };
 
 /// One entry of a mix: a source or a group, and its weight; nullopt stands for `rest`.

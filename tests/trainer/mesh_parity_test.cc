@@ -88,7 +88,7 @@ std::map<std::string, at::Tensor> initial_weights(int world_size, int tensor_par
   std::mutex mutex;
   run_ranks(world_size, [&](Communicator& world) {
     const TestMesh mesh(world, tensor_parallel_size);
-    Replica replica(test_run_config(shape, tensor_parallel_size, true), mesh.context, nullptr);
+    Replica replica(test_run_config(shape, tensor_parallel_size, true), mesh.context, {});
     const std::lock_guard lock(mutex);
     for (const auto& parameter : replica.parameters().parameters()) {
       const ShardSpec& spec = parameter->spec;
@@ -123,7 +123,7 @@ std::vector<at::Tensor> gradients(Recompute recompute, int tp, Precision precisi
     const TestMesh mesh(world, tp);
     RunConfig config = test_run_config(test_shape(), tp, true, precision);
     config.recompute = recompute;
-    Replica replica(config, mesh.context, nullptr);
+    Replica replica(config, mesh.context, {});
     const RopeTable rope(10000, 8, 9, at::kCPU);
     TokenBatch batch = test_tokens(3, 9, 103, 4, rope);
     batch.segments = {{0, 0, 9}, {1, 0, 4}, {1, 4, 9}, {2, 0, 9}};

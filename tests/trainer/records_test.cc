@@ -36,6 +36,8 @@ StepRecord record_of(int64_t step) {
   record.result.loss = 4.25;
   record.result.grad_norm = 1.5;
   record.result.by_source = {{8, 0}, {4, 0}};
+  record.source_tokens = {4096, 0};
+  record.source_total_tokens = {step * 4096, 12288};
   return record;
 }
 
@@ -87,8 +89,13 @@ TEST(Metrics, ALineHasTheStepItsTotalsAndEachSource) {
   EXPECT_EQ(json.at("tokens_per_second"), 32768);
   EXPECT_EQ(json.at("skipped"), false);
   EXPECT_EQ(json.at("phase"), "stages[0].phases[1]");
-  EXPECT_EQ(json.at("sources").at("books"), (nlohmann::json{{"targets", 4}, {"loss", 2.0}}));
-  EXPECT_EQ(json.at("sources").at("web"), (nlohmann::json{{"targets", 0}}));
+  EXPECT_EQ(
+      json.at("sources").at("books"),
+      (nlohmann::json{{"tokens", 4096}, {"total_tokens", 12288}, {"targets", 4}, {"loss", 2.0}}));
+  EXPECT_EQ(json.at("sources").at("web"),
+            (nlohmann::json{{"tokens", 0}, {"total_tokens", 12288}, {"targets", 0}}));
+  EXPECT_EQ(json.at("data_wait_seconds"), 0.0);
+  EXPECT_EQ(json.at("data_wait_share"), 0.0);
   EXPECT_FALSE(json.contains("validation"));
 }
 
@@ -125,6 +132,14 @@ TEST(Progress, TheLineShowsStepTokensLossNormRateSpeedAndTimeLeft) {
   EXPECT_EQ(progress_text(record_of(120), 32768, 754),
             "step 120/200  tokens 491.5K  loss 4.2500  norm 1.500  lr 3.00e-04  32.8K tok/s  "
             "12m34s left");
+}
+
+TEST(Progress, TheLineNamesAWaitForDataThatIsWorthIt) {
+  StepRecord record = record_of(120);
+  record.data_wait_seconds = 0.125 / 3;
+  EXPECT_CONTAINS(progress_text(record, 32768, 754), "32.8K tok/s  data wait 25 %  12m34s left");
+  EXPECT_EQ(data_wait_share(1, 3), 0.25);
+  EXPECT_EQ(data_wait_share(0, 0), 0.0);
 }
 
 TEST(Progress, DurationsAndCountsAreShort) {
