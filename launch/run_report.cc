@@ -42,10 +42,11 @@ std::string batch_text(const MixturePlan& plan, const PhaseReport& phase) {
 std::string bits_text(const RunOutcome& outcome, const std::string& source) {
   const auto start = outcome.state.start_bits_per_byte.find(source);
   const auto end = outcome.validation.find(source);
-  if (start == outcome.state.start_bits_per_byte.end()) return "no held-out part";
-  if (end == outcome.validation.end())
-    return fmt::format("{:.4f} -> (not measured)", start->second);
-  return fmt::format("{:.4f} -> {:.4f}", start->second, end->second.bits_per_byte);
+  const bool has_start = start != outcome.state.start_bits_per_byte.end();
+  const bool has_end = end != outcome.validation.end();
+  if (!has_start && !has_end) return "no held-out part";
+  return fmt::format("{} -> {}", has_start ? fmt::format("{:.4f}", start->second) : "(added later)",
+                     has_end ? fmt::format("{:.4f}", end->second.bits_per_byte) : "(not measured)");
 }
 
 }  // namespace
