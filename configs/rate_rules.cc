@@ -1,36 +1,14 @@
 #include "configs/rate_rules.h"
 
 #include <string>
-#include <utility>
-#include <vector>
 
 #include <fmt/format.h>
 
 #include "configs/units.h"
-#include "data/mixture/step_grid.h"
-#include "trainer/lr_schedule.h"
+#include "trainer/stage_runs.h"
 
 namespace phalanx {
 namespace {
-
-/// Of the stage by itself, from its first step.
-LrSchedule schedule_of(const StageConfig& stage) {
-  Curriculum curriculum;
-  curriculum.stages.emplace_back();
-  CurriculumStage& only = curriculum.stages.back();
-  only.sequence_length = stage.sequence_length;
-  only.global_batch_size = stage.global_batch_size;
-  only.batch_ramp = stage.batch_ramp;
-  for (const PhaseConfig& phase : stage.phases) {
-    only.phases.emplace_back();
-    only.phases.back().tokens = phase.tokens;
-  }
-  std::vector<StageSteps> steps;
-  for (const StepSpan& span : make_step_grid(curriculum, 0, 0).steps) {
-    steps.push_back({span.first_row, span.end_row, span.rows_per_step});
-  }
-  return LrSchedule(stage.learning_rate, std::move(steps), stage.sequence_length);
-}
 
 class RateChecker {
  public:
@@ -73,7 +51,7 @@ void RateChecker::units() {
 
 void RateChecker::lengths() {
   const LearningRateConfig& rate = stage_.learning_rate;
-  const LrSchedule schedule = schedule_of(stage_);
+  const LrSchedule schedule(rate, steps_of(stage_), stage_.sequence_length);
   const auto tokens = [&](const Duration& duration, int64_t rows) {
     return duration.unit == Duration::Unit::kSteps ? __int128{rows} * stage_.sequence_length
                                                    : __int128{duration.count};

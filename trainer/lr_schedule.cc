@@ -21,8 +21,6 @@ int64_t whole_rows(const Duration& duration, int64_t sequence_length) {
 LrSchedule::LrSchedule(const LearningRateConfig& config, std::vector<StageSteps> steps,
                        int64_t sequence_length)
     : config_(config), steps_(std::move(steps)), end_(steps_.back().end_row) {
-  StageSteps& first = steps_.front();
-  first.first_row -= ceil_div(first.first_row, first.rows_per_step) * first.rows_per_step;
   unit_ = 0;
   for (const StageSteps& span : steps_) {
     unit_ = std::gcd(std::gcd(unit_, span.rows_per_step), std::gcd(span.first_row, span.end_row));
@@ -40,7 +38,7 @@ int64_t LrSchedule::rows_of_first(const Duration& duration, int64_t sequence_len
     const int64_t needed =
         in_steps ? steps_left : ceil_div(std::max<int64_t>(rows, 0), span.rows_per_step);
     if (needed <= num_steps) {
-      return std::max<int64_t>(0, span.first_row + needed * span.rows_per_step);
+      return span.first_row + needed * span.rows_per_step;
     }
     steps_left -= num_steps;
   }
@@ -56,7 +54,7 @@ int64_t LrSchedule::rows_of_last(const Duration& duration, int64_t sequence_leng
     const int64_t rows = whole_rows(duration, sequence_length) - after;
     const int64_t needed =
         in_steps ? steps_left : ceil_div(std::max<int64_t>(rows, 0), span->rows_per_step);
-    if (needed <= num_steps) return std::min(end_, after + needed * span->rows_per_step);
+    if (needed <= num_steps) return after + needed * span->rows_per_step;
     steps_left -= num_steps;
   }
   return end_;

@@ -19,8 +19,7 @@ struct StageSteps {
 
 class LrSchedule {
  public:
-  /// `steps` follow one another to the end of the stage. Where the first of them begins after row 0
-  /// (a curriculum changed inside the stage) the steps before count as being of its size.
+  /// `steps` follow one another from row 0 to the end of the stage.
   LrSchedule(const LearningRateConfig& config, std::vector<StageSteps> steps,
              int64_t sequence_length);
 
@@ -37,9 +36,9 @@ class LrSchedule {
   double decayed(double progress) const;
 
   LearningRateConfig config_;
-  std::vector<StageSteps> steps_;  // from row 0 or, by the rounding of the first span, before it
-  int64_t end_ = 0;                // rows of the stage
-  int64_t unit_ = 1;               // rows that divide every edge of a step
+  std::vector<StageSteps> steps_;
+  int64_t end_ = 0;   // rows of the stage
+  int64_t unit_ = 1;  // rows that divide every edge of a step
   int64_t warmup_ = 0;
   int64_t decay_ = 0;  // of a constant-then-decay schedule
 };

@@ -73,13 +73,6 @@ TEST(LrSchedule, AGrowingBatchKeepsTheSlopesInTokens) {
             44);
 }
 
-TEST(LrSchedule, StepsBeforeAChangedCurriculumCountAsTheNextOnes) {
-  const LrSchedule schedule({1.0, steps(3), Decay::kLinear, steps(0), 0.0}, {{10, 34, 4}}, kLength);
-  EXPECT_EQ(schedule.warmup_rows(), 10);  // edges at 2, 6 and 10
-  EXPECT_DOUBLE_EQ(schedule.rate(10, 4), 1.0);
-  EXPECT_DOUBLE_EQ(schedule.rate(22, 4), 0.5);
-}
-
 TEST(LrSchedule, WarmUpRisesLinearlyFromZeroToThePeak) {
   for (const Duration& warmup : {steps(4), tokens(3001)}) {
     for (const Decay decay : {Decay::kLinear, Decay::kCosine, Decay::kConstant}) {

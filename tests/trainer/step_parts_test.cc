@@ -65,6 +65,7 @@ TEST(AddLosses, RowsGoToTheirSourcesAndMaskedTargetsAreNotCounted) {
   EXPECT_EQ(sums.total_targets(), 32);
 }
 
+/// The second stage has 40 rows.
 RunConfig two_stages() {
   RunConfig config;
   config.model.shape.head_dim = 8;
@@ -80,6 +81,7 @@ RunConfig two_stages() {
   stage.sequence_length = 32;
   stage.micro_batch_size = 1;
   stage.rope_theta = 5e5;
+  stage.phases = {{"only", 40 * 32, {}, Ramp::kStep, {}}};
   config.stages.push_back(stage);
   return config;
 }
@@ -114,6 +116,16 @@ TEST(StageRuns, AStageBegunBeforeAChangedCurriculumCountsFromItsBeginning) {
   EXPECT_EQ(runs[0].first_row, 60);
   EXPECT_EQ(runs[0].end_step, 30);
   EXPECT_DOUBLE_EQ(runs[0].schedule.rate(80 - 60, 4), 1.0);
+}
+
+TEST(StageRuns, StepsBeforeAChangedCurriculumHadTheSizesOfTheConfiguration) {
+  RunConfig config = two_stages();
+  config.stages[1].batch_ramp = {{24 * 32, 8}};  // steps of 4 rows up to row 24 of the stage
+  MixturePlan plan;
+  plan.steps = {{1, 26, 84, 100, 8}};
+  const LrSchedule schedule = make_stage_runs(config, plan, {{"long", 60}}, at::kCPU)[0].schedule;
+  EXPECT_EQ(schedule.warmup_rows(), 5 * 4);
+  EXPECT_DOUBLE_EQ(schedule.rate(24, 8), 1.0 - 4.0 / 20);
 }
 
 }  // namespace

@@ -131,6 +131,13 @@ class Resume(RunTest):
         refused = self.train(2, name, 'stages[0].batch_ramp[0].from_tokens=512', '--resume', 'auto',
                              config=config, code=BAD_INPUT)
         self.assertIn('stages: expected step 6 to begin at row 64', refused.our_errors()[0])
+        shutil.copytree(past.folder, self.workspace.run_folder('growing-mix'))
+        mixed = self.train(1, 'growing-mix', 'stages[0].phases[1].mix.sums=0.1',
+                           'stages[0].phases[0].mix.sums=0.2', 'curriculum_from=resume', '--resume',
+                           'auto', config=config).metrics()
+        for mine, line in zip(mixed, lines, strict=True):
+            self.assertEqual(mine['tokens'], line['tokens'])
+            self.assertAlmostEqual(mine['learning_rate'], line['learning_rate'], delta=1e-12)
         future = self.train(2, name, 'stages[0].batch_ramp[1].global_batch_size=64', '--resume',
                             'auto', config=config)
         self.assertEqual(future.metrics()[-1]['step'], 9)
