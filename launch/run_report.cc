@@ -29,13 +29,24 @@ Taken taken_of(const MixturePlan& plan, const Cursor& cursor, size_t source) {
   return taken;
 }
 
+/// Rows of the steps of a phase: `8`, or `8, 16, 32` where a batch ramp leads through it.
+std::string batch_text(const MixturePlan& plan, const PhaseReport& phase) {
+  std::string text;
+  for (const StepSpan& span : plan.steps) {
+    if (span.end_row <= phase.first_row || span.first_row >= phase.end_row) continue;
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", span.rows_per_step);
+  }
+  return text;
+}
+
 std::string bits_text(const RunOutcome& outcome, const std::string& source) {
   const auto start = outcome.state.start_bits_per_byte.find(source);
   const auto end = outcome.validation.find(source);
-  if (start == outcome.state.start_bits_per_byte.end()) return "no held-out part";
-  if (end == outcome.validation.end())
-    return fmt::format("{:.4f} -> (not measured)", start->second);
-  return fmt::format("{:.4f} -> {:.4f}", start->second, end->second.bits_per_byte);
+  const bool has_start = start != outcome.state.start_bits_per_byte.end();
+  const bool has_end = end != outcome.validation.end();
+  if (!has_start && !has_end) return "no held-out part";
+  return fmt::format("{} -> {}", has_start ? fmt::format("{:.4f}", start->second) : "(added later)",
+                     has_end ? fmt::format("{:.4f}", end->second.bits_per_byte) : "(not measured)");
 }
 
 }  // namespace
@@ -57,9 +68,10 @@ std::string run_report(const RunConfig& config, const RunOutcome& outcome,
                         source.tokens_before + source.tokens, taken.tokens, taken.epochs,
                         bits_text(outcome, source.name));
   }
-  text += fmt::format("\nspeed        {} tokens/s on {} rank(s), {} parameters\n",
-                      count_text(outcome.tokens_per_second), place.num_ranks,
-                      num_parameters(config.model.shape));
+  text +=
+      fmt::format("\nspeed        {} tokens/s on {} rank(s), {} parameters; data wait {:.1f} %\n",
+                  count_text(outcome.tokens_per_second), place.num_ranks,
+                  num_parameters(config.model.shape), 100 * outcome.data_wait_share);
   text += fmt::format("checkpoints  {}/checkpoints, the newest {}\n", place.run_folder,
                       outcome.checkpoint.filename().string());
   text += fmt::format("metrics      {}/metrics.jsonl\n", place.run_folder);
@@ -72,9 +84,10 @@ std::string plan_text(const MixturePlan& plan) {
   std::string text = fmt::format("plan: {} steps, {} tokens\n", report.num_steps,
                                  count_text(double(report.tokens)));
   for (const PhaseReport& phase : report.phases) {
-    text += fmt::format("  {}/{}: steps {}-{}, {} tokens of rows of {}\n", phase.stage, phase.phase,
-                        phase.first_step + 1, phase.last_step + 1, count_text(double(phase.tokens)),
-                        phase.sequence_length);
+    text +=
+        fmt::format("  {}/{}: steps {}-{} of {} rows, {} tokens of rows of {}\n", phase.stage,
+                    phase.phase, phase.first_step + 1, phase.last_step + 1, batch_text(plan, phase),
+                    count_text(double(phase.tokens)), phase.sequence_length);
     for (size_t s = 0; s < phase.sources.size(); ++s) {
       const PhaseShare& share = phase.sources[s];
       text += fmt::format("    {:<14} {:>10} tokens {:>6.1f} %  epochs {:.2f} -> {:.2f}\n",

@@ -108,6 +108,7 @@ void add_train_command(CLI::App& app) {
       "Examples:\n"
       "  phalanx train configs/quickstart.yaml\n"
       "  mpirun -np 4 phalanx train run.yaml parallel.tensor_parallel_size=2 --resume auto\n"
+      "  phalanx train run.yaml --resume runs/first/checkpoints/step-004000 --skip-steps 200\n"
       "SIGUSR1 (to mpirun) or a file RUN/stop: save and stop, exit code 75; SIGUSR2: save, go on.");
   command->add_option("config", arguments->request.file, "YAML file of a run")->required();
   command->add_option("overrides", arguments->request.overrides, "key=value, after the file");
@@ -115,6 +116,10 @@ void add_train_command(CLI::App& app) {
       ->add_option("--resume", arguments->resume,
                    "none, auto (the newest valid checkpoint, or a new run) or a checkpoint's path")
       ->capture_default_str();
+  command
+      ->add_option("--skip-steps", arguments->skip_steps,
+                   "Resume: pass over so many steps, as after a loss spike; they count as taken")
+      ->check(CLI::PositiveNumber);
   command->add_flag("--dry-run", arguments->dry_run,
                     "Check configuration and data, print the plan, train nothing");
   command->callback([arguments] {
