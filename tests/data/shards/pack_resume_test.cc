@@ -1,12 +1,8 @@
 // Packing in pieces: the same bytes for any number of threads, processes and attempts, and whatever
 // the memory.
-#include <algorithm>
-#include <fstream>
-#include <numeric>
 #include <stdexcept>
 
 #include "data/shards/dataset_verify.h"
-#include "data/shards/run_merge.h"
 #include "tests/data/shards/pack_sample.h"
 
 namespace phalanx {
@@ -267,51 +263,6 @@ TEST_F(PackInPieces, GivesTheSameBytesInLittleMemory) {
     again.encode_units({});
     const auto units = PackWork(scratch_ / "out").unit_records(1);
     EXPECT_GT(units[0].runs.size(), 20u);
-  }
-}
-
-TEST(RunMerge, RangesAreWhatTheirEndsSayWithAnyBuffer) {
-  const Scratch scratch;
-  std::vector<RunFile> runs;
-  std::vector<RunEntry> all;
-  for (int run = 0; run < 7; ++run) {
-    RunBuffer buffer(TokenType::kUint16, int64_t{1} << 20);
-    for (int64_t line = 1; line <= 30 * run; ++line) {
-      RunEntry entry;
-      entry.order = order_key(static_cast<uint64_t>(run), line, 5);
-      const std::vector<int32_t> ids(static_cast<size_t>(line * 7 % 50 + 1),
-                                     run * 1000 + static_cast<int32_t>(line));
-      buffer.add(entry, ids);
-    }
-    buffer.sort();
-    for (const RunEntry& entry : buffer.entries()) all.push_back(entry);
-    const RunBuffer* const one = &buffer;
-    const fs::path path = scratch / ("run" + std::to_string(run));
-    const WrittenFile written = write_run(path, std::span(&one, 1));
-    runs.emplace_back(path, written.bytes, run % 2 == 0);
-  }
-  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.order < b.order; });
-  for (const size_t begin : {size_t{0}, size_t{1}, size_t{77}, all.size() - 1}) {
-    for (const size_t end : {begin + 1, begin + 50, all.size()}) {
-      const OrderRange range{all[begin].order,
-                             end < all.size() ? std::optional(all[end].order) : std::nullopt};
-      for (const int64_t buffer : {56, 300, 100000}) {
-        RunMerge merge(runs, range, 4 * buffer, true);
-        std::vector<int32_t> ids;
-        size_t place = begin;
-        for (; const RunEntry* entry = merge.next(); ++place) {
-          ASSERT_LT(place, all.size());
-          ASSERT_EQ(entry->order, all[place].order);
-          if (place % 3 == 0) continue;  // documents of the other part are passed over
-          merge.read_ids(ids);
-          const auto line = static_cast<int32_t>(entry->order.line);
-          ASSERT_EQ(ids,
-                    std::vector<int32_t>(static_cast<size_t>(line * 7 % 50 + 1),
-                                         static_cast<int32_t>(entry->order.file) * 1000 + line));
-        }
-        EXPECT_EQ(place, std::min(end, all.size()));
-      }
-    }
   }
 }
 
