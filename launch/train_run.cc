@@ -17,6 +17,7 @@
 #include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/hf_config.h"
 #include "trainer/checkpoint/strict_json.h"
+#include "trainer/run_start.h"
 
 namespace phalanx {
 namespace {
@@ -92,11 +93,13 @@ PlannedRun plan_run(const RunConfig& config, const RunData& data, const ResumePo
       config.curriculum_from_resume ? CurriculumFrom::kResume : CurriculumFrom::kStart);
 }
 
-void prepare_folder(const fs::path& run_folder, const ResolvedConfig& config) {
+void prepare_folder(const fs::path& run_folder, const ResolvedConfig& config,
+                    const TrainState& state) {
   make_folders(run_folder / "checkpoints");
   clean_checkpoints(run_folder / "checkpoints");
   fs::remove(run_folder / "stop");  // of an earlier stop: it has been obeyed
   commit_file(run_folder / "config.yaml", resolved_yaml(config));
+  save_run_start(run_folder, {resolved_yaml(config), state});
 }
 
 /// The command that goes on with this run, as a person would type it here.
@@ -178,12 +181,15 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   });
   if (arguments.dry_run) return false;
 
-  point.state.cursor = planned.cursor;
   run_together(control, [&] {
+    point.state.past_configs = past_configs_for(
+        point.state, point.reader ? point.reader->config_yaml() : std::string(),
+        planned.cursor.segments.size());
+    point.state.cursor = planned.cursor;
     check_device(config, session);
     if (!speaks) return;
-    prepare_folder(run_folder, resolved);
     point.state.attempt = next_attempt(run_folder / "metrics.jsonl");
+    prepare_folder(run_folder, resolved, point.state);
   });
   // Kernels and allocations without a device of their own go to the current one.
   const c10::DeviceGuard guard(device_of(config, session));

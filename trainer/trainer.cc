@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "data/mixture/plan_report.h"
 #include "parallel/agreement.h"
 #include "trainer/checkpoint/checkpoint_writer.h"
 
@@ -24,13 +25,6 @@ double seconds_since(Clock::time_point start) {
 
 MicroBatchOptions micro_batch_options(const RunConfig& config, const RunContext& context) {
   return {config.data.document_mask, context.device};
-}
-
-std::string phase_path(const MixturePlan& plan, int64_t row) {
-  const PlanPhase& phase = plan.phases[static_cast<size_t>(
-      plan.blocks[static_cast<size_t>(plan.find_block(row))].phase)];
-  const auto& stage = plan.curriculum.stages[static_cast<size_t>(phase.stage)];
-  return stage.name + "/" + stage.phases[static_cast<size_t>(phase.phase)].name;
 }
 
 int64_t total_tokens(const MixturePlan& plan, const TrainState& state) {
@@ -158,7 +152,7 @@ StepRecord Trainer::take_step(const Batch& batch) {
 }
 
 void Trainer::advance(const Batch& batch, StepRecord& record) {
-  record.phase = phase_path(*plan_, state_.cursor.row);
+  record.phase = phase_name(*plan_, state_.cursor.row);
   record.step_tokens = batch.tokens_RT.numel() * context_.mesh.dp_size;
   state_.step = batch.step + 1;
   state_.tokens += record.step_tokens;

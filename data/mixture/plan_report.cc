@@ -71,6 +71,13 @@ PlanReport describe_plan(const MixturePlan& plan) {
   return report;
 }
 
+std::string phase_name(const MixturePlan& plan, int64_t row) {
+  const int32_t index = plan.blocks[static_cast<size_t>(plan.find_block(row))].phase;
+  const PlanPhase& phase = plan.phases[static_cast<size_t>(index)];
+  const CurriculumStage& stage = plan.curriculum.stages[static_cast<size_t>(phase.stage)];
+  return stage.name + "/" + stage.phases[static_cast<size_t>(phase.phase)].name;
+}
+
 std::vector<int64_t> planned_rows(const MixturePlan& plan, int64_t row) {
   int64_t index = static_cast<int64_t>(plan.blocks.size());
   if (row < plan.end_row()) index = plan.find_block(row);

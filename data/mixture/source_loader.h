@@ -35,6 +35,8 @@ class SourceLoader : public RowSource {
   void read(int64_t window, Row& row) const override;
 
   const DatasetReader& reader() const { return *reader_; }
+  /// The data set's number of the first token of `window`.
+  int64_t first_token(int64_t window) const { return first_token_ + window * length_; }
 
  private:
   void check_ids(int64_t begin, std::span<const int32_t> tokens) const;
