@@ -106,6 +106,22 @@ PlacedData open_newest_plan(const DataPlace& place) {
   return placed;
 }
 
+PlacedData open_resumed_plan(const DataPlace& place, const std::string& checkpoint) {
+  if (place.state) {
+    throw std::invalid_argument(
+        fmt::format("--resume-from: expected a configuration file to resume with, found {}",
+                    place.request.file));
+  }
+  const TrainState state = read_checkpoint(checkpoint).state;
+  PlacedData placed;
+  placed.config = read_config(place, "", "");
+  placed.data = open_run_data(placed.config, 0, kWorldOfOneShardEach);
+  const bool changed = placed.config.curriculum_from_resume;
+  placed.planned = resume_run(placed.data.curriculum, placed.data.infos, state.cursor,
+                              changed ? CurriculumFrom::kResume : CurriculumFrom::kStart);
+  return placed;
+}
+
 PlacedData open_plan_of_step(const DataPlace& place, int64_t step) {
   if (!place.state) return open_newest_plan(place);
   return open_segment(place, segment_of(place.state->cursor, step));

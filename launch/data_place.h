@@ -34,6 +34,9 @@ struct PlacedData {
 /// The plan of the newest segment.
 [[nodiscard]] PlacedData open_newest_plan(const DataPlace& place);
 
+/// The plan of a run that resumes from `checkpoint` with the configuration that `place` is.
+[[nodiscard]] PlacedData open_resumed_plan(const DataPlace& place, const std::string& checkpoint);
+
 /// The plan that `step` (from 0) followed, or will.
 [[nodiscard]] PlacedData open_plan_of_step(const DataPlace& place, int64_t step);
 

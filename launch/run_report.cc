@@ -67,22 +67,4 @@ std::string run_report(const RunConfig& config, const RunOutcome& outcome,
   return text;
 }
 
-std::string plan_text(const MixturePlan& plan) {
-  const PlanReport report = describe_plan(plan);
-  std::string text = fmt::format("plan: {} steps, {} tokens\n", report.num_steps,
-                                 count_text(double(report.tokens)));
-  for (const PhaseReport& phase : report.phases) {
-    text += fmt::format("  {}/{}: steps {}-{}, {} tokens of rows of {}\n", phase.stage, phase.phase,
-                        phase.first_step + 1, phase.last_step + 1, count_text(double(phase.tokens)),
-                        phase.sequence_length);
-    for (size_t s = 0; s < phase.sources.size(); ++s) {
-      const PhaseShare& share = phase.sources[s];
-      text += fmt::format("    {:<14} {:>10} tokens {:>6.1f} %  epochs {:.2f} -> {:.2f}\n",
-                          report.sources[s].name, share.tokens, 100.0 * share.share,
-                          share.first_epoch, share.end_epoch);
-    }
-  }
-  return text;
-}
-
 }  // namespace phalanx

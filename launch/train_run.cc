@@ -11,6 +11,7 @@
 
 #include "configs/field_list.h"
 #include "data/file.h"
+#include "launch/plan_text.h"
 #include "launch/run_report.h"
 #include "parallel/agreement.h"
 #include "parallel/nccl_communicator.h"
@@ -175,16 +176,16 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   RunData data =
       together(control, [&] { return open_run_data(config, session.rank(), session.size()); });
   PlannedRun planned = together(control, [&] { return plan_run(config, data, point); });
-  if (speaks) std::fputs(plan_text(*planned.plan).c_str(), stderr);
+  if (speaks) std::fputs(plan_text(*planned.plan, config).c_str(), stderr);
   run_together(control, [&] {
     if (speaks && point.path.empty()) note_rope_base(config);
   });
   if (arguments.dry_run) return false;
 
   run_together(control, [&] {
-    point.state.past_configs = past_configs_for(
-        point.state, point.reader ? point.reader->config_yaml() : std::string(),
-        planned.cursor.segments.size());
+    point.state.past_configs =
+        past_configs_for(point.state, point.reader ? point.reader->config_yaml() : std::string(),
+                         planned.cursor.segments.size());
     point.state.cursor = planned.cursor;
     check_device(config, session);
     if (!speaks) return;

@@ -10,6 +10,12 @@
 namespace phalanx {
 namespace {
 
+/// The data set that a source reads; none behind a source that is not one.
+const DatasetReader* reader_of(const RowSource& source) {
+  const auto* windows = dynamic_cast<const SourceLoader*>(&source);
+  return windows == nullptr ? nullptr : &windows->reader();
+}
+
 /// The file of the shard that holds document `number`.
 std::string shard_of_document(const DatasetManifest& manifest, int64_t number) {
   for (const ShardEntry& shard : manifest.shards) {
@@ -64,7 +70,9 @@ StepRow StepRows::read(int64_t place) const {
   result.num_valid_targets = one.num_valid_targets;
   if (const auto* windows = dynamic_cast<const SourceLoader*>(&source)) {
     result.first_token = windows->first_token(result.draw.window);
-    result.documents = documents_of(windows->reader(), result.row);
+  }
+  if (const DatasetReader* reader = reader_of(source)) {
+    result.documents = documents_of(*reader, result.row);
   }
   return result;
 }

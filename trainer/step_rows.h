@@ -15,9 +15,9 @@ namespace phalanx {
 
 /// A document that a row holds a part of.
 struct RowDocument {
-  int64_t position = 0;     // of its first token in the row; 0 for one that goes on from before
-  int64_t number = 0;       // in the data set
-  std::string shard;        // file name without suffix
+  int64_t position = 0;  // of its first token in the row; 0 for one that goes on from before
+  int64_t number = 0;    // in the data set
+  std::string shard;     // file name without suffix
   std::string origin_file = {};  // empty: not recorded
   int64_t origin_line = 0;
 };

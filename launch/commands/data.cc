@@ -9,6 +9,7 @@ void add_data_command(CLI::App& app) {
   data->require_subcommand(1);
   add_data_pack_command(*data);
   add_data_inspect_command(*data);
+  add_data_mix_command(*data);
   add_data_batch_command(*data);
 }
 

@@ -116,9 +116,9 @@ std::string escape_controls(std::string_view text) {
 
 std::string decoded_text(const StepRow& row, const StepRows& rows, const Tokenizer& tokenizer) {
   const int64_t length = rows.sequence_length();
-  std::string text = fmt::format("row {}: {}, epoch {}, window {}, {} targets that count\n",
-                                 row.place, rows.source_name(row), row.draw.epoch, row.draw.window,
-                                 row.num_valid_targets);
+  std::string text =
+      fmt::format("row {}: {}, epoch {}, window {}, {} targets that count\n", row.place,
+                  rows.source_name(row), row.draw.epoch, row.draw.window, row.num_valid_targets);
   // Ids up to the last target; what follows is padding.
   const int64_t end = row.row.num_valid_targets + 1;
   std::vector<int64_t> cuts{0};
@@ -128,15 +128,14 @@ std::string decoded_text(const StepRow& row, const StepRows& rows, const Tokeniz
   cuts.push_back(end);
   for (size_t i = 0; i + 1 < cuts.size(); ++i) {
     const bool begins = begins_at(row.row, cuts[i]);
-    const auto document =
-        std::find_if(row.documents.begin(), row.documents.end(),
-                     [&](const RowDocument& d) { return d.position == cuts[i]; });
+    const auto document = std::find_if(row.documents.begin(), row.documents.end(),
+                                       [&](const RowDocument& d) { return d.position == cuts[i]; });
     text += fmt::format("--- position {}: {}{}\n", cuts[i],
                         begins ? "a document begins" : "goes on from before",
                         document == row.documents.end() ? "" : ": " + document_name(*document));
-    const auto ids = std::span(row.row.tokens)
-                         .subspan(static_cast<size_t>(cuts[i]),
-                                  static_cast<size_t>(cuts[i + 1] - cuts[i]));
+    const auto ids =
+        std::span(row.row.tokens)
+            .subspan(static_cast<size_t>(cuts[i]), static_cast<size_t>(cuts[i + 1] - cuts[i]));
     text += indent_lines(escape_controls(tokenizer.decode(ids)));
   }
   if (end <= length) text += fmt::format("--- position {}: padding\n", end);
@@ -176,9 +175,8 @@ std::string row_json(const StepRow& row, const StepRows& rows, const ReplicaView
   json["document_starts"] = row.row.document_starts;
   json["documents"] = Json::array();
   for (const RowDocument& document : row.documents) {
-    Json entry{{"position", document.position},
-               {"document", document.number},
-               {"shard", document.shard}};
+    Json entry{
+        {"position", document.position}, {"document", document.number}, {"shard", document.shard}};
     if (!document.origin_file.empty()) {
       entry["file"] = document.origin_file;
       entry["line"] = document.origin_line;

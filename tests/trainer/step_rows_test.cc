@@ -93,9 +93,8 @@ TEST(StepRows, FollowTheLedgerOverSkippedStepsAndChangedCurricula) {
   Cursor cursor = first.cursor();
   for (size_t segment = 1; segment < setups.size(); ++segment) {
     const TestRun& setup = setups[segment];
-    BatchLoader next(
-        resume_run(setup.curriculum(), setup.sources, cursor, CurriculumFrom::kResume),
-        setup.row_sources(), 0, 1);
+    BatchLoader next(resume_run(setup.curriculum(), setup.sources, cursor, CurriculumFrom::kResume),
+                     setup.row_sources(), 0, 1);
     for (int64_t step = 0; step < 4; ++step) read.push_back(next.next());
     cursor = next.cursor();
   }

@@ -1,5 +1,6 @@
-// Preloaded into the program under test: notes each pread of a token file, as "PATH OFFSET BYTES", in
-// the folder PHALANX_READ_LOG, a file for each rank. What a run reads is then known from outside.
+// Preloaded into the program under test: notes each pread of a token file, as "PATH OFFSET BYTES",
+// in the folder PHALANX_READ_LOG, a file for each rank. What a run reads is then known from
+// outside.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <unistd.h>
