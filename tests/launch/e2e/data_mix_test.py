@@ -91,7 +91,7 @@ class DataMix(RunTest):
         for part in ('sums runs out', 'reasoning'):
             self.assertTrue(any(part in text for text in texts), texts)
         lines = [node for node in root.iter(SVG + 'path') if node.find(SVG + 'title') is not None]
-        self.assertEqual([node.find(SVG + 'title').text for node in lines], ['prose', 'code', 'sums'])
+        self.assertEqual([node.find(SVG + 'title').text for node in lines], ['code', 'prose', 'sums'])
         self.assertEqual(['stroke-dasharray' in node.attrib for node in lines],
                          [False, False, True])
         dots = [node for node in root.iter(SVG + 'path')
