@@ -59,6 +59,7 @@ void print_rows(const BatchArguments& arguments, const StepHead& head, const Ste
   const auto stage = static_cast<size_t>(rows.range().stage);
   const ReplicaView view{arguments.dp_size, placed.config.stages[stage].micro_batch_size};
   print(arguments.json ? head_json(head, rows) : head_text(head, rows));
+  if (!arguments.json && !arguments.decode) print(columns_text());
   for (int64_t place = first; place < end; ++place) {
     const StepRow row = rows.read(place);
     if (arguments.json) {

@@ -73,12 +73,15 @@ std::string indent_lines(std::string_view text) {
 
 std::string head_text(const StepHead& head, const StepRows& rows) {
   const int64_t first = rows.range().first_row;
-  return fmt::format(
-      "step {} of {}, {}: {} rows of {} targets, rows {} to {} of the run{}\n\n"
-      "{:>5}  {:<16} {:>5} {:>10} {:>10} {:>8}  {}\n",
-      head.step, head.num_steps, rows.phase(), rows.num_rows(), rows.sequence_length(), first,
-      first + rows.num_rows() - 1, head.skipped ? "\nskipped: passed over without training" : "",
-      "row", "source", "epoch", "window", "draw", "targets", "first token");
+  return fmt::format("step {} of {}, {}: {} rows of {} targets, rows {} to {} of the run\n{}\n",
+                     head.step, head.num_steps, rows.phase(), rows.num_rows(),
+                     rows.sequence_length(), first, first + rows.num_rows() - 1,
+                     head.skipped ? "skipped: passed over without training\n" : "");
+}
+
+std::string columns_text() {
+  return fmt::format("{:>5}  {:<16} {:>5} {:>10} {:>10} {:>8}  {}\n", "row", "source", "epoch",
+                     "window", "draw", "targets", "first token");
 }
 
 std::string row_text(const StepRow& row, const StepRows& rows, const ReplicaView& view) {

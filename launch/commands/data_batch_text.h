@@ -21,6 +21,8 @@ struct StepHead {
 };
 
 std::string head_text(const StepHead& head, const StepRows& rows);
+/// The names over row_text().
+std::string columns_text();
 std::string row_text(const StepRow& row, const StepRows& rows, const ReplicaView& view);
 
 /// The text of a row: each line of it behind "| ", control characters and broken UTF-8 as escapes,
