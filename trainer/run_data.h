@@ -1,7 +1,7 @@
 #pragma once
 // The data of a run, opened: tokenizer, sources of each stage, validation parts, and the curriculum
-// resolved against them. Local: every rank opens the manifests alone (sizes and headers of its
-// share of the shards only), inside together(). Errors: std::invalid_argument naming file or field,
+// resolved against them. Local: every rank opens the manifests alone (and the sizes of its
+// share of the shards), inside together(). Errors: std::invalid_argument naming file or field,
 // expected and found (a tokenizer that is not the shards', a vocabulary larger than the model's, a
 // missing folder).
 #include <memory>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/mixture/batch_loader.h"
+#include "data/shards/file_pool.h"
 #include "data/tokenizer/tokenizer.h"
 #include "trainer/run_config.h"
 
@@ -22,6 +23,7 @@ struct ValidationSource {
 
 struct RunData {
   std::shared_ptr<const Tokenizer> tokenizer;
+  std::shared_ptr<FilePool> files = std::make_shared<FilePool>();  // of all data sets of the run
   Curriculum curriculum;
   std::vector<SourceInfo> infos;
   StageSources sources;

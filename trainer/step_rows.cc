@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "data/mixture/bin_loader.h"
 #include "data/mixture/plan_report.h"
 #include "data/mixture/source_loader.h"
 
@@ -11,9 +12,10 @@ namespace phalanx {
 namespace {
 
 /// The data set that a source reads; none behind a source that is not one.
-const DatasetReader* reader_of(const RowSource& source) {
-  const auto* windows = dynamic_cast<const SourceLoader*>(&source);
-  return windows == nullptr ? nullptr : &windows->reader();
+std::shared_ptr<const DatasetReader> dataset_of(const RowSource& source) {
+  if (const auto* windows = dynamic_cast<const SourceLoader*>(&source)) return windows->dataset();
+  if (const auto* bins = dynamic_cast<const BinLoader*>(&source)) return bins->dataset();
+  return nullptr;
 }
 
 /// The file of the shard that holds document `number`.
@@ -26,7 +28,8 @@ std::string shard_of_document(const DatasetManifest& manifest, int64_t number) {
 }
 
 /// Row::documents numbers the document of token 0, then each that begins in [1, T].
-std::vector<RowDocument> documents_of(const DatasetReader& reader, const Row& row) {
+std::vector<RowDocument> documents_of(const std::shared_ptr<const DatasetReader>& dataset,
+                                      const Row& row) {
   std::vector<RowDocument> documents;
   std::vector<int64_t> positions{0};
   for (const int64_t start : row.document_starts) {
@@ -34,7 +37,7 @@ std::vector<RowDocument> documents_of(const DatasetReader& reader, const Row& ro
   }
   for (size_t i = 0; i < row.documents.size() && i < positions.size(); ++i) {
     const int64_t number = row.documents[i];
-    documents.push_back({positions[i], number, shard_of_document(reader.manifest(), number)});
+    documents.push_back({positions[i], number, shard_of_document(dataset->manifest(), number)});
   }
   return documents;
 }
@@ -71,8 +74,8 @@ StepRow StepRows::read(int64_t place) const {
   if (const auto* windows = dynamic_cast<const SourceLoader*>(&source)) {
     result.first_token = windows->first_token(result.draw.window);
   }
-  if (const DatasetReader* reader = reader_of(source)) {
-    result.documents = documents_of(*reader, result.row);
+  if (const auto dataset = dataset_of(source)) {
+    result.documents = documents_of(dataset, result.row);
   }
   return result;
 }

@@ -14,6 +14,18 @@ Batch make_batch(int64_t num_rows, int64_t length) {
   return batch;
 }
 
+namespace {
+
+/// Sets mask[begin, end) to false; the number of entries that were true.
+int64_t clear(bool* mask, int64_t begin, int64_t end) {
+  int64_t cleared = 0;
+  for (int64_t i = begin; i < end; ++i) cleared += mask[i];
+  std::fill(mask + begin, mask + end, false);
+  return cleared;
+}
+
+}  // namespace
+
 void put_row(const Row& row, int32_t source, int64_t place, bool document_mask, Batch& batch) {
   const int64_t length = batch.tokens_RT.size(1);
   bool* mask = batch.loss_mask_RT.mutable_data_ptr<bool>() + place * length;
@@ -23,14 +35,19 @@ void put_row(const Row& row, int32_t source, int64_t place, bool document_mask, 
               batch.targets_RT.mutable_data_ptr<int64_t>() + place * length);
   std::fill_n(mask, row.num_valid_targets, true);
   std::fill(mask + row.num_valid_targets, mask + length, false);
+  int64_t valid = row.num_valid_targets;
   if (document_mask) {
     for (const int64_t start : row.document_starts) {
-      if (start >= 1 && start <= length) mask[start - 1] = false;
+      if (start >= 1 && start <= length) valid -= clear(mask, start - 1, start);
     }
   }
-  batch.num_valid_targets += std::count(mask, mask + length, true);
+  for (const auto& [begin, end] : row.masked_targets) {
+    valid -= clear(mask, begin, std::min(end, length));
+  }
+  batch.num_valid_targets += valid;
   batch.source_R.push_back(source);
   batch.document_starts_R.push_back(row.document_starts);
+  batch.documents_R.push_back(row.documents);
 }
 
 }  // namespace phalanx

@@ -17,6 +17,7 @@ struct Batch {
   at::Tensor loss_mask_RT;        // bool; false where a target counts for nothing
   std::vector<int32_t> source_R;  // index in name order
   std::vector<std::vector<int64_t>> document_starts_R;  // positions in [0, T] where one begins
+  std::vector<std::vector<int64_t>> documents_R;        // as Row::documents
   int64_t num_valid_targets = 0;                        // true entries of loss_mask_RT
   int64_t step = 0;
   Cursor cursor_after;  // resuming from it gives the next step

@@ -71,7 +71,9 @@ Batch BatchLoader::next() {
 void BatchLoader::fill_row(const RowDraw& draw, int32_t stage, int64_t place, Batch& batch) {
   const auto k = static_cast<size_t>(draw.source);
   const int64_t length = batch.tokens_RT.size(1);
+  row_.documents.clear();
   row_.document_starts.clear();
+  row_.masked_targets.clear();
   sources_[static_cast<size_t>(stage)][k]->read(draw.window, row_);
   if (static_cast<int64_t>(row_.tokens.size()) != length + 1 || row_.num_valid_targets < 0 ||
       row_.num_valid_targets > length) {

@@ -205,6 +205,9 @@ void check_stage(const StageRows& stage, const std::string& path) {
 }  // namespace
 
 Curriculum resolve_curriculum(const DataConfig& data, const std::vector<StageRows>& stages) {
+  if (data.packing == RowPacking::kBestFit && !data.document_mask) {
+    fail("data.packing: expected `document_mask: true` with best_fit, found false");
+  }
   Curriculum curriculum{
       data.seed, data.document_mask, data.on_exhausted, resolve_sources(data), {}};
   Index index;

@@ -13,12 +13,15 @@ namespace phalanx {
 enum class SourceKind { kOrganic, kSynthetic };
 enum class OnExhausted { kError, kRenormalize };
 enum class Ramp { kStep, kLinear };
+enum class RowPacking { kWindows, kBestFit };
 
 struct SourceConfig {
   std::string name;
   std::string path;  // folder of a data set (data/shards/FORMAT.md)
   SourceKind kind = SourceKind::kOrganic;
   std::optional<double> max_epochs;  // over the whole run and all its resumes
+  int64_t shuffle_window = 0;        // shards whose rows are shuffled together; 0: all
+  std::string mask_documents = "";   // file that lists documents whose targets do not count
 };
 
 /// One entry of a mix: a source or a group, and its weight; nullopt stands for `rest`.
@@ -59,6 +62,8 @@ struct DataConfig {
   std::map<std::string, std::map<std::string, double>> groups;
   OnExhausted on_exhausted = OnExhausted::kError;
   bool document_mask = false;
+  RowPacking packing = RowPacking::kWindows;
+  bool verify = false;  // compare what is read with the hashes of packing
 };
 
 }  // namespace phalanx

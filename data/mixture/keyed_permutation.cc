@@ -30,9 +30,21 @@ uint64_t absorb_text(uint64_t hash, std::string_view text) {
   return hash;
 }
 
-uint64_t window_key(uint64_t seed, std::string_view source, uint64_t epoch) {
-  uint64_t hash = absorb(absorb(absorb(0, 1), kOrderVersion), seed);
+namespace {
+
+uint64_t epoch_key(uint64_t kind, uint64_t seed, std::string_view source, uint64_t epoch) {
+  const uint64_t hash = absorb(absorb(absorb(0, kind), kOrderVersion), seed);
   return absorb(absorb_text(hash, source), epoch);
+}
+
+}  // namespace
+
+uint64_t window_key(uint64_t seed, std::string_view source, uint64_t epoch) {
+  return epoch_key(1, seed, source, epoch);
+}
+
+uint64_t shard_key(uint64_t seed, std::string_view source, uint64_t epoch) {
+  return epoch_key(5, seed, source, epoch);
 }
 
 uint64_t step_key(uint64_t seed, int64_t first_row) {

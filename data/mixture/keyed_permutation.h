@@ -15,6 +15,8 @@ uint64_t absorb_text(uint64_t hash, std::string_view text);
 
 /// Key of one epoch of a source: depends on its name, never on its place among the others.
 uint64_t window_key(uint64_t seed, std::string_view source, uint64_t epoch);
+/// Key of the order of a source's shards in one epoch, where `shuffle_window` is set.
+uint64_t shard_key(uint64_t seed, std::string_view source, uint64_t epoch);
 /// Key of the order of the rows inside the step that begins at row `first_row`.
 uint64_t step_key(uint64_t seed, int64_t first_row);
 

@@ -22,6 +22,9 @@ struct SourceInfo {
   std::string name;
   std::string fingerprint;
   std::vector<int64_t> rows_by_stage;
+  int64_t shuffle_window = 0;  // shards; 0: all
+  /// With shuffle_window: for each stage what RowSource::shard_rows() says.
+  std::vector<std::vector<int64_t>> shard_rows_by_stage = {};
 };
 
 /// Where a plan begins: row 0 of a new run, or the cursor at which its curriculum was changed.

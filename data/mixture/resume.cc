@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 
 namespace phalanx {
@@ -27,21 +28,59 @@ bool has_given(const Cursor& cursor, const std::string& source) {
                      [](const auto& stream) { return stream.second > 0; });
 }
 
+std::map<std::string, std::string> parts_of(const std::string& fingerprint) {
+  std::map<std::string, std::string> parts;
+  for (size_t begin = 0; begin <= fingerprint.size();) {
+    const size_t end = std::min(fingerprint.find('/', begin), fingerprint.size());
+    const std::string part = fingerprint.substr(begin, end - begin);
+    const size_t colon = std::min(part.find(':'), part.size());
+    parts[begin == 0 ? "" : part.substr(0, colon)] = part;
+    begin = end + 1;
+  }
+  return parts;
+}
+
+bool names_bins(const std::string& part) { return part.starts_with("bins-"); }
+
+/// The parts of both, or nullopt if one differs. Bins of a length that only one of them reads do
+/// not disagree; reading bins and reading windows do.
+std::optional<std::string> join_fingerprints(const std::string& old, const std::string& now) {
+  std::map<std::string, std::string> joined = parts_of(now);
+  const auto has_bins = [](const auto& parts) {
+    return std::any_of(parts.begin(), parts.end(),
+                       [](const auto& p) { return names_bins(p.first); });
+  };
+  const std::map<std::string, std::string> before = parts_of(old);
+  if (has_bins(joined) != has_bins(before)) return std::nullopt;
+  for (const auto& [name, part] : joined) {
+    if (!before.contains(name) && !names_bins(name)) return std::nullopt;
+  }
+  for (const auto& [name, part] : before) {
+    const auto [place, added] = joined.emplace(name, part);
+    if (added ? !names_bins(name) : place->second != part) return std::nullopt;
+  }
+  std::string text;
+  for (const auto& [name, part] : joined) text += (text.empty() ? "" : "/") + part;
+  return text;
+}
+
 // The ledger's sources with those of this run; one that has given rows must be what it was.
 std::vector<LedgerSource> join_sources(const Cursor& cursor,
                                        const std::vector<SourceInfo>& sources) {
   std::map<std::string, std::string> joined;
   for (const LedgerSource& source : cursor.sources) joined[source.name] = source.fingerprint;
   for (const SourceInfo& source : sources) {
-    const auto old = joined.find(source.name);
-    if (old != joined.end() && old->second != source.fingerprint &&
-        has_given(cursor, source.name)) {
+    std::string& entry = joined[source.name];
+    std::optional<std::string> both = source.fingerprint;
+    if (!entry.empty() && has_given(cursor, source.name))
+      both = join_fingerprints(entry, source.fingerprint);
+    if (!both) {
       throw std::invalid_argument(
           fmt::format("data.sources.{}: expected the data with fingerprint {}, of which the ledger "
                       "counts rows, found {}: restore it, or give the new data another name",
-                      source.name, old->second, source.fingerprint));
+                      source.name, entry, source.fingerprint));
     }
-    joined[source.name] = source.fingerprint;
+    entry = *both;
   }
   std::vector<LedgerSource> list;
   for (const auto& [name, fingerprint] : joined) list.push_back({name, fingerprint});

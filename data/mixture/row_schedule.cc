@@ -7,11 +7,7 @@
 namespace phalanx {
 
 RowSchedule::RowSchedule(std::shared_ptr<const MixturePlan> plan)
-    : plan_(std::move(plan)),
-      given_(plan_->num_sources(), 0),
-      epochs_(plan_->num_sources(), -1),
-      sizes_(plan_->num_sources(), 0),
-      permutations_(plan_->num_sources(), KeyedPermutation(1, 0)) {}
+    : plan_(std::move(plan)), given_(plan_->num_sources(), 0), epochs_(plan_->num_sources()) {}
 
 void RowSchedule::load_block(int64_t block) {
   std::vector<int64_t> counts(plan_->num_sources());
@@ -46,14 +42,13 @@ RowDraw RowSchedule::next_row() {
   row.source = static_cast<int32_t>(k);
   row.draw = given_[k]++;
   row.epoch = row.draw / size;
-  if (epochs_[k] != row.epoch || sizes_[k] != size) {
-    const uint64_t key = window_key(plan_->curriculum.seed, plan_->sources[k].name,
-                                    static_cast<uint64_t>(row.epoch));
-    permutations_[k] = KeyedPermutation(size, key);
-    epochs_[k] = row.epoch;
-    sizes_[k] = size;
+  std::optional<Epoch>& epoch = epochs_[k];
+  if (!epoch || epoch->number != row.epoch || epoch->stage != stage) {
+    epoch = {row.epoch, stage,
+             EpochOrder(plan_->curriculum.seed, plan_->sources[k], static_cast<size_t>(stage),
+                        row.epoch)};
   }
-  row.window = permutations_[k](row.draw % size);
+  row.window = epoch->order(row.draw % size);
   return row;
 }
 

@@ -4,10 +4,11 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "data/mixture/block_draw.h"
-#include "data/mixture/keyed_permutation.h"
+#include "data/mixture/epoch_order.h"
 #include "data/mixture/mixture_plan.h"
 
 namespace phalanx {
@@ -43,9 +44,12 @@ class RowSchedule {
   int64_t row_ = -1;             // next row
   std::vector<uint16_t> draws_;  // of the block
   std::vector<int64_t> given_;   // draws of each source's stream before row_
-  std::vector<int64_t> epochs_;  // of permutations_; -1: none yet
-  std::vector<int64_t> sizes_;
-  std::vector<KeyedPermutation> permutations_;
+  struct Epoch {
+    int64_t number;
+    int32_t stage;
+    EpochOrder order;
+  };
+  std::vector<std::optional<Epoch>> epochs_;  // the last of each source
   int64_t num_blocks_drawn_ = 0;
 };
 

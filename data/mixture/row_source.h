@@ -1,7 +1,9 @@
 #pragma once
-// Where the rows of one source come from: a data set on disk (SourceLoader) or a test's fake.
+// Where the rows of one source come from: windows of a data set (SourceLoader), its bins of whole
+// documents (BinLoader), or a test's fake.
 // Local. Const methods may be called from several threads at once.
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace phalanx {
@@ -15,16 +17,20 @@ struct Row {
   /// The data set's number of the document that holds token 0, then of the one that begins at each
   /// of the document_starts in [1, T]. Empty: the source does not number its documents.
   std::vector<int64_t> documents = {};
+  /// Ranges [begin, end) of targets that do not count, because their document is masked.
+  std::vector<std::pair<int64_t, int64_t>> masked_targets = {};
 };
 
 class RowSource {
  public:
   virtual ~RowSource() = default;
-  /// N = ceil((n - 1) / T) windows of T targets, neighbours sharing one token.
+  /// Rows of one epoch.
   virtual int64_t num_rows() const = 0;
-  /// Reads window `window` of [0, num_rows()). Throws on a read error or a token past the
-  /// vocabulary.
+  /// Reads row `window` of [0, num_rows()). Throws on a read error or a token past the vocabulary.
   virtual void read(int64_t window, Row& row) const = 0;
+  /// For each shard the number of its first row, that of the first token in it, and num_rows():
+  /// what `shuffle_window` is counted in. Empty: the source has no shards.
+  virtual std::vector<int64_t> shard_rows() const { return {}; }
 };
 
 }  // namespace phalanx

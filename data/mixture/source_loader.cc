@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "data/mixture/token_ids.h"
+
 namespace phalanx {
 
 SourceLoader::SourceLoader(std::shared_ptr<const DatasetReader> reader,
@@ -14,7 +16,8 @@ SourceLoader::SourceLoader(std::shared_ptr<const DatasetReader> reader,
       length_(config.sequence_length),
       vocab_size_(config.vocab_size.value_or(reader_->manifest().vocab_size)),
       first_token_(config.first_token),
-      end_token_(config.end_token.value_or(reader_->num_tokens())) {
+      end_token_(config.end_token.value_or(reader_->num_tokens())),
+      masked_(config.masked) {
   const std::string folder = reader_->folder().string();
   if (length_ < 1) {
     throw std::invalid_argument(
@@ -30,8 +33,16 @@ SourceLoader::SourceLoader(std::shared_ptr<const DatasetReader> reader,
         fmt::format("{}: expected at least 2 tokens (an input and its target), found {}", folder,
                     std::max<int64_t>(0, end_token_ - first_token_)));
   }
-  const int64_t num_targets = end_token_ - first_token_ - 1;
-  num_rows_ = num_targets / length_ + (num_targets % length_ != 0);
+  count_rows();
+}
+
+void SourceLoader::count_rows() {
+  const auto ceil_rows = [&](int64_t tokens) { return tokens / length_ + (tokens % length_ != 0); };
+  num_rows_ = ceil_rows(end_token_ - first_token_ - 1);
+  for (const int64_t begin : reader_->shard_begins()) {
+    shard_rows_.push_back(
+        std::min(num_rows_, ceil_rows(std::clamp(begin, first_token_, end_token_) - first_token_)));
+  }
 }
 
 void SourceLoader::read(int64_t window, Row& row) const {
@@ -41,25 +52,15 @@ void SourceLoader::read(int64_t window, Row& row) const {
   }
   const int64_t begin = first_token_ + window * length_;
   const int64_t count = std::min(length_ + 1, end_token_ - begin);
-  row.tokens.assign(static_cast<size_t>(length_) + 1, reader_->manifest().end_of_document);
+  row.tokens.resize(static_cast<size_t>(length_) + 1);
+  std::fill(row.tokens.begin() + count, row.tokens.end(), reader_->manifest().end_of_document);
   const auto tokens = std::span(row.tokens).first(static_cast<size_t>(count));
   reader_->read_tokens(begin, tokens);
-  check_ids(begin, tokens);
+  check_ids(*reader_, reader_->find(begin), tokens, vocab_size_);
   row.num_valid_targets = count - 1;
-  reader_->document_starts(begin, begin + count, row.document_starts);
-}
-
-void SourceLoader::check_ids(int64_t begin, std::span<const int32_t> tokens) const {
-  // As unsigned, a negative id is a large one. The maximum first: it costs one pass without
-  // branches.
-  uint32_t largest = 0;
-  for (const int32_t id : tokens) largest = std::max(largest, static_cast<uint32_t>(id));
-  if (largest < static_cast<uint64_t>(vocab_size_)) return;
-  const auto bad = std::find(tokens.begin(), tokens.end(), static_cast<int32_t>(largest));
-  const TokenPlace place = reader_->find(begin + (bad - tokens.begin()));
-  throw std::invalid_argument(
-      fmt::format("{}: token {}: expected an id below the vocabulary's {}, found {}",
-                  reader_->bin_path(place.shard), place.position, vocab_size_, *bad));
+  reader_->documents(begin, begin + count, row.document_starts, row.documents);
+  row.masked_targets.clear();
+  if (masked_) mask_documents(*masked_, row);
 }
 
 }  // namespace phalanx

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 
+#include "data/mixture/masked_documents.h"
 #include "data/mixture/row_source.h"
 #include "data/shards/dataset_reader.h"
 
@@ -24,6 +25,7 @@ struct SourceLoaderConfig {
   /// that was made elsewhere is its last tokens.
   int64_t first_token = 0;
   std::optional<int64_t> end_token = std::nullopt;
+  std::shared_ptr<const MaskedDocuments> masked = nullptr;  // none: all targets count
 };
 
 class SourceLoader : public RowSource {
@@ -33,16 +35,20 @@ class SourceLoader : public RowSource {
 
   int64_t num_rows() const override { return num_rows_; }
   void read(int64_t window, Row& row) const override;
+  std::vector<int64_t> shard_rows() const override { return shard_rows_; }
 
   const DatasetReader& reader() const { return *reader_; }
+  std::shared_ptr<const DatasetReader> dataset() const { return reader_; }
   /// The data set's number of the first token of `window`.
   int64_t first_token(int64_t window) const { return first_token_ + window * length_; }
 
  private:
-  void check_ids(int64_t begin, std::span<const int32_t> tokens) const;
+  void count_rows();
 
   std::shared_ptr<const DatasetReader> reader_;
   int64_t length_, vocab_size_, first_token_, end_token_, num_rows_;
+  std::shared_ptr<const MaskedDocuments> masked_;
+  std::vector<int64_t> shard_rows_;
 };
 
 }  // namespace phalanx

@@ -4,17 +4,36 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <system_error>
 
 namespace phalanx {
+namespace {
 
-DatasetReader::DatasetReader(const std::filesystem::path& folder, size_t max_open_shards)
+void check_size(const std::string& path, int64_t expected) {
+  std::error_code error;
+  const auto found = std::filesystem::file_size(path, error);
+  if (error) throw std::system_error(error, "stat " + path);
+  if (static_cast<int64_t>(found) == expected) return;
+  throw std::invalid_argument(
+      fmt::format("{}: size: expected {} bytes as {} beside it says, found {} bytes", path,
+                  expected, kManifestName, found));
+}
+
+}  // namespace
+
+DatasetReader::DatasetReader(const std::filesystem::path& folder, const ReaderOptions& options)
     : folder_(folder),
       manifest_(load_manifest(folder)),
-      max_open_shards_(std::max<size_t>(1, max_open_shards)) {
+      files_(options.files ? options.files : std::make_shared<FilePool>()),
+      user_(files_->new_user()),
+      verify_(options.verify) {
   shard_begins_.push_back(0);
+  document_begins_.push_back(0);
   for (const ShardEntry& shard : manifest_.shards) {
     shard_begins_.push_back(shard_begins_.back() + shard.num_tokens);
+    document_begins_.push_back(document_begins_.back() + shard.num_documents);
   }
+  if (verify_) verifiers_.resize(manifest_.shards.size());
 }
 
 TokenPlace DatasetReader::find(int64_t position) const {
@@ -42,29 +61,51 @@ void DatasetReader::read_tokens(int64_t begin, std::span<int32_t> tokens) const 
     const TokenPlace place = find(begin);
     const int64_t left = shard_begins_[place.shard + 1] - begin;
     const auto n = std::min(tokens.size(), static_cast<size_t>(left));
-    shard(place.shard)->read_tokens(place.position, tokens.first(n));
+    read_tokens(place, tokens.first(n));
     tokens = tokens.subspan(n);
     begin += static_cast<int64_t>(n);
   }
 }
 
-void DatasetReader::document_starts(int64_t begin, int64_t end,
-                                    std::vector<int64_t>& starts) const {
+void DatasetReader::read_tokens(const TokenPlace& begin, std::span<int32_t> tokens) const {
+  const auto file = shard(begin.shard);
+  if (verify_) {
+    const int64_t width = token_bytes(manifest_.token_type);
+    const int64_t end = begin.position + static_cast<int64_t>(tokens.size());
+    verifier(begin.shard).verify(file->bin(), begin.position * width, end * width);
+  }
+  file->read_tokens(begin.position, tokens);
+}
+
+void DatasetReader::documents(int64_t begin, int64_t end, std::vector<int64_t>& starts,
+                              std::vector<int64_t>& numbers) const {
   starts.clear();
+  numbers.clear();
   end = std::min(end, num_tokens());
   for (int64_t position = begin; position < end;) {
     const TokenPlace place = find(position);
     const int64_t shard_begin = shard_begins_[place.shard];
     const int64_t shard_end = std::min(end, shard_begins_[place.shard + 1]);
     shard(place.shard)
-        ->append_document_starts(place.position, shard_end - shard_begin, shard_begin - begin,
-                                 starts);
+        ->append_documents(place.position, shard_end - shard_begin, shard_begin - begin,
+                           document_begins_[place.shard], starts, numbers);
     position = shard_end;
   }
 }
 
 void DatasetReader::check_shards(size_t first, size_t stride) const {
-  for (size_t i = first; i < manifest_.shards.size(); i += stride) open_checked(i);
+  for (size_t i = first; i < manifest_.shards.size(); i += stride) {
+    const ShardEntry& entry = manifest_.shards[i];
+    const std::string prefix = (folder_ / entry.file).string();
+    check_size(prefix + ".bin", entry.bin_bytes);
+    if (entry.idx_bytes > 0) check_size(prefix + ".idx", entry.idx_bytes);
+    std::error_code error;
+    if (!verify_ || std::filesystem::exists(prefix + ".xxh3", error)) continue;
+    throw std::invalid_argument(
+        fmt::format("{}.xxh3: expected the hashes of {}.bin, which data.verify compares, found no "
+                    "such file: pack the data again, or say data.verify: false",
+                    prefix, entry.file));
+  }
 }
 
 std::shared_ptr<const ShardFile> DatasetReader::open_checked(size_t shard) const {
@@ -79,20 +120,30 @@ std::shared_ptr<const ShardFile> DatasetReader::open_checked(size_t shard) const
   check("dtype", token_type_name(manifest_.token_type), token_type_name(file->token_type()));
   check("tokens", entry.num_tokens, file->num_tokens());
   check("documents", entry.num_documents, file->num_documents());
+  if (entry.idx_bytes > 0) check("bytes", entry.idx_bytes, file->idx_bytes());
+  if (verify_) (void)verifier(shard);
   return file;
 }
 
-std::shared_ptr<const ShardFile> DatasetReader::shard(size_t shard) const {
+BlockVerifier& DatasetReader::verifier(size_t shard) const {
   const std::lock_guard lock(mutex_);
-  const auto found = std::find_if(open_.begin(), open_.end(),
-                                  [&](const OpenShard& open) { return open.shard == shard; });
-  if (found != open_.end()) {
-    open_.splice(open_.begin(), open_, found);
-  } else {
-    open_.push_front({shard, open_checked(shard)});
-    if (open_.size() > max_open_shards_) open_.pop_back();
+  std::unique_ptr<BlockVerifier>& verifier = verifiers_[shard];
+  if (verifier) return *verifier;
+  const ShardEntry& entry = manifest_.shards[shard];
+  const std::filesystem::path prefix = folder_ / entry.file;
+  const std::string idx = prefix.string() + ".idx";
+  if (const uint64_t found = hash_file(idx); found != entry.idx_xxh3) {
+    throw std::invalid_argument(fmt::format(
+        "{}: XXH3: expected {} as {} says, found {}: the shard changed since it was "
+        "packed",
+        idx, hash_text(entry.idx_xxh3), (folder_ / kManifestName).string(), hash_text(found)));
   }
-  return open_.front().file;
+  verifier = std::make_unique<BlockVerifier>(prefix, entry.bin_bytes);
+  return *verifier;
+}
+
+std::shared_ptr<const ShardFile> DatasetReader::shard(size_t shard) const {
+  return files_->get<ShardFile>(user_, shard, 2, [this, shard] { return open_checked(shard); });
 }
 
 }  // namespace phalanx

@@ -3,19 +3,21 @@
 //
 // Local. Const methods may run in several threads at once. Opening reads dataset.json only, so that
 // start-up does not depend on the number of shards; a shard is opened and checked against the
-// manifest when it is first needed, or by check_shards(). At most `max_open_shards` stay open (two
-// descriptors each), the least recently used is closed first.
-// Positions and counts are tokens, 64 bits. Errors as ShardFile's.
+// manifest when it is first needed. Open files (two descriptors a shard) belong to the FilePool,
+// which all data sets of a run share.
+// Positions and counts are tokens, 64 bits. Errors as ShardFile's; with `verify` those of
+// BlockVerifier besides.
 #include <cstdint>
 #include <filesystem>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "data/shards/block_verifier.h"
 #include "data/shards/dataset_manifest.h"
+#include "data/shards/file_pool.h"
 #include "data/shards/shard_file.h"
 
 namespace phalanx {
@@ -25,44 +27,62 @@ struct TokenPlace {
   int64_t position = 0;  // inside the shard
 };
 
+struct ReaderOptions {
+  std::shared_ptr<FilePool> files = nullptr;  // none: a pool of its own
+  /// Each block of a .bin is compared with its hash before its first token is used, and each .idx
+  /// when it is first opened.
+  bool verify = false;
+};
+
 class DatasetReader {
  public:
-  explicit DatasetReader(const std::filesystem::path& folder, size_t max_open_shards = 64);
+  explicit DatasetReader(const std::filesystem::path& folder, const ReaderOptions& options = {});
 
   const std::filesystem::path& folder() const { return folder_; }
   const DatasetManifest& manifest() const { return manifest_; }
   int64_t num_tokens() const { return shard_begins_.back(); }
+  /// Where each shard begins, and the end of the last.
+  const std::vector<int64_t>& shard_begins() const { return shard_begins_; }
+  FilePool& files() const { return *files_; }
 
   /// Fills `tokens` from [begin, begin + tokens.size()), across shards. Ids are not compared with
-  /// the vocabulary: callers that feed a model do that (see SourceLoader).
+  /// the vocabulary: callers that feed a model do that (see token_ids.h).
   void read_tokens(int64_t begin, std::span<int32_t> tokens) const;
+  /// The same from one shard.
+  void read_tokens(const TokenPlace& begin, std::span<int32_t> tokens) const;
 
-  /// Positions in [begin, end) where a document begins, rising, less `begin`.
-  void document_starts(int64_t begin, int64_t end, std::vector<int64_t>& starts) const;
+  /// The documents of [begin, end): `starts` are the positions, less `begin`, where one begins,
+  /// rising; `numbers` are that of the document that holds `begin` and of those that begin after
+  /// it. Documents are numbered from 0 over the shards.
+  void documents(int64_t begin, int64_t end, std::vector<int64_t>& starts,
+                 std::vector<int64_t>& numbers) const;
+  /// Of shard `shard`, the number of its first document.
+  int64_t first_document(size_t shard) const { return document_begins_[shard]; }
+  int64_t num_documents() const { return document_begins_.back(); }
 
   [[nodiscard]] TokenPlace find(int64_t position) const;
   [[nodiscard]] std::string bin_path(size_t shard) const;
 
-  /// Opens shards first, first + stride, ... and checks sizes and headers against the manifest.
-  /// With (rank, world) each rank of a job checks its share.
+  /// Compares the sizes of the files of shards first, first + stride, ... with the manifest, and
+  /// opens none. With (rank, world) each rank of a job checks its share.
   void check_shards(size_t first, size_t stride) const;
 
   /// The open file of shard `shard`; it stays open while the pointer lives.
   [[nodiscard]] std::shared_ptr<const ShardFile> shard(size_t shard) const;
 
  private:
-  struct OpenShard {
-    size_t shard;
-    std::shared_ptr<const ShardFile> file;
-  };
   std::shared_ptr<const ShardFile> open_checked(size_t shard) const;
+  BlockVerifier& verifier(size_t shard) const;
 
   std::filesystem::path folder_;
   DatasetManifest manifest_;
-  std::vector<int64_t> shard_begins_;  // num_shards + 1, the last is the total
-  size_t max_open_shards_;
+  std::vector<int64_t> shard_begins_;     // num_shards + 1, the last is the total
+  std::vector<int64_t> document_begins_;  // likewise
+  std::shared_ptr<FilePool> files_;
+  uint64_t user_;  // of files_
+  bool verify_;
   mutable std::mutex mutex_;
-  mutable std::list<OpenShard> open_;  // guarded by mutex_; most recently used first
+  mutable std::vector<std::unique_ptr<BlockVerifier>> verifiers_;  // guarded by mutex_
 };
 
 }  // namespace phalanx

@@ -12,8 +12,9 @@ namespace phalanx {
 
 /// One message for each thing that is wrong, in the order of the shards; none when all is well. For
 /// each shard: header and sizes, every entry of the index, the hashes of both files, the largest
-/// token id. A damaged .bin is reported with its first damaged block where the sidecar is there.
-/// `progress` gets the bytes read so far. System errors are thrown.
+/// token id, and the bins: hash, every entry, and that they hold each target once. A damaged .bin
+/// is reported with its first damaged block where the sidecar is there. `progress` gets the bytes
+/// read so far. System errors are thrown.
 [[nodiscard]] std::vector<std::string> verify_dataset(
     const DatasetReader& reader, const std::function<void(int64_t bytes)>& progress);
 

@@ -6,12 +6,16 @@
 #include <utility>
 
 #include "data/file.h"
+#include "data/shards/bins_file.h"
 
 namespace phalanx {
 
 PartWriter::PartWriter(const std::filesystem::path& folder, DatasetManifest manifest,
-                       int64_t shard_tokens)
-    : folder_(folder), manifest_(std::move(manifest)), shard_tokens_(shard_tokens) {
+                       int64_t shard_tokens, std::vector<int64_t> bin_lengths)
+    : folder_(folder),
+      manifest_(std::move(manifest)),
+      shard_tokens_(shard_tokens),
+      bin_lengths_(std::move(bin_lengths)) {
   make_folders(folder_);
 }
 
@@ -45,9 +49,11 @@ void PartWriter::close_shard() {
   entry.bin_bytes = written.bin.bytes;
   entry.bin_xxh3 = written.bin.xxh3;
   entry.idx_xxh3 = written.idx.xxh3;
+  entry.idx_bytes = written.idx.bytes;
   std::string blocks;
   for (const uint64_t hash : written.bin.block_hashes) blocks += hash_text(hash) + "\n";
   commit_file(folder_ / (entry.file + ".xxh3"), blocks);
+  entry.bins = write_bins(folder_ / entry.file, bin_lengths_);
 }
 
 DatasetManifest PartWriter::finish() {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "data/shards/dataset_manifest.h"
 #include "data/shards/shard_writer.h"
@@ -18,13 +19,18 @@ namespace phalanx {
 
 class PartWriter {
  public:
-  /// Makes `folder`. `manifest` comes with everything but shards and text_bytes.
-  PartWriter(const std::filesystem::path& folder, DatasetManifest manifest, int64_t shard_tokens);
+  /// Makes `folder`. `manifest` comes with everything but shards and text_bytes. Each shard also
+  /// gets bins of whole documents for rows of each of `bin_lengths`.
+  PartWriter(const std::filesystem::path& folder, DatasetManifest manifest, int64_t shard_tokens,
+             std::vector<int64_t> bin_lengths = {});
 
   /// `name` is what messages call the document; `tokens` end with the end-of-document token.
   void add_document(const std::string& name, int64_t text_bytes, std::span<const int32_t> tokens);
 
   int64_t num_tokens() const { return num_tokens_; }
+
+  /// Counts of the input, for callers that learn them on the way; kept by finish().
+  PackingRecord& packing() { return manifest_.packing; }
 
   /// Writes dataset.json last and syncs the folder.
   DatasetManifest finish();
@@ -35,6 +41,7 @@ class PartWriter {
   std::filesystem::path folder_;
   DatasetManifest manifest_;
   int64_t shard_tokens_;
+  std::vector<int64_t> bin_lengths_;
   int64_t num_tokens_ = 0;
   std::optional<ShardWriter> shard_;
 };

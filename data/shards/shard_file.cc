@@ -13,18 +13,6 @@ namespace {
 
 constexpr int64_t kChunkEntries = 8192;
 
-template <typename T>
-T read_value(const File& file, int64_t offset) {
-  T value;
-  file.read_exact(offset, std::as_writable_bytes(std::span(&value, 1)));
-  return value;
-}
-
-template <typename T>
-void read_values(const File& file, int64_t offset, std::span<T> values) {
-  file.read_exact(offset, std::as_writable_bytes(values));
-}
-
 std::filesystem::path with_suffix(const std::filesystem::path& prefix, const char* suffix) {
   return prefix.string() + suffix;
 }
@@ -46,6 +34,7 @@ ShardFile::ShardFile(const std::filesystem::path& prefix)
       idx_(File::open_read(with_suffix(prefix, ".idx"))) {
   read_header();
   check_ends();
+  make_samples();
 }
 
 void ShardFile::refuse(const File& file, std::string_view place, std::string_view expected,
@@ -68,7 +57,10 @@ void ShardFile::read_header() {
   const auto code = read_value<uint8_t>(idx_, 17);
   type_ = static_cast<TokenType>(code);
   if (type_ != TokenType::kInt32 && type_ != TokenType::kUint16) {
-    refuse(idx_, "dtype", "4 (int32) or 8 (uint16)", type_text(code));
+    refuse(idx_, "dtype",
+           "4 (int32) or 8 (uint16); Megatron's IndexedDatasetBuilder(dtype=numpy.int32) can write "
+           "the corpus again as one of them",
+           type_text(code));
   }
   const auto sequences = read_value<uint64_t>(idx_, 18);
   const auto boundaries = read_value<uint64_t>(idx_, 26);
@@ -144,62 +136,6 @@ void ShardFile::read_tokens(int64_t begin, std::span<int32_t> tokens) const {
     widen(std::span(chunk).first(n), tokens);
     tokens = tokens.subspan(n);
     begin += static_cast<int64_t>(n);
-  }
-}
-
-int64_t ShardFile::token_of_pointer(int64_t sequence, int64_t pointer) const {
-  const int64_t width = token_bytes(type_);
-  if (pointer < 0 || pointer % width != 0 || pointer / width > num_tokens_) {
-    refuse(idx_, fmt::format("pointer {}", sequence),
-           fmt::format("a multiple of {} up to {}", width, num_tokens_ * width),
-           fmt::format("{}", pointer));
-  }
-  return pointer / width;
-}
-
-int64_t ShardFile::token_of_boundary(int64_t document, int64_t boundary) const {
-  if (boundary < 0 || boundary > layout_.num_sequences) {
-    refuse(idx_, fmt::format("document boundary {}", document),
-           fmt::format("0 to {}", layout_.num_sequences), fmt::format("{}", boundary));
-  }
-  if (boundary == layout_.num_sequences) return num_tokens_;
-  return token_of_pointer(boundary, read_value<int64_t>(idx_, layout_.pointer_at(boundary)));
-}
-
-int64_t ShardFile::document_start(int64_t document) const {
-  if (document < 0 || document > num_documents()) {
-    throw std::logic_error(
-        fmt::format("{}: document {} of {}", idx_path().string(), document, num_documents()));
-  }
-  return token_of_boundary(document, read_value<int64_t>(idx_, layout_.boundary_at(document)));
-}
-
-void ShardFile::append_document_starts(int64_t begin, int64_t end, int64_t shift,
-                                       std::vector<int64_t>& starts) const {
-  int64_t low = 0, high = num_documents();  // the first document that begins at or after `begin`
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    if (document_start(middle) < begin) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  std::array<int64_t, 64> boundaries;
-  int64_t previous = begin - 1;
-  for (int64_t document = low; document < num_documents();) {
-    const int64_t n = std::min<int64_t>(boundaries.size(), num_documents() - document);
-    read_values(idx_, layout_.boundary_at(document), std::span(boundaries).first(n));
-    for (int64_t i = 0; i < n; ++i, ++document) {
-      const int64_t start = token_of_boundary(document, boundaries[i]);
-      if (start >= end || start >= num_tokens_) return;
-      if (start < previous) {
-        refuse(idx_, fmt::format("document {}", document),
-               fmt::format("a start from token {} on", previous), fmt::format("{}", start));
-      }
-      if (start > previous) starts.push_back(shift + start);
-      previous = start;
-    }
   }
 }
 

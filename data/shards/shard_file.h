@@ -9,6 +9,7 @@
 // check_index() checks all of them.
 // Errors: std::invalid_argument with file, place, expected and found; std::system_error when the
 // machine fails.
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -28,6 +29,9 @@ class ShardFile {
   TokenType token_type() const { return type_; }
   int64_t num_tokens() const { return num_tokens_; }
   int64_t num_documents() const { return layout_.num_boundaries - 1; }
+  int64_t num_sequences() const { return layout_.num_sequences; }
+  int64_t idx_bytes() const { return layout_.total_bytes(); }
+  const File& bin() const { return bin_; }
   const std::filesystem::path& bin_path() const { return bin_.path(); }
   const std::filesystem::path& idx_path() const { return idx_.path(); }
 
@@ -37,20 +41,30 @@ class ShardFile {
   /// Where document `document` of [0, num_documents()) begins; num_documents() gives num_tokens().
   [[nodiscard]] int64_t document_start(int64_t document) const;
 
-  /// Appends `shift` + each position in [begin, end) where a document begins. Documents without
-  /// tokens begin where the next one does and are reported once.
-  void append_document_starts(int64_t begin, int64_t end, int64_t shift,
-                              std::vector<int64_t>& starts) const;
+  /// Where documents first, first + 1, ... begin, one entry of `starts` each; as above.
+  void document_starts(int64_t first, std::span<int64_t> starts) const;
+
+  /// The documents of tokens [begin, end). Appends to `starts` `token_shift` + each position where
+  /// one begins; to `numbers` `document_shift` + the number of the document that holds `begin`,
+  /// then of each that begins after it. Documents without tokens are passed over.
+  void append_documents(int64_t begin, int64_t end, int64_t token_shift, int64_t document_shift,
+                        std::vector<int64_t>& starts, std::vector<int64_t>& numbers) const;
 
   /// Reads the whole index: lengths are not negative, each pointer is the end of the sequence
   /// before, boundaries do not fall. Memory use does not depend on the size.
   void check_index() const;
 
  private:
+  void make_samples();
   void read_header();
   void check_ends();
   void check_sequences() const;
   void check_boundaries() const;
+  void check_rise(int64_t document, int64_t previous, int64_t start) const;
+  int64_t sampled_start(int64_t sample) const;
+  int64_t page_with(int64_t token) const;
+  void read_page(int64_t first, std::span<int64_t> starts) const;
+  void read_pointers(int64_t first, std::span<int64_t> boundaries) const;
   int64_t token_of_pointer(int64_t sequence, int64_t pointer) const;
   int64_t token_of_boundary(int64_t document, int64_t boundary) const;
   [[noreturn]] void refuse(const File& file, std::string_view place, std::string_view expected,
@@ -60,6 +74,10 @@ class ShardFile {
   TokenType type_ = TokenType::kUint16;
   IndexLayout layout_;
   int64_t num_tokens_ = 0;
+  /// Where each document that is a multiple of sample_stride_ begins, -1 until it was read: most of
+  /// a lookup's search then needs no file. At most 64 KiB.
+  int64_t sample_stride_ = 1;
+  mutable std::vector<std::atomic<int64_t>> samples_;
 };
 
 }  // namespace phalanx

@@ -1,9 +1,12 @@
 #pragma once
 // Byte positions inside a Megatron .idx file (FORMAT.md beside this file shows the table). Shared
-// by the reader, the writer and nobody else. Pure.
+// by the readers, the writer and nobody else. Pure, but for the reads, whose errors are File's.
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <span>
+
+#include "data/file.h"
 
 namespace phalanx {
 
@@ -24,5 +27,17 @@ struct IndexLayout {
   int64_t boundary_at(int64_t document) const { return pointer_at(num_sequences) + 8 * document; }
   int64_t total_bytes() const { return boundary_at(num_boundaries); }
 };
+
+template <typename T>
+void read_values(const File& file, int64_t offset, std::span<T> values) {
+  file.read_exact(offset, std::as_writable_bytes(values));
+}
+
+template <typename T>
+T read_value(const File& file, int64_t offset) {
+  T value;
+  read_values(file, offset, std::span(&value, 1));
+  return value;
+}
 
 }  // namespace phalanx

@@ -105,6 +105,32 @@ if(PHALANX_HAS_CUDA)
 endif()
 message(STATUS "LibTorch ${torch_version} at ${TORCH_ROOT}; CUDA and NCCL parts: ${PHALANX_HAS_CUDA}")
 
+# --- Arrow, for Parquet files: a choice of files as well ------------------------------------------
+# The pyarrow wheel ships Arrow C++ with its headers, but only under versioned names
+# (libarrow.so.2600), which find_library does not look for.
+file(GLOB wheel_arrow ${PHALANX_DEPS}/lib/python3*/site-packages/pyarrow)
+find_path(ARROW_ROOT NAMES include/parquet/arrow/reader.h HINTS ${wheel_arrow}
+          DOC "Arrow C++: the folder that holds include/, libarrow.so.* and libparquet.so.*")
+set(PHALANX_HAS_ARROW OFF)
+if(ARROW_ROOT)
+  file(GLOB arrow_files ${ARROW_ROOT}/libarrow.so* ${ARROW_ROOT}/lib/libarrow.so*)
+  file(GLOB parquet_files ${ARROW_ROOT}/libparquet.so* ${ARROW_ROOT}/lib/libparquet.so*)
+  if(arrow_files AND parquet_files)
+    set(PHALANX_HAS_ARROW ON)
+  endif()
+endif()
+if(PHALANX_HAS_ARROW)
+  list(GET arrow_files 0 ARROW_LIBRARY)
+  list(GET parquet_files 0 PARQUET_LIBRARY)
+  cmake_path(GET ARROW_LIBRARY PARENT_PATH ARROW_LIBRARY_DIR)
+  add_library(phalanx_arrow INTERFACE)
+  target_include_directories(phalanx_arrow SYSTEM INTERFACE ${ARROW_ROOT}/include)
+  target_link_libraries(phalanx_arrow INTERFACE ${PARQUET_LIBRARY} ${ARROW_LIBRARY})
+  message(STATUS "Parquet: Arrow C++ at ${ARROW_ROOT}")
+else()
+  message(STATUS "Parquet: OFF, no Arrow C++ found (./launch/setup.sh installs pyarrow, which has it)")
+endif()
+
 # --- Precompiled headers --------------------------------------------------------------------------
 # precompiled(NAME LIBS ... HEADERS ...): an object library that carries a precompiled header for all
 # targets with the same flags, which take it with REUSE_FROM.

@@ -12,6 +12,8 @@ void add_data_command(CLI::App& app) {
   add_data_inspect_command(*data);
   add_data_mix_command(*data);
   add_data_batch_command(*data);
+  add_data_convert_command(*data);
+  add_data_bins_command(*data);
 }
 
 }  // namespace phalanx

@@ -11,5 +11,7 @@ void add_data_pack_command(CLI::App& data);
 void add_data_inspect_command(CLI::App& data);
 void add_data_batch_command(CLI::App& data);
 void add_data_mix_command(CLI::App& data);
+void add_data_convert_command(CLI::App& data);
+void add_data_bins_command(CLI::App& data);
 
 }  // namespace phalanx

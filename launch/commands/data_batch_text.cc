@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "launch/commands/terminal_text.h"
+
 namespace phalanx {
 namespace {
 
@@ -31,33 +33,6 @@ std::string document_name(const RowDocument& document) {
 bool begins_at(const Row& row, int64_t position) {
   return std::find(row.document_starts.begin(), row.document_starts.end(), position) !=
          row.document_starts.end();
-}
-
-/// The number of bytes of the UTF-8 character at the front of `text`; 0 if it is not one.
-size_t utf8_length(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  const size_t length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  if (length == 0 || lead > 0xF4 || length > text.size()) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  if ((lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xED && byte(1) > 0x9F) ||
-      (lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) > 0x8F)) {
-    return 0;
-  }
-  return length;
-}
-
-/// C1 controls (U+0080 to U+009F) act on terminals as well, U+202A to U+202E and U+2066 to U+2069
-/// reorder what is shown.
-bool acts_on_terminals(std::string_view character) {
-  if (character.size() == 1) {
-    return static_cast<unsigned char>(character[0]) < 0x20 || character[0] == 0x7F;
-  }
-  return (character[0] == '\xC2' && static_cast<unsigned char>(character[1]) < 0xA0) ||
-         (character >= "\u202A" && character <= "\u202E") ||
-         (character >= "\u2066" && character <= "\u2069");
 }
 
 std::string indent_lines(std::string_view text) {
@@ -102,21 +77,6 @@ std::string row_text(const StepRow& row, const StepRows& rows, const ReplicaView
   return text;
 }
 
-std::string escape_controls(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const size_t length = utf8_length(text);
-    const std::string_view character = text.substr(0, std::max<size_t>(1, length));
-    if (character == "\n" || (length > 0 && !acts_on_terminals(character))) {
-      out += character;
-    } else {
-      for (const char c : character) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    }
-    text.remove_prefix(character.size());
-  }
-  return out;
-}
-
 std::string decoded_text(const StepRow& row, const StepRows& rows, const Tokenizer& tokenizer) {
   const int64_t length = rows.sequence_length();
   std::string text =
@@ -139,7 +99,7 @@ std::string decoded_text(const StepRow& row, const StepRows& rows, const Tokeniz
     const auto ids =
         std::span(row.row.tokens)
             .subspan(static_cast<size_t>(cuts[i]), static_cast<size_t>(cuts[i + 1] - cuts[i]));
-    text += indent_lines(escape_controls(tokenizer.decode(ids)));
+    text += indent_lines(terminal_text(tokenizer.decode(ids), LineEnds::kKeep));
   }
   if (end <= length) text += fmt::format("--- position {}: padding\n", end);
   return text + "\n";

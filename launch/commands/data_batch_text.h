@@ -34,7 +34,4 @@ std::string head_json(const StepHead& head, const StepRows& rows);
 std::string row_json(const StepRow& row, const StepRows& rows, const ReplicaView& view);
 std::string tail_json();
 
-/// `text` made safe for a terminal; line breaks stay.
-std::string escape_controls(std::string_view text);
-
 }  // namespace phalanx

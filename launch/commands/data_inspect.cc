@@ -7,75 +7,108 @@
 #include "data/shards/dataset_files.h"
 #include "data/shards/dataset_reader.h"
 #include "data/shards/dataset_verify.h"
+#include "data/shards/document_lengths.h"
 #include "launch/commands/data.h"
+#include "launch/commands/inspect_report.h"
 #include "launch/commands/progress_line.h"
+#include "launch/commands/terminal_text.h"
 
 namespace phalanx {
 namespace {
 
+// Of each sample: enough to see what it is.
+constexpr int64_t kSampleTokens = 100;
+
 struct InspectArguments {
-  std::string folder;
-  bool verify = false;
+  std::string folder, tokenizer;
+  bool verify = false, quick = false, json = false;
+  int64_t samples = 0;
+  std::optional<int64_t> document;
 };
 
 double megabytes(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
-void print_manifest(const std::filesystem::path& folder, const DatasetManifest& manifest) {
-  fmt::print("{}\n", folder.string());
-  const auto line = [](const char* key, const auto& value) {
-    fmt::print("  {:<16} {}\n", key, value);
-  };
-  line("name", manifest.name);
-  line("kind", dataset_kind_name(manifest.kind));
-  line("part", manifest.packing.part);
-  line("licence", manifest.licence.empty() ? "not stated" : manifest.licence);
-  line("documents", manifest.num_documents());
-  line("tokens", manifest.num_tokens());
-  line("text bytes", manifest.text_bytes);
-  line("vocabulary", manifest.vocab_size);
-  line("end of document", manifest.end_of_document);
-  line("tokenizer", manifest.tokenizer);
-  line("fingerprint", manifest.order_fingerprint());
-  for (const InputEntry& input : manifest.packing.inputs) {
-    line("input", fmt::format("{} ({} files, {} documents, {} bytes)", input.pattern,
-                              input.num_files, input.num_documents, input.bytes));
-  }
-  for (const ShardEntry& shard : manifest.shards) {
-    line(shard.file.c_str(),
-         fmt::format("{} documents, {} tokens, {} bytes of {}, XXH3 {}", shard.num_documents,
-                     shard.num_tokens, shard.bin_bytes, token_type_name(manifest.token_type),
-                     hash_text(shard.bin_xxh3)));
-  }
-}
-
-/// The number of problems found.
-size_t inspect_part(const std::filesystem::path& folder, bool verify) {
-  const DatasetReader reader(folder);
-  print_manifest(folder, reader.manifest());
-  if (!verify) return 0;
+std::vector<std::string> verify(const DatasetReader& reader) {
   int64_t total = 0;
   for (const ShardEntry& shard : reader.manifest().shards) total += shard.bin_bytes;
   ProgressLine line;
-  const std::vector<std::string> problems = verify_dataset(reader, [&](int64_t bytes) {
+  return verify_dataset(reader, [&](int64_t bytes) {
     line.show(fmt::format("verifying: {:.1f} of {:.1f} MB", megabytes(bytes), megabytes(total)));
   });
-  line.finish();
-  for (const std::string& problem : problems) fmt::print("  damaged          {}\n", problem);
-  if (problems.empty()) fmt::print("  verified         all shards are as they were packed\n");
-  return problems.size();
+}
+
+LengthStatistics measure_lengths(const DatasetReader& reader) {
+  LengthStatistics statistics;
+  ProgressLine line;
+  for (size_t shard = 0; shard < reader.manifest().shards.size(); ++shard) {
+    DocumentLengths lengths(*reader.shard(shard));
+    while (const auto length = lengths.next()) statistics.add(*length);
+    line.show(fmt::format("lengths: {} of {} shards", shard + 1, reader.manifest().shards.size()));
+  }
+  return statistics;
+}
+
+PartReport inspect_part(const DatasetReader& reader, const InspectArguments& arguments) {
+  PartReport report;
+  report.folder = reader.folder();
+  report.manifest = reader.manifest();
+  if (arguments.verify) report.problems = verify(reader);
+  // What is damaged is not read for more than its damage.
+  if (report.problems && !report.problems->empty()) return report;
+  if (!arguments.quick) report.lengths = measure_lengths(reader);
+  for (const int64_t i : sample_ordinals(report.manifest.num_documents(), arguments.samples)) {
+    report.samples.push_back(find_document(reader, i, kSampleTokens));
+  }
+  return report;
+}
+
+void inspect_document(const DatasetReader& reader, const InspectArguments& arguments,
+                      const Tokenizer* tokenizer) {
+  const InspectedDocument document = find_document(reader, *arguments.document, INT64_MAX);
+  if (arguments.json) {
+    fmt::print("{}\n", json_line(document_json(document, tokenizer)));
+    return;
+  }
+  fmt::print("{}\n{}\n", document_line(document),
+             terminal_text(document_text(document, tokenizer), LineEnds::kKeep));
+}
+
+/// The data set in FOLDER and, where it has them, its held-out documents.
+std::vector<std::shared_ptr<const DatasetReader>> open_parts(const std::filesystem::path& folder) {
+  std::vector<std::shared_ptr<const DatasetReader>> parts;
+  parts.push_back(std::make_shared<const DatasetReader>(train_folder(folder)));
+  if (const auto validation = validation_folder(folder)) {
+    parts.push_back(std::make_shared<const DatasetReader>(*validation));
+  }
+  return parts;
+}
+
+void refuse_damage(const InspectArguments& arguments, size_t problems) {
+  if (problems == 0) return;
+  throw std::invalid_argument(fmt::format("{}: expected an undamaged data set, found {} problem{}",
+                                          arguments.folder, problems, problems == 1 ? "" : "s"));
 }
 
 void run_inspect(const InspectArguments& arguments) {
-  const std::filesystem::path folder = arguments.folder;
-  size_t problems = inspect_part(train_folder(folder), arguments.verify);
-  if (const auto validation = validation_folder(folder)) {
-    problems += inspect_part(*validation, arguments.verify);
+  const auto parts = open_parts(arguments.folder);
+  std::unique_ptr<Tokenizer> tokenizer;
+  if (!arguments.tokenizer.empty()) {
+    tokenizer = load_tokenizer_of(arguments.tokenizer, *parts.front());
   }
-  if (problems > 0) {
-    throw std::invalid_argument(
-        fmt::format("{}: expected an undamaged data set, found {} problem{}", arguments.folder,
-                    problems, problems == 1 ? "" : "s"));
+  if (arguments.document) return inspect_document(*parts.front(), arguments, tokenizer.get());
+  Json json = Json::array();
+  size_t problems = 0;
+  for (const auto& part : parts) {
+    const PartReport report = inspect_part(*part, arguments);
+    if (arguments.json) {
+      json.push_back(part_json(report, tokenizer.get()));
+    } else {
+      print_part(report, tokenizer.get());
+    }
+    if (report.problems) problems += report.problems->size();
   }
+  if (arguments.json) fmt::print("{}\n", json_line(json));
+  refuse_damage(arguments, problems);
 }
 
 }  // namespace
@@ -83,10 +116,24 @@ void run_inspect(const InspectArguments& arguments) {
 void add_data_inspect_command(CLI::App& data) {
   auto arguments = std::make_shared<InspectArguments>();
   CLI::App* inspect = data.add_subcommand("inspect", "Show what a data set holds");
-  inspect->footer("Example:\n  phalanx data inspect data/books --verify");
-  inspect->add_option("folder", arguments->folder, "Folder made by data pack, or a part of it")
+  inspect->footer(
+      "Examples:\n"
+      "  phalanx data inspect data/books --verify\n"
+      "  phalanx data inspect data/books --samples 5 --tokenizer tokenizers/books\n"
+      "  phalanx data inspect data/books/validation --document 17 --tokenizer tokenizers/books\n"
+      "Documents are counted from 0. What could act on a terminal is shown as an escape (\\x1b).");
+  inspect->add_option("folder", arguments->folder, "A data set, or what data pack made")
       ->required();
   inspect->add_flag("--verify", arguments->verify, "Read everything and compare the hashes");
+  CLI::Option* quick = inspect->add_flag("--quick", arguments->quick,
+                                         "Only what dataset.json says, no lengths of documents");
+  inspect->add_option("--samples", arguments->samples, "Show the beginnings of so many documents")
+      ->check(CLI::NonNegativeNumber);
+  inspect->add_option("--document", arguments->document, "Show this document whole, nothing else")
+      ->excludes(quick);
+  inspect->add_option("--tokenizer", arguments->tokenizer,
+                      "Show text instead of ids: tokenizer.json, its folder, or .tiktoken");
+  inspect->add_flag("--json", arguments->json, "For scripts: a list of data sets, or a document");
   inspect->callback([arguments] { run_inspect(*arguments); });
 }
 

@@ -42,6 +42,10 @@ def step_key(seed, row):
     return absorb(0, 2, 1, seed, row)
 
 
+def shard_key(seed, name, epoch):
+    return absorb(text(absorb(0, 5, 1, seed), name), epoch)
+
+
 def perm(n, key, i):
     if n == 1:
         return 0
@@ -56,6 +60,21 @@ def perm(n, key, i):
         x = left << b | right
         if x < n:
             return x
+
+
+def row_of(source, stage, seed, epoch, i):
+    """Row i of an epoch: over all rows, or over those of a few shards at a time."""
+    key, window = window_key(seed, source["name"], epoch), source.get("shuffle_window", 0)
+    begins = source["shard_rows"][stage] if window else []
+    shards = len(begins) - 1
+    if not 0 < window < shards:
+        return perm(source["rows"][stage], key, i)
+    places = [perm(shards, shard_key(seed, source["name"], epoch), j) for j in range(shards)]
+    for g in range(ceil(Fraction(shards, window))):
+        rows = [r for m in places[g * window : (g + 1) * window] for r in range(begins[m], begins[m + 1])]
+        if i < len(rows):
+            return rows[perm(len(rows), absorb(key, g), i)]
+        i -= len(rows)
 
 
 def apportion(total, weights):
@@ -261,8 +280,8 @@ class Plan:
                 for p, (k, draw) in enumerate(self.draw(block)):
                     if first <= block[0] + p < first + size:
                         n = self.sources[k]["rows"][block[3]]
-                        key = window_key(self.config["seed"], self.names[k], draw // n)
-                        rows[block[0] + p] = [self.names[k], draw, perm(n, key, draw % n)]
+                        row = row_of(self.sources[k], block[3], self.config["seed"], draw // n, draw % n)
+                        rows[block[0] + p] = [self.names[k], draw, row]
         key = step_key(self.config["seed"], first)
         return [rows[first + perm(size, key, q)] for q in range(size)]
 
@@ -298,6 +317,9 @@ def cases():
     yield "fifty_sources", {**base, "groups": {}, "sources": big, "stages": [{**stage, "sequence_length": 4096,
         "global_batch_size": 100, "phases": [{"name": "a", "tokens": 200_000 * 4096, "mix": mix50},
                                              {"name": "b", "tokens": 100_000 * 4096, "mix": back, "ramp": "linear"}]}]}
+    shards = {"web": ([[0, 0, 31, 90, 91, 200]], 2), "code": ([[0, 50, 120, 150]], 1), "books": ([[0, 40, 90]], 2)}
+    yield "shuffle_windows", {**base, "groups": {}, "stages": [{**stage, "phases": [flat, {**flat, "name": "more", "tokens": 400 * 8}]}],
+        "sources": [{"name": n, "rows": [b[0][-1]], "max_epochs": 5, "shard_rows": b, "shuffle_window": w} for n, (b, w) in shards.items()]}
 
 
 def main():

@@ -1,8 +1,10 @@
 #pragma once
 // Made-up curricula and sources for the tests of data/mixture. Local; random choices come from the
 // project's own hash, so a seed means the same on every machine.
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -86,9 +88,42 @@ inline std::vector<MixEntry> random_mix(Dice& dice, int64_t num_sources) {
   return mix;
 }
 
-/// A random curriculum of one to three stages; every source has `max_epochs`, and enough rows for
-/// any mix if `plenty`.
-inline TestRun random_setup(uint64_t seed, bool plenty) {
+/// Weighs the first sources of `mix` through a group of theirs, or leaves one weight as the rest.
+inline void vary_mix(Dice& dice, DataConfig& data, std::vector<MixEntry>& mix) {
+  if (mix.size() > 2 && dice.between(0, 2) == 0) {
+    const auto members = mix.begin() + dice.between(1, static_cast<int64_t>(mix.size()) - 1);
+    const std::string name = "group" + std::to_string(data.groups.size());
+    double sum = 0.0;
+    for (auto entry = mix.begin(); entry != members; ++entry) {
+      data.groups[name][entry->name] = 1.0 / static_cast<double>(members - mix.begin());
+      sum += *entry->weight;
+    }
+    mix.erase(mix.begin(), members);
+    mix.push_back({name, sum});
+  }
+  if (dice.between(0, 2) == 0) mix.back().weight = std::nullopt;
+}
+
+/// Cuts the rows of `source` into shards of random sizes, and may shuffle a few of them at a time.
+inline void add_shards(Dice& dice, SourceInfo& source) {
+  if (dice.between(0, 1) == 0) return;
+  const int64_t num_shards = dice.between(2, 12);
+  source.shuffle_window = dice.between(1, num_shards);
+  std::vector<int64_t> cuts;  // in thousandths
+  for (int64_t m = 1; m < num_shards; ++m) cuts.push_back(dice.between(0, 1000));
+  std::sort(cuts.begin(), cuts.end());
+  for (const int64_t rows : source.rows_by_stage) {
+    std::vector<int64_t> begins = {0};
+    for (const int64_t cut : cuts) begins.push_back(rows * cut / 1000);
+    begins.push_back(rows);
+    source.shard_rows_by_stage.push_back(begins);
+  }
+}
+
+/// A random curriculum of one to three stages with groups, ramps, batch ramps, several lengths and
+/// shuffle windows; every source has `max_epochs`, and enough rows for any mix if `plenty`.
+/// Batches are multiples of `batch_unit`.
+inline TestRun random_setup(uint64_t seed, bool plenty, int64_t batch_unit = 1) {
   Dice dice(seed);
   TestRun setup;
   setup.data.seed = seed;
@@ -100,16 +135,18 @@ inline TestRun random_setup(uint64_t seed, bool plenty) {
     StageRows stage;
     stage.name = "stage" + std::to_string(s);
     stage.sequence_length = length;
-    stage.global_batch_size = dice.between(1, 40);
+    stage.global_batch_size = dice.between(1, std::max<int64_t>(2, 40 / batch_unit)) * batch_unit;
     stage.allow_repeat = true;
     if (dice.between(0, 2) == 0) {
-      stage.batch_ramp.push_back({dice.between(1, 800), dice.between(1, 40)});
+      const int64_t rows = dice.between(1, std::max<int64_t>(2, 40 / batch_unit)) * batch_unit;
+      stage.batch_ramp.push_back({dice.between(1, 800), rows});
     }
     const int64_t num_phases = dice.between(1, 4);
     for (int64_t p = 0; p < num_phases; ++p) {
       PhaseConfig phase;
       phase.tokens = dice.between(1, 600) * length + dice.between(0, 3);
       phase.mix = random_mix(dice, num_sources);
+      vary_mix(dice, setup.data, phase.mix);
       if (s + p > 0 && dice.between(0, 1) == 0) {
         phase.ramp = Ramp::kLinear;
         if (dice.between(0, 1) == 0) phase.ramp_tokens = dice.between(1, phase.tokens);
@@ -129,6 +166,7 @@ inline TestRun random_setup(uint64_t seed, bool plenty) {
     for (const StageRows& stage : setup.stages) {
       info.rows_by_stage.push_back((tokens + stage.sequence_length - 1) / stage.sequence_length);
     }
+    add_shards(dice, info);
     setup.sources.push_back(info);
   }
   return setup;

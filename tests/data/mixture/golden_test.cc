@@ -87,6 +87,11 @@ MixturePlan read_plan(const Json& config) {
     if (json.contains("max_epochs")) source.max_epochs = json.at("max_epochs").get<double>();
     data.sources.push_back(source);
     sources.push_back({source.name, "", json.at("rows").get<std::vector<int64_t>>()});
+    sources.back().shuffle_window = json.value("shuffle_window", int64_t{0});
+    if (json.contains("shard_rows")) {
+      sources.back().shard_rows_by_stage =
+          json.at("shard_rows").get<std::vector<std::vector<int64_t>>>();
+    }
   }
   PlanStart start;
   if (config.contains("start")) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/data/mixture/fake_source.h"
+#include "tests/data/mixture/restart_property.h"
 
 namespace phalanx {
 namespace {
@@ -77,6 +78,12 @@ TEST(BatchLoader, TheIdsAreTheSameAfterAnyNumberOfRestartsAtOtherNumbersOfReplic
       }
     }
   }
+}
+
+TEST(BatchLoader, RandomCurriculaGiveTheSameIdsAtAnyReplicasThroughAnyRestarts) {
+  int64_t compared = 0;
+  for (uint64_t seed = 0; seed < 300; ++seed) compared += testing::check_restarts(seed);
+  EXPECT_GT(compared, 200);
 }
 
 TEST(BatchLoader, RandomCurriculaGiveTheSameIdsAfterARestartAnywhere) {

@@ -140,7 +140,7 @@ TEST(MixturePlan, EverySourceIsWithinOneRowOfThePlanAndTwoOfTheRealIntegralAtEve
 }
 
 TEST(MixturePlan, PhasesEndAtWholeRowsAndStagesAtWholeSteps) {
-  for (uint64_t seed = 0; seed < 500; ++seed) {
+  for (uint64_t seed = 0; seed < 3000; ++seed) {
     const TestRun setup = random_setup(seed, true);
     const auto plan = plan_of(setup);
     int64_t row = 0;
@@ -204,7 +204,7 @@ TEST(MixturePlan, CapsAreNeverExceededAndWhatIsLeftOverIsShared) {
 }
 
 TEST(MixturePlan, AnEpochIsCompleteBeforeItRepeats) {
-  for (uint64_t seed = 0; seed < 400; ++seed) {
+  for (uint64_t seed = 0; seed < 2000; ++seed) {
     const auto plan = plan_of(random_setup(seed, true));
     RowSchedule schedule(plan);
     std::map<std::pair<int32_t, int64_t>, std::vector<RowDraw>> streams;  // by source and T

@@ -7,65 +7,15 @@
 
 #include "data/mixture/source_loader.h"
 #include "data/shards/dataset_verify.h"
-#include "data/shards/part_writer.h"
-#include "tests/data/shards/scratch.h"
+#include "tests/data/shards/sample.h"
 
 namespace phalanx {
 namespace {
 
-constexpr int32_t kEnd = 999;
-
-/// A data set of many small shards, with what it should give back.
-struct Sample {
-  Sample(const std::filesystem::path& path, int num_documents, int64_t shard_tokens,
-         int64_t vocab_size = 1000)
-      : folder(path) {
-    DatasetManifest manifest;
-    manifest.name = "sample";
-    manifest.vocab_size = vocab_size;
-    manifest.end_of_document = kEnd;
-    manifest.token_type = token_type_for(vocab_size);
-    manifest.packing.part = "train";
-    manifest.packing.documents_read = num_documents;
-    PartWriter writer(folder, manifest, shard_tokens);
-    for (int i = 0; i < num_documents; ++i) {
-      std::vector<int32_t> document;
-      for (int k = 0; k < (i * 7) % 23; ++k) document.push_back((i * 31 + k) % kEnd);
-      document.push_back(kEnd);
-      starts.push_back(static_cast<int64_t>(tokens.size()));
-      tokens.insert(tokens.end(), document.begin(), document.end());
-      writer.add_document("document", 1, document);
-    }
-    writer.finish();
-  }
-
-  std::vector<int64_t> starts_in(int64_t begin, int64_t end) const {
-    std::vector<int64_t> inside;
-    for (const int64_t start : starts) {
-      if (start >= begin && start < end) inside.push_back(start - begin);
-    }
-    return inside;
-  }
-
-  std::filesystem::path folder;
-  std::vector<int32_t> tokens;
-  std::vector<int64_t> starts;
-};
-
-int64_t open_descriptors_below(const std::filesystem::path& folder) {
-  int64_t count = 0;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-    std::error_code error;
-    const std::string target = std::filesystem::read_symlink(entry, error).string();
-    count += !error && target.rfind(folder.string(), 0) == 0;
-  }
-  return count;
-}
-
 TEST(DatasetReader, ReadsAcrossShardsAsOneStream) {
   const Scratch scratch;
   const Sample sample(scratch / "d", 200, 40);
-  const DatasetReader reader(sample.folder, 3);
+  const DatasetReader reader(sample.folder, {std::make_shared<FilePool>(6)});
   ASSERT_GT(reader.manifest().shards.size(), 40u);
   ASSERT_EQ(reader.num_tokens(), static_cast<int64_t>(sample.tokens.size()));
   for (int64_t begin = 0; begin < reader.num_tokens(); begin += 13) {
@@ -74,16 +24,17 @@ TEST(DatasetReader, ReadsAcrossShardsAsOneStream) {
     reader.read_tokens(begin, tokens);
     const auto from = sample.tokens.begin() + begin;
     ASSERT_EQ(tokens, std::vector<int32_t>(from, from + n)) << begin;
-    std::vector<int64_t> starts;
-    reader.document_starts(begin, begin + n, starts);
+    std::vector<int64_t> starts, numbers;
+    reader.documents(begin, begin + n, starts, numbers);
     ASSERT_EQ(starts, sample.starts_in(begin, begin + n)) << begin;
+    ASSERT_EQ(numbers, sample.documents_in(begin, begin + n)) << begin;
   }
 }
 
 TEST(DatasetReader, KeepsAtMostTheGivenNumberOfShardsOpen) {
   const Scratch scratch;
   const Sample sample(scratch / "d", 200, 40);
-  const DatasetReader reader(sample.folder, 3);
+  const DatasetReader reader(sample.folder, {std::make_shared<FilePool>(6)});
   EXPECT_EQ(open_descriptors_below(scratch.folder()), 0);
   std::vector<int32_t> all(sample.tokens.size());
   reader.read_tokens(0, all);
@@ -93,7 +44,7 @@ TEST(DatasetReader, KeepsAtMostTheGivenNumberOfShardsOpen) {
 TEST(DatasetReader, GivesTheSameToManyThreads) {
   const Scratch scratch;
   const Sample sample(scratch / "d", 200, 40);
-  const DatasetReader reader(sample.folder, 2);
+  const DatasetReader reader(sample.folder, {std::make_shared<FilePool>(4)});
   std::vector<int> wrong(4, 0);
   {
     std::vector<std::jthread> threads;
@@ -122,11 +73,20 @@ TEST(DatasetReader, RefusesAShardThatIsNotTheManifests) {
   }
   const DatasetReader reader(sample.folder);
   reader.check_shards(0, 2);
-  const std::string message = message_of<std::invalid_argument>([&] { reader.check_shards(1, 2); });
-  EXPECT_EQ(message, (sample.folder / "shard-00001.idx").string() + ": tokens: expected " +
-                         std::to_string(reader.manifest().shards[1].num_tokens) + " as " +
-                         (sample.folder / "dataset.json").string() + " says, found " +
-                         std::to_string(other.tokens.size()));
+  const auto bytes = [&](const char* file) {
+    return std::to_string(std::filesystem::file_size(sample.folder / file));
+  };
+  const std::string found = bytes("shard-00001.bin");
+  EXPECT_EQ(message_of<std::invalid_argument>([&] { reader.check_shards(1, 2); }),
+            (sample.folder / "shard-00001.bin").string() + ": size: expected " +
+                std::to_string(reader.manifest().shards[1].bin_bytes) +
+                " bytes as dataset.json beside it says, found " + found + " bytes");
+  // What the sizes do not show is seen when the shard is opened.
+  EXPECT_EQ(message_of<std::invalid_argument>([&] { (void)reader.shard(1); }),
+            (sample.folder / "shard-00001.idx").string() + ": tokens: expected " +
+                std::to_string(reader.manifest().shards[1].num_tokens) + " as " +
+                (sample.folder / "dataset.json").string() + " says, found " +
+                std::to_string(other.tokens.size()));
 }
 
 TEST(DatasetReader, ReadsNothingOutsideTheStream) {
@@ -201,11 +161,29 @@ TEST(SourceLoader, WindowsShareOneTokenAndMissNone) {
       const auto from = sample.tokens.begin() + i * length;
       ASSERT_TRUE(std::equal(from, from + valid + 1, row.tokens.begin()));
       ASSERT_EQ(std::count(row.tokens.begin() + valid + 1, row.tokens.end(), kEnd), length - valid);
-      ASSERT_EQ(row.document_starts,
-                sample.starts_in(i * length, std::min(n, (i + 1) * length + 1)));
+      const int64_t end = std::min(n, (i + 1) * length + 1);
+      ASSERT_EQ(row.document_starts, sample.starts_in(i * length, end));
+      ASSERT_EQ(row.documents, sample.documents_in(i * length, end));
       targets += row.num_valid_targets;
     }
     EXPECT_EQ(targets, n - 1);
+  }
+}
+
+TEST(SourceLoader, AWindowBelongsToTheShardOfItsFirstToken) {
+  const Scratch scratch;
+  const Sample sample(scratch / "d", 100, 64);
+  const auto reader = open(sample);
+  for (const int64_t length : {1, 16, 100, 1000}) {
+    const SourceLoader loader(reader, {.sequence_length = length});
+    const std::vector<int64_t> rows = loader.shard_rows();
+    ASSERT_EQ(rows.size(), reader->manifest().shards.size() + 1);
+    EXPECT_EQ(rows.back(), loader.num_rows());
+    for (int64_t i = 0; i < loader.num_rows(); ++i) {
+      const size_t shard = reader->find(i * length).shard;
+      ASSERT_LE(rows[shard], i);
+      ASSERT_GT(rows[shard + 1], i);
+    }
   }
 }
 

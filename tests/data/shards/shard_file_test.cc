@@ -90,12 +90,16 @@ TEST_P(ShardRoundTrip, GivesBackTokensAndDocuments) {
     std::vector<int32_t> part(50);
     shard.read_tokens(begin, part);
     EXPECT_EQ(part, std::vector<int32_t>(all.begin() + begin, all.begin() + begin + 50));
-    std::vector<int64_t> found, expected;
-    shard.append_document_starts(begin, begin + 500, 1000, found);
-    for (const int64_t start : starts) {
-      if (start >= begin && start < begin + 500) expected.push_back(start + 1000);
+    std::vector<int64_t> found, numbers, expected, expected_numbers;
+    shard.append_documents(begin, begin + 500, 1000, 70, found, numbers);
+    for (size_t d = 0; d < starts.size(); ++d) {
+      const int64_t stop = d + 1 < starts.size() ? starts[d + 1] : shard.num_tokens();
+      if (starts[d] >= begin + 500 || stop <= begin) continue;
+      expected_numbers.push_back(static_cast<int64_t>(d) + 70);
+      if (starts[d] >= begin) expected.push_back(starts[d] + 1000);
     }
     EXPECT_EQ(found, expected) << begin;
+    EXPECT_EQ(numbers, expected_numbers) << begin;
   }
   EXPECT_EQ(shard.document_start(299), starts.back());
   EXPECT_EQ(shard.document_start(300), shard.num_tokens());
@@ -116,9 +120,15 @@ TEST(ShardFile, ReadsDocumentsOfSeveralSequencesAndEmptyOnes) {
   spill(scratch / "s.idx", idx);
   const ShardFile shard(scratch / "s");
   shard.check_index();
-  std::vector<int64_t> starts;
-  shard.append_document_starts(0, 6, 0, starts);
+  std::vector<int64_t> starts, numbers;
+  shard.append_documents(0, 6, 0, 0, starts, numbers);
   EXPECT_EQ(starts, (std::vector<int64_t>{0, 4}));
+  EXPECT_EQ(numbers, (std::vector<int64_t>{0, 2}));
+  starts.clear();
+  numbers.clear();
+  shard.append_documents(5, 6, 0, 0, starts, numbers);
+  EXPECT_TRUE(starts.empty());
+  EXPECT_EQ(numbers, (std::vector<int64_t>{2}));
 }
 
 TEST(ShardFile, AnEmptyShardIsAShard) {
@@ -157,9 +167,10 @@ TEST(ShardFile, ReachesTokensPast4GiB) {
   std::vector<int32_t> tokens(4);
   shard.read_tokens(3 * big, tokens);
   EXPECT_EQ(tokens, (std::vector<int32_t>{0, 0, 77, 0}));
-  std::vector<int64_t> starts;
-  shard.append_document_starts(2 * big - 3, 3 * big + 5, 0, starts);
+  std::vector<int64_t> starts, numbers;
+  shard.append_documents(2 * big - 3, 3 * big + 5, 0, 0, starts, numbers);
   EXPECT_EQ(starts, (std::vector<int64_t>{2 * big, 3 * big}));
+  EXPECT_EQ(numbers, (std::vector<int64_t>{1, 2, 3}));
 }
 
 /// A good shard whose .idx one case damages; every message is compared whole.
@@ -211,9 +222,14 @@ TEST_F(BadShard, Version) {
 
 TEST_F(BadShard, Dtype) {
   idx_[17] = 7;
-  EXPECT_EQ(open_message(), idx(": dtype: expected 4 (int32) or 8 (uint16), found 7 (float32)"));
+  const std::string advice =
+      "; Megatron's IndexedDatasetBuilder(dtype=numpy.int32) can write the corpus again as one of "
+      "them";
+  EXPECT_EQ(open_message(),
+            idx(": dtype: expected 4 (int32) or 8 (uint16)" + advice + ", found 7 (float32)"));
   idx_[17] = '\xff';
-  EXPECT_EQ(open_message(), idx(": dtype: expected 4 (int32) or 8 (uint16), found 255 (?)"));
+  EXPECT_EQ(open_message(),
+            idx(": dtype: expected 4 (int32) or 8 (uint16)" + advice + ", found 255 (?)"));
 }
 
 TEST_F(BadShard, CountsBeyondTheFileAreRefusedBeforeAnyAllocation) {
@@ -293,8 +309,8 @@ TEST_F(BadShard, EntriesInTheMiddleAreFoundWhenUsed) {
   const auto look_up = [&] {
     spill(scratch_ / "s.idx", idx_);
     return message_of<std::invalid_argument>([&] {
-      std::vector<int64_t> starts;
-      ShardFile(scratch_ / "s").append_document_starts(0, 6, 0, starts);
+      std::vector<int64_t> starts, numbers;
+      ShardFile(scratch_ / "s").append_documents(0, 6, 0, 0, starts, numbers);
     });
   };
   put<int64_t>(idx_, 54, 5);
