@@ -29,16 +29,6 @@ Taken taken_of(const MixturePlan& plan, const Cursor& cursor, size_t source) {
   return taken;
 }
 
-/// Rows of the steps of a phase: `8`, or `8, 16, 32` where a batch ramp leads through it.
-std::string batch_text(const MixturePlan& plan, const PhaseReport& phase) {
-  std::string text;
-  for (const StepSpan& span : plan.steps) {
-    if (span.end_row <= phase.first_row || span.first_row >= phase.end_row) continue;
-    text += fmt::format("{}{}", text.empty() ? "" : ", ", span.rows_per_step);
-  }
-  return text;
-}
-
 std::string bits_text(const RunOutcome& outcome, const std::string& source) {
   const auto start = outcome.state.start_bits_per_byte.find(source);
   const auto end = outcome.validation.find(source);
@@ -76,25 +66,6 @@ std::string run_report(const RunConfig& config, const RunOutcome& outcome,
                       outcome.checkpoint.filename().string());
   text += fmt::format("metrics      {}/metrics.jsonl\n", place.run_folder);
   text += fmt::format("resume       {}\n", place.resume_line);
-  return text;
-}
-
-std::string plan_text(const MixturePlan& plan) {
-  const PlanReport report = describe_plan(plan);
-  std::string text = fmt::format("plan: {} steps, {} tokens\n", report.num_steps,
-                                 count_text(double(report.tokens)));
-  for (const PhaseReport& phase : report.phases) {
-    text +=
-        fmt::format("  {}/{}: steps {}-{} of {} rows, {} tokens of rows of {}\n", phase.stage,
-                    phase.phase, phase.first_step + 1, phase.last_step + 1, batch_text(plan, phase),
-                    count_text(double(phase.tokens)), phase.sequence_length);
-    for (size_t s = 0; s < phase.sources.size(); ++s) {
-      const PhaseShare& share = phase.sources[s];
-      text += fmt::format("    {:<14} {:>10} tokens {:>6.1f} %  epochs {:.2f} -> {:.2f}\n",
-                          report.sources[s].name, share.tokens, 100.0 * share.share,
-                          share.first_epoch, share.end_epoch);
-    }
-  }
   return text;
 }
 

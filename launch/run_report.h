@@ -18,7 +18,4 @@ struct ReportPlace {
 std::string run_report(const RunConfig& config, const RunOutcome& outcome,
                        const ReportPlace& place);
 
-/// The plan of a run before it starts: per phase and source.
-std::string plan_text(const MixturePlan& plan);
-
 }  // namespace phalanx

@@ -9,6 +9,7 @@
 #include "configs/field_list.h"
 #include "data/mixture/row_schedule.h"
 #include "parallel/agreement.h"
+#include "trainer/attempt_start.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/strict_json.h"
 
@@ -108,6 +109,9 @@ PlannedRun plan_run(const RunConfig& config, const RunData& data, RunStart& star
         data.curriculum, data.infos, start.state.cursor,
         config.curriculum_from_resume ? CurriculumFrom::kResume : CurriculumFrom::kStart);
   }
+  start.state.past_configs = past_configs_for(
+      start.state, start.resumed_from.empty() ? std::string() : start.checkpoint->config_yaml(),
+      run.cursor.segments.size());
   start.state.cursor = run.cursor;
   return run;
 }

@@ -11,12 +11,14 @@
 
 #include "configs/field_list.h"
 #include "data/file.h"
+#include "launch/plan_text.h"
 #include "launch/run_report.h"
 #include "launch/run_start.h"
 #include "parallel/agreement.h"
 #include "parallel/nccl_communicator.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/hf_config.h"
+#include "trainer/attempt_start.h"
 
 namespace phalanx {
 namespace {
@@ -36,11 +38,13 @@ int64_t next_attempt(const fs::path& metrics) {
   return attempt;
 }
 
-void prepare_folder(const fs::path& run_folder, const ResolvedConfig& config) {
+void prepare_folder(const fs::path& run_folder, const ResolvedConfig& config,
+                    const TrainState& state) {
   make_folders(run_folder / "checkpoints");
   clean_checkpoints(run_folder / "checkpoints");
   fs::remove(run_folder / "stop");  // of an earlier stop: it has been obeyed
   commit_file(run_folder / "config.yaml", resolved_yaml(config));
+  save_attempt_start(run_folder, {resolved_yaml(config), state});
 }
 
 /// The command that goes on with this run, as a person would type it here.
@@ -123,7 +127,7 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   if (speaks) {
     for (const std::string& warning : data.warnings) std::fprintf(stderr, "%s\n", warning.c_str());
   }
-  if (speaks) std::fputs((plan_text(*planned.plan) + start.notes).c_str(), stderr);
+  if (speaks) std::fputs((plan_text(*planned.plan, config) + start.notes).c_str(), stderr);
   run_together(control, [&] {
     if (speaks && start.new_weights()) note_rope_base(config);
   });
@@ -132,8 +136,8 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   run_together(control, [&] {
     check_device(config, session);
     if (!speaks) return;
-    prepare_folder(run_folder, resolved);
     start.state.attempt = next_attempt(run_folder / "metrics.jsonl");
+    prepare_folder(run_folder, resolved, start.state);
   });
   // Kernels and allocations without a device of their own go to the current one.
   const c10::DeviceGuard guard(device_of(config, session));

@@ -39,6 +39,18 @@ std::map<std::string, Value> by_name(const nlohmann::json& json, const std::stri
   return values;
 }
 
+/// Absent in checkpoints that were written before it was recorded.
+std::vector<std::string> past_configs(const nlohmann::json& json) {
+  std::vector<std::string> configs;
+  if (!json.contains("past_configs")) return configs;
+  const nlohmann::json& list = json["past_configs"];
+  if (!list.is_array()) fail("state.json: past_configs", "a list", list);
+  for (const nlohmann::json& config : list) {
+    configs.push_back(text(config, "state.json: past_configs"));
+  }
+  return configs;
+}
+
 }  // namespace
 
 nlohmann::json to_json(const TrainState& state) {
@@ -48,7 +60,8 @@ nlohmann::json to_json(const TrainState& state) {
           {"attempt", state.attempt},
           {"cursor", cursor_to_json(state.cursor)},
           {"stage_first_rows", state.stage_first_rows},
-          {"start_bits_per_byte", state.start_bits_per_byte}};
+          {"start_bits_per_byte", state.start_bits_per_byte},
+          {"past_configs", state.past_configs}};
 }
 
 TrainState train_state_from_json(const nlohmann::json& json) {
@@ -67,6 +80,7 @@ TrainState train_state_from_json(const nlohmann::json& json) {
       by_name<int64_t>(field("stage_first_rows"), file + ": stage_first_rows", count);
   state.start_bits_per_byte =
       by_name<double>(field("start_bits_per_byte"), file + ": start_bits_per_byte", number);
+  state.past_configs = past_configs(json);
   return state;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -19,6 +20,9 @@ struct TrainState {
   Cursor cursor;            // of the data
   std::map<std::string, int64_t> stage_first_rows;    // of the run, of each stage begun
   std::map<std::string, double> start_bits_per_byte;  // of each source, before the first step
+  /// Resolved configurations of the ledger's segments but the last, whose one lies beside this
+  /// state: what past steps read stays known. Empty: not recorded.
+  std::vector<std::string> past_configs;
 };
 
 nlohmann::json to_json(const TrainState& state);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "data/mixture/plan_report.h"
 #include "parallel/agreement.h"
 #include "trainer/checkpoint/checkpoint_writer.h"
 
@@ -35,13 +36,6 @@ int64_t tokens_given(const Cursor& cursor, const std::string& source) {
   if (streams == cursor.taken.end()) return tokens;
   for (const auto& [length, rows] : streams->second) tokens += length * rows;
   return tokens;
-}
-
-std::string phase_path(const MixturePlan& plan, int64_t row) {
-  const PlanPhase& phase = plan.phases[static_cast<size_t>(
-      plan.blocks[static_cast<size_t>(plan.find_block(row))].phase)];
-  const auto& stage = plan.curriculum.stages[static_cast<size_t>(phase.stage)];
-  return stage.name + "/" + stage.phases[static_cast<size_t>(phase.phase)].name;
 }
 
 int64_t total_tokens(const MixturePlan& plan, const TrainState& state) {
@@ -174,7 +168,7 @@ StepRecord Trainer::take_step(const Batch& batch) {
 }
 
 void Trainer::advance(const Batch& batch, StepRecord& record) {
-  record.phase = phase_path(*plan_, state_.cursor.row);
+  record.phase = phase_name(*plan_, state_.cursor.row);
   record.step_tokens = batch.tokens_RT.numel() * context_.mesh.dp_size;
   state_.step = batch.step + 1;
   state_.tokens += record.step_tokens;

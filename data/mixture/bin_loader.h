@@ -28,6 +28,7 @@ class BinLoader : public RowSource {
   int64_t num_rows() const override { return first_rows_.back(); }
   void read(int64_t window, Row& row) const override;
   std::vector<int64_t> shard_rows() const override { return first_rows_; }
+  std::shared_ptr<const DatasetReader> dataset() const { return reader_; }
 
  private:
   std::shared_ptr<const BinsFile> bins(size_t shard) const;

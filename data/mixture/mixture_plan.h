@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/mixture/curriculum.h"
+#include "data/mixture/schedule_span.h"
 
 namespace phalanx {
 
@@ -63,6 +64,18 @@ struct StepRange {
   int32_t stage = 0;
 };
 
+/// A span as it was planned: `num_rows` of its rows, fewer where an event cut it short.
+struct PlannedSpan {
+  ScheduleSpan span;
+  int64_t num_rows = 0;
+};
+
+/// A source that is out for the rest of the run, from `row` on.
+struct Exhaustion {
+  int32_t source = 0;
+  int64_t row = 0;
+};
+
 struct MixturePlan {
   Curriculum curriculum;
   std::vector<SourceInfo> sources;  // in name order
@@ -75,6 +88,8 @@ struct MixturePlan {
   std::vector<std::vector<int64_t>>
       stream_base;                         // [stage][source]: draws at its T before the stage
   std::vector<int64_t> stage_first_block;  // and one past the end
+  std::vector<PlannedSpan> spans;          // the effective schedule, from the plan's start on
+  std::vector<Exhaustion> exhausted;       // in the order of their rows
   uint64_t hash = 0;
 
   size_t num_sources() const { return sources.size(); }

@@ -98,7 +98,7 @@ void PlanMaker::plan_span(ScheduleSpan span) {
   if (span.first_row + span.num_rows <= plan_.start.row) return;
   span = rest_of(span, std::max<int64_t>(0, plan_.start.row - span.first_row), in_use_);
   while (span.num_rows > 0) {
-    if (drop_exhausted(span)) {
+    if (drop_exhausted(span, span.first_row)) {
       std::fill(owed_.begin(), owed_.end(), 0);
       span = rest_of(span, 0, in_use_);
     }
@@ -107,8 +107,9 @@ void PlanMaker::plan_span(ScheduleSpan span) {
     };
     if (empty(span.from) || empty(span.to)) fail_nothing_left(span.first_row);
     const int64_t planned = plan_blocks(span);
+    plan_.spans.push_back({span, planned});
     if (planned == span.num_rows) return;
-    drop_exhausted(span);
+    drop_exhausted(span, span.first_row + planned);
     std::fill(owed_.begin(), owed_.end(), 0);
     span = rest_of(span, planned, in_use_);
   }
@@ -187,11 +188,12 @@ void PlanMaker::add_block(int64_t first_row, int64_t num_rows) {
   plan_.block_hash.push_back(phase_hash_);
 }
 
-bool PlanMaker::drop_exhausted(const ScheduleSpan& span) {
+bool PlanMaker::drop_exhausted(const ScheduleSpan& span, int64_t row) {
   bool dropped = false;
   for (size_t k = 0; !limit_.empty() && k < num_sources_; ++k) {
     if (!in_use_[k] || limit_[k] > 0 || span.from[k] + span.to[k] == 0) continue;
     in_use_[k] = false;
+    plan_.exhausted.push_back({static_cast<int32_t>(k), row});
     dropped = true;
   }
   return dropped;

@@ -25,8 +25,9 @@ class PlanMaker {
   int64_t rows_until_cap(const ScheduleSpan& span, int64_t from_row, int64_t num_rows);
   void shares_between(const ScheduleSpan& span, int64_t from_row, int64_t to_row);
   void add_block(int64_t first_row, int64_t num_rows);
-  /// Marks sources that the span still mixes but that have no rows left; true if there are any.
-  bool drop_exhausted(const ScheduleSpan& span);
+  /// Marks sources that the span still mixes but that have no rows left at `row` of the run; true
+  /// if there are any.
+  bool drop_exhausted(const ScheduleSpan& span, int64_t row);
   [[noreturn]] void fail_nothing_left(int64_t row) const;
 
   MixturePlan& plan_;

@@ -173,4 +173,32 @@ Cursor skip_steps(RowSchedule& schedule, const Cursor& cursor, int64_t num_steps
   return next;
 }
 
+size_t segment_of(const Cursor& cursor, int64_t step) {
+  size_t segment = 0;
+  for (size_t i = 1; i < cursor.segments.size(); ++i) {
+    if (cursor.segments[i].first_step <= step) segment = i;
+  }
+  return segment;
+}
+
+Cursor ledger_until(const Cursor& cursor, size_t segment) {
+  if (segment + 1 >= cursor.segments.size()) return cursor;
+  const LedgerSegment& next = cursor.segments[segment + 1];
+  Cursor cut = cursor;
+  cut.segments.resize(segment + 1);
+  cut.row = next.first_row;
+  cut.step = next.first_step;
+  cut.taken = next.taken;
+  return cut;
+}
+
+bool was_skipped(const Cursor& cursor, int64_t row) {
+  for (const LedgerSegment& segment : cursor.segments) {
+    for (const auto& [first, end] : segment.skipped) {
+      if (row >= first && row < end) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace phalanx

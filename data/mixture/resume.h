@@ -32,4 +32,14 @@ struct PlannedRun {
 /// Passes over `num_steps` steps (a loss spike): they count as taken and are noted in the ledger.
 [[nodiscard]] Cursor skip_steps(RowSchedule& schedule, const Cursor& cursor, int64_t num_steps);
 
+/// The segment of the ledger under which `step` was read, or will be.
+[[nodiscard]] size_t segment_of(const Cursor& cursor, int64_t step);
+
+/// The ledger as it stood where `segment` ended; the cursor itself for the last one. resume_run()
+/// from it, with the curriculum of that time, gives the plan that the segment followed, checked.
+[[nodiscard]] Cursor ledger_until(const Cursor& cursor, size_t segment);
+
+/// Was `row` passed over without training?
+[[nodiscard]] bool was_skipped(const Cursor& cursor, int64_t row);
+
 }  // namespace phalanx

@@ -38,6 +38,9 @@ class SourceLoader : public RowSource {
   std::vector<int64_t> shard_rows() const override { return shard_rows_; }
 
   const DatasetReader& reader() const { return *reader_; }
+  std::shared_ptr<const DatasetReader> dataset() const { return reader_; }
+  /// The data set's number of the first token of `window`.
+  int64_t first_token(int64_t window) const { return first_token_ + window * length_; }
 
  private:
   void count_rows();

@@ -11,6 +11,7 @@ target_sources(phalanx_data PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/ledger.cc
   ${CMAKE_CURRENT_LIST_DIR}/masked_documents.cc
   ${CMAKE_CURRENT_LIST_DIR}/mixture_plan.cc
+  ${CMAKE_CURRENT_LIST_DIR}/plan_curve.cc
   ${CMAKE_CURRENT_LIST_DIR}/plan_maker.cc
   ${CMAKE_CURRENT_LIST_DIR}/plan_report.cc
   ${CMAKE_CURRENT_LIST_DIR}/prefetcher.cc

@@ -6,11 +6,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <deque>
 #include <filesystem>
 #include <iostream>
 #include <iterator>
-#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -20,6 +20,7 @@
 #include "data/tokenizer/bpe_trainer.h"
 #include "data/tokenizer/encoder.h"
 #include "data/tokenizer/tokenizer_file.h"
+#include "launch/commands/json_line.h"
 
 namespace phalanx {
 namespace {
@@ -63,20 +64,6 @@ std::vector<std::string> input_files(const std::vector<std::string>& inputs) {
     }
   }
   return files;
-}
-
-// Parses one line; `place` leads the message.
-json parse_line(const std::string& line, const std::string& place) {
-  try {
-    return json::parse(line);
-  } catch (const json::exception& error) {
-    throw std::invalid_argument(fmt::format("{}: not valid JSON: {}", place, error.what()));
-  }
-}
-
-std::string shown(const json& value) {
-  const std::string text = value.dump(-1, ' ', true);
-  return text.size() <= 60 ? text : text.substr(0, 60) + "...";
 }
 
 // The documents of files, one after the other.
@@ -152,6 +139,13 @@ std::string decode_at(const Tokenizer& tokenizer, const std::vector<int32_t>& id
   }
 }
 
+// A failed read looks like the end of the input; std::cin keeps its reason in stdin.
+void check_read(const std::istream& in) {
+  if (in.bad() || (&in == &std::cin && std::ferror(stdin) != 0)) {
+    throw std::system_error(EIO, std::generic_category(), "cannot read standard input");
+  }
+}
+
 void check_written(const std::ostream& out) {
   if (!out) throw std::system_error(EIO, std::generic_category(), "cannot write the output");
 }
@@ -174,6 +168,10 @@ void add_train(CLI::App& tokenizer) {
       ->capture_default_str();
   train->add_option("--vocab-size", options->vocab_size, "Tokens, specials counted")->required();
   train->add_option("--output", options->output, "Folder for tokenizer.json")->required();
+  train->footer(
+      "Example:\n"
+      "  phalanx tokenizer train --input text/books text/web --vocab-size 32000 --output "
+      "tokenizers/books");
   train->callback([options] { tokenizer_train(*options, std::cout); });
 }
 
@@ -181,6 +179,12 @@ void add_encode(CLI::App& tokenizer) {
   auto options = std::make_shared<TokenizerCodeOptions>();
   CLI::App* encode = tokenizer.add_subcommand(
       "encode", "Text on standard input to ids; --jsonl: a JSON string a line to an array a line");
+  encode->footer(
+      "Examples:\n"
+      "  phalanx tokenizer encode --tokenizer tokenizers/books < chapter.txt\n"
+      "  echo '\"Call me Ishmael.\"' | phalanx tokenizer encode --tokenizer tokenizers/books "
+      "--jsonl\n"
+      "Each line is answered at once, so that a script may keep the program open and ask on.");
   add_code_options(*encode, *options);
   encode->add_flag("--specials", options->specials, "Recognise special tokens in the text");
   encode->callback([options] { tokenizer_encode(*options, std::cin, std::cout); });
@@ -192,6 +196,9 @@ void add_decode(CLI::App& tokenizer) {
                                               "Ids on standard input to text; --jsonl: an array a "
                                               "line to a JSON string a line, in which bytes "
                                               "that are not UTF-8 become U+FFFD");
+  decode->footer(
+      "Example:\n"
+      "  echo '[312, 88]' | phalanx tokenizer decode --tokenizer tokenizers/books --jsonl");
   add_code_options(*decode, *options);
   decode->callback([options] { tokenizer_decode(*options, std::cin, std::cout); });
 }
@@ -202,6 +209,7 @@ void add_info(CLI::App& tokenizer) {
       tokenizer.add_subcommand("info", "Print vocabulary size, specials and fingerprint");
   info->add_option("tokenizer,--tokenizer", *path, "tokenizer.json, its folder, or *.tiktoken")
       ->required();
+  info->footer("Example:\n  phalanx tokenizer info tokenizers/books");
   info->callback([path] { tokenizer_info(*path, std::cout); });
 }
 
@@ -210,6 +218,7 @@ void add_info(CLI::App& tokenizer) {
 void add_tokenizer_command(CLI::App& app) {
   CLI::App* tokenizer = app.add_subcommand("tokenizer", "Train and use tokenizers");
   tokenizer->require_subcommand(1);
+  tokenizer->footer("Example:\n  phalanx tokenizer info tokenizers/books");
   add_train(*tokenizer);
   add_encode(*tokenizer);
   add_decode(*tokenizer);
@@ -234,6 +243,7 @@ void tokenizer_encode(const TokenizerCodeOptions& options, std::istream& in, std
   std::vector<int32_t> ids;
   if (!options.jsonl) {
     const std::string text(std::istreambuf_iterator<char>(in), {});
+    check_read(in);
     encoder.encode(text, ids);
     out << fmt::format("{}\n", fmt::join(ids, " "));
   }
@@ -248,7 +258,9 @@ void tokenizer_encode(const TokenizerCodeOptions& options, std::istream& in, std
     ids.clear();
     encoder.encode(text.get_ref<const std::string&>(), ids);
     out << fmt::format("[{}]\n", fmt::join(ids, ","));
+    check_written(out.flush());  // a script may wait for this answer before it asks on
   }
+  check_read(in);
   check_written(out.flush());
 }
 
@@ -261,6 +273,7 @@ void tokenizer_decode(const TokenizerCodeOptions& options, std::istream& in, std
       const std::string place = fmt::format("standard input: id {}", ids.size() + 1);
       ids.push_back(read_id(parse_line(word, place), place));
     }
+    check_read(in);
     out << decode_at(*tokenizer, ids, "standard input");
   }
   std::string line;
@@ -268,7 +281,9 @@ void tokenizer_decode(const TokenizerCodeOptions& options, std::istream& in, std
     const std::string place = fmt::format("standard input: line {}", number);
     const std::string text = decode_at(*tokenizer, read_ids(parse_line(line, place), place), place);
     out << json(text).dump(-1, ' ', false, json::error_handler_t::replace) << '\n';
+    check_written(out.flush());
   }
+  check_read(in);
   check_written(out.flush());
 }
 

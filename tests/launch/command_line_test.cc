@@ -159,6 +159,18 @@ TEST_F(CommandLine, EveryCommandHasHelpWithAnExample) {
   }
 }
 
+TEST_F(CommandLine, EveryDataCommandHasHelpWithAnExample) {
+  const Result help = run("data --help");
+  for (const std::string command : {"pack", "inspect", "mix", "batch"}) {
+    EXPECT_TRUE(contains(help.out, "\n  " + command)) << help.out;
+    const Result result = run("data " + command + " --help");
+    EXPECT_EQ(result.exit_code, 0);
+    const size_t example = result.out.find("Example");
+    ASSERT_NE(example, std::string::npos) << result.out;
+    EXPECT_TRUE(contains(result.out.substr(example), "  phalanx data " + command + " "));
+  }
+}
+
 TEST_F(CommandLine, VersionIsPrinted) {
   const Result result = run("--version");
   EXPECT_EQ(result.exit_code, 0);

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
 
@@ -70,7 +71,44 @@ TEST_F(TokenizerCommand, codes_plain_input) {
   EXPECT_EQ(decode(encode(bytes, false), false), bytes);
 }
 
+TEST_F(TokenizerCommand, lines_are_read_as_json_says) {
+  EXPECT_EQ(encode("\"ab\"\r\n\"ab\"", true), "[256]\n[256]\n");  // CRLF; no line break at the end
+  EXPECT_EQ(encode("", true), "");
+  for (const std::string text :
+       {"\"\\u0000\"", "\"\\ud83d\\ude00 \xc3\xa9\"", "\"\\n\\r\\t\\\\\\\"\""}) {
+    const std::string back = decode(encode(text + "\n", true), true);
+    EXPECT_EQ(nlohmann::json::parse(back), nlohmann::json::parse(text));
+  }
+  const std::string bytes = encode("\xFF", false);  // a byte that JSON cannot hold
+  const std::string ids = "[" + bytes.substr(0, bytes.size() - 1) + "]";
+  EXPECT_EQ(decode(ids + "\r\n[ ]", true), "\"\xEF\xBF\xBD\"\n\"\"\n");
+}
+
+TEST_F(TokenizerCommand, a_long_line_is_coded_whole_and_not_repeated_in_a_message) {
+  std::string text;
+  for (int i = 0; i < 300'000; ++i) text += "ab \xC3\xA9";
+  const std::string line = "\"" + text + "\"\n";
+  EXPECT_EQ(decode(encode(line, true), true), line);
+  const std::string message = message_of([&] { encode("\"" + text + "\" x\n", true); });
+  EXPECT_LT(message.size(), 200);
+  EXPECT_TRUE(message.starts_with("standard input: line 1: not valid JSON: column ")) << message;
+  EXPECT_TRUE(message.find("last read: '...") != std::string::npos) << message;
+  const std::string deep = std::string(200'000, '[') + std::string(200'000, ']') + "\n";
+  EXPECT_EQ(message_of([&] { encode(deep, true); }),
+            "standard input: line 1: expected a JSON string, found an array in which others lie");
+}
+
 TEST_F(TokenizerCommand, broken_lines_are_named_by_number) {
+  for (const std::string line :
+       {"", "\"\\ud800\"", "\"a\tb\"", "\"\xFF\"", "\"a\" \"b\"", "null"}) {
+    const std::string message = message_of([&] { encode("\"ab\"\n\"\"\n" + line + "\n", true); });
+    EXPECT_TRUE(message.starts_with("standard input: line 3: ")) << message;
+  }
+  for (const std::string line :
+       {"", "[1.5]", "[-1]", "[true]", "[1,]", "{\"a\":1}", "\"a\"", "[[1]]"}) {
+    const std::string message = message_of([&] { decode("[256]\n" + line + "\n", true); });
+    EXPECT_TRUE(message.starts_with("standard input: line 2: ")) << message;
+  }
   EXPECT_TRUE(message_of([&] {
                 encode("\"ab\"\n\"ab\n", true);
               }).starts_with("standard input: line 2: not valid JSON: "));

@@ -1,0 +1,130 @@
+#include "launch/data_place.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "launch/install_paths.h"
+#include "trainer/checkpoint/checkpoint_folder.h"
+#include "trainer/checkpoint/checkpoint_reader.h"
+#include "trainer/checkpoint/strict_json.h"
+#include "trainer/attempt_start.h"
+
+namespace phalanx {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Of so many ranks each would check one shard at most: here shards are checked when first read.
+constexpr int kWorldOfOneShardEach = 1 << 30;
+
+AttemptStart read_checkpoint(const fs::path& path) {
+  CheckpointReader reader(path);
+  return {reader.config_yaml(), train_state_from_json(parse_strict_json(
+                                    reader.state_json(), (path / "state.json").string()))};
+}
+
+/// The newest checkpoint whose manifest, configuration and state read.
+std::optional<AttemptStart> newest_checkpoint(const fs::path& folder) {
+  const std::vector<CheckpointEntry> entries = list_checkpoints(folder);
+  std::string problem;
+  for (size_t i = entries.size(); i-- > 0;) {
+    try {
+      return read_checkpoint(entries[i].path);
+    } catch (const std::invalid_argument& error) {
+      if (problem.empty()) problem = error.what();
+    }
+  }
+  if (!problem.empty()) throw std::invalid_argument(problem);
+  return std::nullopt;
+}
+
+void read_folder(const fs::path& folder, DataPlace& place) {
+  std::optional<AttemptStart> found;
+  if (fs::exists(folder / "manifest.json")) {
+    found = read_checkpoint(folder);
+  } else {
+    found = load_attempt_start(folder);
+    if (!found) found = newest_checkpoint(folder / "checkpoints");
+  }
+  if (!found) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected a configuration file, a run's folder (with start.json or "
+                    "checkpoints) or a checkpoint (with manifest.json), found none of them",
+                    folder.string()));
+  }
+  place.config_yaml = found->config_yaml;
+  place.state = std::move(found->state);
+}
+
+RunConfig read_config(const DataPlace& place, const std::string& stored, const std::string& what) {
+  if (!place.state) return read_run_config(place.request).run;
+  ConfigRequest request = place.request;
+  request.file = fmt::format("{} ({})", place.request.file, what);
+  return read_run_config_text(stored, request).run;
+}
+
+PlacedData open_segment(const DataPlace& place, size_t segment) {
+  const Cursor& ledger = place.state->cursor;
+  const bool last = segment + 1 == ledger.segments.size();
+  const std::vector<std::string>& past = place.state->past_configs;
+  if (!last && (segment >= past.size() || past[segment].empty())) {
+    throw std::invalid_argument(fmt::format(
+        "{}: expected the configuration of steps {} to {}, under which they were read before the "
+        "curriculum was changed, found that it was not recorded; point at a checkpoint of one of "
+        "those steps",
+        place.request.file, ledger.segments[segment].first_step + 1,
+        ledger.segments[segment + 1].first_step));
+  }
+  const std::string& stored = last ? place.config_yaml : past[segment];
+  PlacedData placed;
+  placed.config =
+      read_config(place, stored, last ? "config.yaml" : fmt::format("past_configs[{}]", segment));
+  placed.data = open_run_data(placed.config, 0, kWorldOfOneShardEach);
+  placed.planned = resume_run(placed.data.curriculum, placed.data.infos,
+                              ledger_until(ledger, segment), CurriculumFrom::kStart);
+  return placed;
+}
+
+}  // namespace
+
+DataPlace find_data_place(ConfigRequest request) {
+  DataPlace place{std::move(request), {}, {}};
+  place.request.config_dir = find_config_dir();
+  if (fs::is_directory(place.request.file)) read_folder(place.request.file, place);
+  return place;
+}
+
+PlacedData open_newest_plan(const DataPlace& place) {
+  if (place.state) return open_segment(place, place.state->cursor.segments.size() - 1);
+  PlacedData placed;
+  placed.config = read_config(place, "", "");
+  placed.data = open_run_data(placed.config, 0, kWorldOfOneShardEach);
+  placed.planned = begin_run(placed.data.curriculum, placed.data.infos);
+  return placed;
+}
+
+PlacedData open_resumed_plan(const DataPlace& place, const std::string& checkpoint) {
+  if (place.state) {
+    throw std::invalid_argument(
+        fmt::format("--resume-from: expected a configuration file to resume with, found {}",
+                    place.request.file));
+  }
+  const TrainState state = read_checkpoint(checkpoint).state;
+  PlacedData placed;
+  placed.config = read_config(place, "", "");
+  placed.data = open_run_data(placed.config, 0, kWorldOfOneShardEach);
+  const bool changed = placed.config.curriculum_from_resume;
+  placed.planned = resume_run(placed.data.curriculum, placed.data.infos, state.cursor,
+                              changed ? CurriculumFrom::kResume : CurriculumFrom::kStart);
+  return placed;
+}
+
+PlacedData open_plan_of_step(const DataPlace& place, int64_t step) {
+  if (!place.state) return open_newest_plan(place);
+  return open_segment(place, segment_of(place.state->cursor, step));
+}
+
+}  // namespace phalanx

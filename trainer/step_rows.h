@@ -1,0 +1,54 @@
+#pragma once
+// The rows of one step as training reads them, one at a time: a step of any size in the memory of a
+// row. Local, one thread; shares plan and sources.
+// Errors: std::invalid_argument if the plan has no such step; what the sources throw.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/mixture/row_schedule.h"
+#include "trainer/run_data.h"
+
+namespace phalanx {
+
+/// A document that a row holds a part of.
+struct RowDocument {
+  int64_t position = 0;  // of its first token in the row; 0 for one that goes on from before
+  int64_t number = 0;    // in the data set
+  std::string shard;     // file name without suffix
+  std::string origin_file = {};  // empty: not recorded
+  int64_t origin_line = 0;
+};
+
+struct StepRow {
+  int64_t place = 0;  // in the step, in the order in which replicas cut it up
+  RowDraw draw;
+  Row row;
+  int64_t num_valid_targets = 0;       // those that count, after the document mask
+  std::optional<int64_t> first_token;  // its place in the data set, for rows that are windows
+  std::vector<RowDocument> documents;  // empty if the source does not number them
+};
+
+class StepRows {
+ public:
+  /// `step` counts from 0.
+  StepRows(const std::shared_ptr<const MixturePlan>& plan, const RunData& data, int64_t step);
+
+  const StepRange& range() const { return range_; }
+  int64_t num_rows() const { return range_.num_rows; }
+  int64_t sequence_length() const;
+  /// `stage/phase` of the step's first row.
+  std::string phase() const;
+  const std::string& source_name(const StepRow& row) const;
+  [[nodiscard]] StepRow read(int64_t place) const;
+
+ private:
+  std::shared_ptr<const MixturePlan> plan_;
+  std::vector<std::shared_ptr<const RowSource>> sources_;  // of the stage, in name order
+  StepRange range_;
+  std::vector<RowDraw> draws_;
+};
+
+}  // namespace phalanx
