@@ -6,13 +6,13 @@
 // of entries E, u64 number of ids, u64 bytes an id; E entries; the ids, in the order of the
 // entries. Local. RunBuffer has one owner; RunFile's const methods may run in several threads at
 // once. Errors: std::system_error; std::invalid_argument for a file that is not as it was written.
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "data/file.h"
@@ -27,7 +27,10 @@ struct OrderKey {
   uint64_t file = 0;  // number of the input file
   int64_t line = 0;
 
-  auto operator<=>(const OrderKey&) const = default;
+  bool operator==(const OrderKey&) const = default;
+  bool operator<(const OrderKey& other) const {
+    return std::tie(key, file, line) < std::tie(other.key, other.file, other.line);
+  }
 };
 
 /// XXH3-64 of the number of the file and the line (8 bytes each) with `seed` as the hash's seed.

@@ -260,6 +260,23 @@ class Packing(PackingCase):
         self.assertEqual([(line['file'], line['line']) for line in rejected],
                          [(f'bad/{name}.jsonl', 2) for name in 'abc'])
 
+    def test_rows_of_a_table(self):
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ImportError:
+            self.skipTest('no pyarrow here')
+        texts = [f'row {i} of a table' for i in range(1000)]
+        (self.path / 'table').mkdir()
+        pyarrow.parquet.write_table(pyarrow.table({'body': texts}),
+                                    self.path / 'table/rows.parquet', row_group_size=300)
+        self.program(*self.arguments('table-out', 'table'), '--text-field', 'body')
+        manifest = json.loads((self.path / 'table-out/train/dataset.json').read_text())
+        self.assertEqual(manifest['packing']['documents_read'], 1000)
+        self.assertEqual(manifest['packing']['rejected_bad'], 0)
+        done = self.program(*self.arguments('table-none', 'table'), code=BAD_INPUT)
+        self.assertIn('table/rows.parquet', done.stderr)
+
     def test_options_that_cannot_be(self):
         for extra, message in (
                 (('--shard', '3/3'), '--shard: expected i/N with 0 <= i < N'),
