@@ -63,12 +63,15 @@ int64_t LrSchedule::rows_of_last(const Duration& duration, int64_t sequence_leng
 /// Positions are counted in units, so that with steps of one size they are the numbers of steps:
 /// quotients of products by a step's rows would round otherwise.
 double LrSchedule::rate(int64_t first_row, int64_t num_rows) const {
-  const double begin = double(first_row / unit_), end = double((first_row + num_rows) / unit_);
-  if (first_row < warmup_) return config_.peak * end / double(warmup_ / unit_);
+  const auto units = [this](int64_t rows) {
+    const int64_t whole = rows / unit_;
+    return double(whole);
+  };
+  if (first_row < warmup_) return config_.peak * units(first_row + num_rows) / units(warmup_);
   const bool constant = config_.schedule == Decay::kConstant;
   const int64_t start = constant ? end_ - decay_ : warmup_;
   if (first_row < start || end_ == start) return config_.peak;
-  return decayed((begin - double(start / unit_)) / double((end_ - start) / unit_));
+  return decayed(units(first_row - start) / units(end_ - start));
 }
 
 double LrSchedule::decayed(double progress) const {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdio>
 
 namespace phalanx {
@@ -14,7 +15,7 @@ constexpr double kWorthSaying = 0.01;
 }  // namespace
 
 std::string duration_text(double seconds) {
-  const int64_t s = static_cast<int64_t>(seconds + 0.5);
+  const int64_t s = std::llround(seconds);
   if (s < 120) return fmt::format("{}s", s);
   if (s < 2 * 3600) return fmt::format("{}m{:02}s", s / 60, s % 60);
   if (s < 48 * 3600) return fmt::format("{}h{:02}m", s / 3600, s / 60 % 60);
