@@ -1,15 +1,26 @@
 """`data batch` shows what training reads: its rows are those that the ranks were seen to read from
 the token files, in their order, and their targets are those that the metrics count."""
 
+import bisect
 import json
 import os
 import re
+import struct
 import subprocess
 
 from support import BAD_INPUT, SEQUENCE, STEPS, STOPPED, RunTest, main
 
 SOURCES = ('code', 'prose', 'sums')
 CHANGE = ('stages[0].phases[0].mix.sums=0.3', 'curriculum_from=resume')
+
+
+def document_begins(index):
+    """The first token of each document (data/shards/FORMAT.md), of 2-byte ids."""
+    data = index.read_bytes()
+    sequences, boundaries = struct.unpack_from('<QQ', data, 18)
+    pointers = struct.unpack_from(f'<{sequences}q', data, 34 + 4 * sequences)
+    numbers = struct.unpack_from(f'<{boundaries}q', data, 34 + 12 * sequences)
+    return [pointers[number] // 2 for number in numbers[:-1]]
 
 
 class DataBatch(RunTest):
@@ -73,6 +84,19 @@ class DataBatch(RunTest):
                   for i in range(begin, min(begin + SEQUENCE + 1, len(data) // 2))]
         end = json.loads((folder / 'dataset.json').read_text())['end_of_document']
         self.assertEqual(row['tokens'], tokens + [end] * (SEQUENCE + 1 - len(tokens)))
+        self.assert_documents(row, document_begins(folder / 'shard-00000.idx'), begin)
+
+    def assert_documents(self, row, begins, first_token):
+        """`begins`: the first token of each document, as the index has it."""
+        starts = [start for start in row['document_starts'] if start > 0]
+        self.assertEqual([document['position'] for document in row['documents']], [0] + starts)
+        for document in row['documents']:
+            self.assertEqual(document['shard'], 'shard-00000')
+            token = first_token + document['position']
+            holder = bisect.bisect_right(begins, token) - 1
+            self.assertEqual(document['document'], holder)
+            if document['position'] in row['document_starts']:
+                self.assertEqual(begins[holder], token)
 
     def test_one_and_two_replicas(self):
         for ranks in (1, 2):
@@ -165,7 +189,7 @@ class DataBatch(RunTest):
                                capture_output=True, text=True).stdout
         block = text.split('\nrow ')[1]
         shown = '\n'.join(line[2:] for line in block.splitlines() if line.startswith('| '))
-        self.assertEqual(shown.replace('\n', ''), plain.replace('\n', ''))
+        self.assertEqual(shown.replace('\n', ''), plain.replace('\n', '').replace('\\', '\\\\'))
 
 
 if __name__ == '__main__':
