@@ -91,8 +91,8 @@ TEST(Adopt, CountsAndHashesACorpusWhereItLies) {
   std::vector<int32_t> tokens(11);
   reader.read_tokens(0, tokens);
   EXPECT_EQ(tokens, (std::vector<int32_t>{7, kEnd, 1, 2, 3, kEnd, kEnd, 4, 5, 6, kEnd}));
-  std::vector<int64_t> starts;
-  reader.document_starts(0, 11, starts);
+  std::vector<int64_t> starts, numbers;
+  reader.documents(0, 11, starts, numbers);
   EXPECT_EQ(starts, (std::vector<int64_t>{0, 2, 6, 7, 9}));
 }
 

@@ -46,6 +46,25 @@ TEST_F(Pack, GivesTheSameBytesWithAnyNumberOfThreads) {
   EXPECT_EQ(bytes_of_tree(scratch_ / "one"), bytes_of_tree(scratch_ / "five"));
 }
 
+TEST_F(Pack, MakesRowsOfWholeDocumentsForTheLengthsAskedFor) {
+  pack("plain");
+  options_.bin_lengths = {30, 50};
+  const PackResult binned = pack("binned");
+  std::map<std::string, std::string> files = bytes_of_tree(scratch_ / "binned");
+  for (const auto& [name, bytes] : bytes_of_tree(scratch_ / "plain")) {
+    if (name.ends_with(".bin") || name.ends_with(".idx")) EXPECT_EQ(files[name], bytes) << name;
+  }
+  ASSERT_GT(binned.train.shards.size(), 3u);
+  for (const ShardEntry& shard : binned.train.shards) {
+    ASSERT_EQ(shard.bins.size(), 2u);
+    EXPECT_EQ(shard.bins[1].sequence_length, 50);
+    EXPECT_GT(shard.bins[0].num_bins, shard.bins[1].num_bins);
+    EXPECT_TRUE(files.contains("train/" + shard.file + ".bins-50"));
+  }
+  EXPECT_EQ(verify_dataset(DatasetReader(scratch_ / "binned/train"), {}),
+            std::vector<std::string>());
+}
+
 TEST_F(Pack, TheSeedChangesTheOrderAndNotTheParts) {
   pack("one");
   options_.seed = 8;

@@ -2,9 +2,9 @@
 // A small data set for the tests of readers, with what it should give back. Local.
 #include <filesystem>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "data/shards/bins_file.h"
 #include "data/shards/dataset_reader.h"
 #include "data/shards/part_writer.h"
 #include "tests/data/shards/scratch.h"
@@ -16,7 +16,7 @@ inline constexpr int32_t kEnd = 999;
 /// A data set of many small shards, with what it should give back.
 struct Sample {
   Sample(const std::filesystem::path& path, int num_documents, int64_t shard_tokens,
-         int64_t vocab_size = 1000, std::vector<int64_t> bin_lengths = {})
+         int64_t vocab_size = 1000, const std::vector<int64_t>& bin_lengths = {})
       : folder(path) {
     DatasetManifest manifest;
     manifest.name = "sample";
@@ -25,7 +25,7 @@ struct Sample {
     manifest.token_type = token_type_for(vocab_size);
     manifest.packing.part = "train";
     manifest.packing.documents_read = num_documents;
-    PartWriter writer(folder, manifest, shard_tokens, std::move(bin_lengths));
+    PartWriter writer(folder, manifest, shard_tokens);
     for (int i = 0; i < num_documents; ++i) {
       std::vector<int32_t> document;
       for (int k = 0; k < (i * 7) % 23; ++k) document.push_back((i * 31 + k) % kEnd);
@@ -34,7 +34,11 @@ struct Sample {
       tokens.insert(tokens.end(), document.begin(), document.end());
       writer.add_document("document", 1, document);
     }
-    writer.finish();
+    manifest = writer.finish();
+    for (ShardEntry& shard : manifest.shards) {
+      shard.bins = write_bins(folder / shard.file, bin_lengths);
+    }
+    commit_file(folder / kManifestName, manifest_json(manifest));
   }
 
   std::vector<int64_t> starts_in(int64_t begin, int64_t end) const {
