@@ -4,10 +4,12 @@
 #include <cmath>
 #include <set>
 #include <stdexcept>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "configs/rate_rules.h"
 #include "configs/suggest.h"
 #include "configs/units.h"
 
@@ -15,6 +17,8 @@ namespace phalanx {
 namespace {
 
 constexpr double kSumTolerance = 1e-6;
+/// Half of 2^63, so that rounding phases up to rows and stages to steps cannot overflow.
+constexpr __int128 kMaxRunTokens = __int128{1} << 62;
 
 class RuleChecker {
  public:
@@ -23,6 +27,7 @@ class RuleChecker {
 
   void model();
   void mesh(int64_t num_ranks);
+  void fork();
   void data();
   void stages(int64_t num_ranks);
 
@@ -30,13 +35,13 @@ class RuleChecker {
   void fail(const std::string& path, const std::string& message) {
     problems_.add(config_.nearest_origin(path), path, message);
   }
-  bool given(const std::string& path) const { return config_.origins.count(path) > 0; }
   bool is_source(const std::string& name) const;
   std::vector<std::string> mix_names() const;
 
   void unique_names(std::set<std::string>& seen, const std::string& name, const std::string& path);
   void batch(const StageConfig& stage, const std::string& path, int64_t num_ranks);
-  void learning_rate(const StageConfig& stage, const std::string& path, __int128 stage_tokens);
+  void batch_size(int64_t rows, int64_t micro, const std::string& field, int64_t num_ranks);
+  void batch_ramp(const StageConfig& stage, const std::string& path);
   void phases(const StageConfig& stage, const std::string& path, bool first_stage);
   void mix(const PhaseConfig& phase, const std::string& path);
   void ramp(const PhaseConfig& phase, const std::string& path, bool first_phase);
@@ -74,6 +79,28 @@ void RuleChecker::mesh(int64_t num_ranks) {
   }
 }
 
+void RuleChecker::fork() {
+  const ForkConfig& fork = run_.fork;
+  if (fork.from.empty()) {
+    for (const auto& [field, value] : {std::pair{"fork.weights", fork.weights},
+                                       {"fork.optimizer", fork.optimizer},
+                                       {"fork.ledger", fork.ledger}}) {
+      if (!value) fail(field, "expected false only with fork.from");
+    }
+    return;
+  }
+  if (!fork.weights && fork.optimizer) {
+    fail("fork.optimizer", "expected false without fork.weights, whose moments they are, got true");
+  }
+  if (!fork.weights && !fork.ledger) {
+    fail("fork.from", "expected a fork that takes along weights or ledger, got neither");
+  }
+  if (fork.weights && !run_.model.init_from.empty()) {
+    fail("model.init_from",
+         "expected none beside the weights of fork.from, got " + run_.model.init_from);
+  }
+}
+
 bool RuleChecker::is_source(const std::string& name) const {
   for (const SourceConfig& source : run_.data.sources) {
     if (source.name == name) return true;
@@ -93,7 +120,14 @@ void RuleChecker::data() {
     fail("data.packing", "expected document_mask: true with best_fit, got false");
   }
   std::vector<std::string> sources;
-  for (const SourceConfig& source : run_.data.sources) sources.push_back(source.name);
+  for (const SourceConfig& source : run_.data.sources) {
+    sources.push_back(source.name);
+    if (run_.data.packing == RowPacking::kBestFit && source.validation_last_tokens > 0) {
+      fail(fmt::format("data.sources.{}.validation.last_tokens", source.name),
+           fmt::format("expected 0 with packing: best_fit, whose rows hold all documents, got {}",
+                       source.validation_last_tokens));
+    }
+  }
   for (const auto& [group, members] : run_.data.groups) {
     const std::string path = "data.groups." + group;
     if (is_source(group)) fail(path, "expected a name that no source has");
@@ -130,27 +164,35 @@ void RuleChecker::stages(int64_t num_ranks) {
     phases(stage, path, i == 0);
     __int128 stage_tokens = 0;
     for (const PhaseConfig& phase : stage.phases) stage_tokens += phase.tokens;
-    learning_rate(stage, path, stage_tokens);
+    // A stage that is too long is said of the run.
+    if (stage_tokens <= kMaxRunTokens) check_learning_rate(config_, i, problems_);
     run_tokens += stage_tokens;
   }
-  // Half of 2^63, so that rounding phases up to rows and stages to steps cannot overflow.
-  if (run_tokens > (__int128{1} << 62)) {
+  if (run_tokens > kMaxRunTokens) {
     fail("stages", "expected phases whose tokens sum to at most 2^62");
   }
 }
 
 void RuleChecker::batch(const StageConfig& stage, const std::string& path, int64_t num_ranks) {
-  const std::string field = path + ".global_batch_size";
   if (stage.sequence_length > (int64_t{1} << 24)) {
     fail(path + ".sequence_length",
          fmt::format("expected at most 16777216, got {}", stage.sequence_length));
   }
-  if (stage.global_batch_size > (int64_t{1} << 24)) {
-    fail(field, fmt::format("expected at most 16777216 rows, got {}", stage.global_batch_size));
+  const int64_t micro = stage.micro_batch_size;
+  batch_size(stage.global_batch_size, micro, path + ".global_batch_size", num_ranks);
+  for (std::size_t i = 0; i < stage.batch_ramp.size(); ++i) {
+    batch_size(stage.batch_ramp[i].global_batch_size, micro,
+               fmt::format("{}.batch_ramp[{}].global_batch_size", path, i), num_ranks);
+  }
+  batch_ramp(stage, path);
+}
+
+void RuleChecker::batch_size(int64_t rows, int64_t micro, const std::string& field,
+                             int64_t num_ranks) {
+  if (rows > (int64_t{1} << 24)) {
+    fail(field, fmt::format("expected at most 16777216 rows, got {}", rows));
     return;
   }
-  const int64_t rows = stage.global_batch_size;
-  const int64_t micro = stage.micro_batch_size;
   const int64_t tensor = run_.parallel.tensor_parallel_size;
   const bool mesh_known = num_ranks > 0 && num_ranks % tensor == 0;
   if (rows % micro != 0 || micro > rows) {
@@ -163,39 +205,20 @@ void RuleChecker::batch(const StageConfig& stage, const std::string& path, int64
   }
 }
 
-void RuleChecker::learning_rate(const StageConfig& stage, const std::string& path,
-                                __int128 stage_tokens) {
-  const LearningRateConfig& rate = stage.learning_rate;
-  const std::string base = path + ".learning_rate.";
-  const __int128 step_tokens = __int128{stage.global_batch_size} * stage.sequence_length;
-  const auto tokens = [&](const Duration& d) {
-    return d.unit == Duration::Unit::kSteps ? d.count * step_tokens : __int128{d.count};
-  };
-  const auto name = [](const std::string& stem, const Duration& d) {
-    return stem + (d.unit == Duration::Unit::kSteps ? "_steps" : "_tokens");
-  };
-  for (const std::string stem : {"warmup", "decay"}) {
-    if (given(base + stem + "_tokens") && given(base + stem + "_steps")) {
-      fail(base + stem + "_steps",
-           fmt::format("expected either this or {}_tokens, got both", stem));
+void RuleChecker::batch_ramp(const StageConfig& stage, const std::string& path) {
+  __int128 stage_tokens = 0;
+  for (const PhaseConfig& phase : stage.phases) stage_tokens += phase.tokens;
+  int64_t last = 0;
+  for (std::size_t i = 0; i < stage.batch_ramp.size(); ++i) {
+    const int64_t from = stage.batch_ramp[i].from_tokens;
+    const std::string field = fmt::format("{}.batch_ramp[{}].from_tokens", path, i);
+    if (i > 0 && from <= last) {
+      fail(field, fmt::format("expected more than the {} of the entry before, got {}", last, from));
+    } else if (from >= stage_tokens) {
+      fail(field, fmt::format("expected less than the stage's {} tokens, got {}",
+                              static_cast<int64_t>(stage_tokens), from));
     }
-  }
-  if (rate.warmup.count > 0 && tokens(rate.warmup) >= stage_tokens) {
-    fail(base + name("warmup", rate.warmup),
-         fmt::format("expected less than the stage's {} tokens, got {}",
-                     static_cast<int64_t>(stage_tokens), format_duration(rate.warmup)));
-  } else if (rate.decay.count > 0 && tokens(rate.warmup) + tokens(rate.decay) > stage_tokens) {
-    fail(base + name("decay", rate.decay),
-         fmt::format("expected warm-up and decay within the stage's {} tokens, got {} and {}",
-                     static_cast<int64_t>(stage_tokens), format_duration(rate.warmup),
-                     format_duration(rate.decay)));
-  }
-  if (rate.decay.count > 0 && rate.schedule != Decay::kConstant) {
-    fail(base + name("decay", rate.decay), "expected only with schedule: constant");
-  }
-  if (rate.final > rate.peak) {
-    fail(base + "final",
-         fmt::format("expected at most the peak {}, got {}", rate.peak, rate.final));
+    last = from;
   }
 }
 
@@ -254,6 +277,7 @@ void check_rules(const ResolvedConfig& config, int64_t num_ranks, Problems& prob
   RuleChecker checker(config, problems);
   checker.model();
   checker.mesh(num_ranks);
+  checker.fork();
   checker.data();
   checker.stages(num_ranks);
 }

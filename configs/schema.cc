@@ -12,17 +12,23 @@ using enum Tag;
 
 constexpr char kNamePlaceholder[] = "<name>";
 
+/// Entries of a list need no name.
+template <class T>
+void set_name(T& entry, const std::string& name) {
+  if constexpr (requires { entry.name; }) entry.name = name;
+}
+
 template <class T, class Declare>
 Entries entries_of(std::vector<T>& items, Declare declare) {
   return {[&items] { return items.size(); },
           [&items](const std::string& name) {
             items.emplace_back();
-            items.back().name = name;
+            set_name(items.back(), name);
           },
           [&items, declare](SchemaVisitor& v, std::size_t i) { declare(v, items[i]); },
           [declare](SchemaVisitor& v) {
             T prototype;
-            prototype.name = kNamePlaceholder;
+            set_name(prototype, kNamePlaceholder);
             declare(v, prototype);
           }};
 }
@@ -74,6 +80,16 @@ void declare_model(SchemaVisitor& v, ModelConfig& c) {
           text_value(c.init_from));
 }
 
+void declare_fork(SchemaVisitor& v, ForkConfig& c) {
+  v.field({"from", "folder of the checkpoint; empty: no fork. A resume does not read it", kFree},
+          text_value(c.from));
+  v.field({"weights", "else random, or from model.init_from", kFree}, flag_value(c.weights));
+  v.field({"optimizer", "Adam's moments and its count of updates", kFree}, flag_value(c.optimizer));
+  v.field(
+      {"ledger", "what each source has given: epochs and caps go on; else they begin anew", kFree},
+      flag_value(c.ledger));
+}
+
 void declare_parallel(SchemaVisitor& v, ParallelConfig& c) {
   v.field({"tensor_parallel_size", "ranks that share a replica; data parallel = the others",
            kResumable},
@@ -105,6 +121,10 @@ void declare_source(SchemaVisitor& v, SourceConfig& c) {
     v.field({"mask_documents", "file with a document's number a line, whose targets do not count",
              kResumable},
             text_value(c.mask_documents));
+    v.section({"validation", "a held-out part for a data set that was packed without one"}, [&] {
+      v.field({"last_tokens", "its last tokens, which are not trained on; 0: none", kFixed},
+              count_value(c.validation_last_tokens, 0, "tokens"));
+    });
   });
 }
 
@@ -169,6 +189,14 @@ void declare_learning_rate(SchemaVisitor& v, LearningRateConfig& c) {
   v.field({"final", "rate at the end of the stage", kResumable}, real_value(c.final, kNotNegative));
 }
 
+void declare_batch_ramp_entry(SchemaVisitor& v, BatchRampEntry& c) {
+  v.field(
+      {"from_tokens", "of the stage; the first step that begins at or after it", kResumable, true},
+      count_value(c.from_tokens, 1, "tokens"));
+  v.field({"global_batch_size", "rows a step from there on", kResumable, true},
+          integer_value(c.global_batch_size, 1, "rows"));
+}
+
 void declare_stage(SchemaVisitor& v, StageConfig& c) {
   v.field({"name", "unique in the run", kResumable, true}, name_value(c.name, false));
   v.field({"sequence_length", "targets of a row", kFixed, true},
@@ -177,6 +205,8 @@ void declare_stage(SchemaVisitor& v, StageConfig& c) {
           real_value(c.rope_theta, kPositive));
   v.field({"global_batch_size", "rows a step, over all replicas", kFixed, true},
           integer_value(c.global_batch_size, 1, "rows"));
+  v.list({"batch_ramp", "larger (or smaller) steps from a point of the stage on", kResumable},
+         entries_of(c.batch_ramp, declare_batch_ramp_entry));
   v.field({"micro_batch_size", "rows a forward pass of one replica", kResumable},
           integer_value(c.micro_batch_size, 1, "rows"));
   v.field({"allow_repeat", "may meet tokens again that were read at another sequence_length",
@@ -229,6 +259,8 @@ void declare_run(SchemaVisitor& v, RunConfig& c) {
     v.field({"stop_after_steps", "save and stop (exit code 75) after this step; 0: never", kFree},
             integer_value(c.stop_after_steps, 0, "steps"));
   });
+  v.section({"fork", "what a new run takes along from a checkpoint of another"},
+            [&] { declare_fork(v, c.fork); });
   v.section({"model", "the transformer"}, [&] { declare_model(v, c.model); });
   v.section({"parallel", "how ranks share the work"}, [&] { declare_parallel(v, c.parallel); });
   v.section({"data", "what is read"}, [&] { declare_data(v, c.data); });

@@ -39,6 +39,8 @@ class File {
   ~File();
 
   const std::filesystem::path& path() const { return path_; }
+  /// For system calls that this class does not wrap; stays the object's.
+  int descriptor() const { return descriptor_; }
   [[nodiscard]] int64_t size() const;
 
   /// Fills `bytes` from the file's [offset, offset + bytes.size()).

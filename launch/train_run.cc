@@ -13,23 +13,17 @@
 #include "data/file.h"
 #include "launch/plan_text.h"
 #include "launch/run_report.h"
+#include "launch/run_start.h"
 #include "parallel/agreement.h"
 #include "parallel/nccl_communicator.h"
+#include "trainer/attempt_start.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/hf_config.h"
-#include "trainer/checkpoint/strict_json.h"
-#include "trainer/run_start.h"
 
 namespace phalanx {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct ResumePoint {
-  fs::path path;  // empty: a new run
-  std::unique_ptr<CheckpointReader> reader;
-  TrainState state;
-};
 
 /// One more than the attempt of the last whole line; 0 without a file.
 int64_t next_attempt(const fs::path& metrics) {
@@ -44,63 +38,13 @@ int64_t next_attempt(const fs::path& metrics) {
   return attempt;
 }
 
-/// Finds the checkpoint that --resume means. Collective.
-fs::path choose_checkpoint(const TrainArguments& arguments, const fs::path& run_folder,
-                           Session& session) {
-  if (arguments.resume != "none" && arguments.resume != "auto") return arguments.resume;
-  const FoundCheckpoint found = find_checkpoint(run_folder / "checkpoints", session.control());
-  if (session.rank() == 0) {
-    for (const std::string& note : found.notes)
-      std::fprintf(stderr, "passed over: %s\n", note.c_str());
-  }
-  if (!found.path && !found.notes.empty()) {
-    throw AgreedError(ExitCode::kBadInput,
-                      fmt::format("{}: holds checkpoints, but none is valid (see above); move the "
-                                  "folder away to start anew",
-                                  (run_folder / "checkpoints").string()));
-  }
-  if (found.path && arguments.resume == "none") {
-    throw AgreedError(ExitCode::kBadInput,
-                      fmt::format("run.name: {} holds checkpoints of an earlier run; expected "
-                                  "--resume auto, or another run.name",
-                                  run_folder.string()));
-  }
-  return found.path.value_or(fs::path());
-}
-
-ResumePoint open_resume_point(const fs::path& path, const ResolvedConfig& config) {
-  ResumePoint point;
-  if (path.empty()) return point;
-  point.path = path;
-  point.reader = std::make_unique<CheckpointReader>(path);
-  point.state = train_state_from_json(
-      parse_strict_json(point.reader->state_json(), path.string() + "/state.json"));
-  std::string differences;
-  for (const std::string& line : compare_for_resume(point.reader->config_yaml(), config)) {
-    differences += "\n  " + line;
-  }
-  if (!differences.empty()) {
-    throw std::invalid_argument(
-        fmt::format("checkpoint {}: the configuration changes what a resume must keep:{}",
-                    path.string(), differences));
-  }
-  return point;
-}
-
-PlannedRun plan_run(const RunConfig& config, const RunData& data, const ResumePoint& point) {
-  if (point.path.empty()) return begin_run(data.curriculum, data.infos);
-  return resume_run(
-      data.curriculum, data.infos, point.state.cursor,
-      config.curriculum_from_resume ? CurriculumFrom::kResume : CurriculumFrom::kStart);
-}
-
 void prepare_folder(const fs::path& run_folder, const ResolvedConfig& config,
                     const TrainState& state) {
   make_folders(run_folder / "checkpoints");
   clean_checkpoints(run_folder / "checkpoints");
   fs::remove(run_folder / "stop");  // of an earlier stop: it has been obeyed
   commit_file(run_folder / "config.yaml", resolved_yaml(config));
-  save_run_start(run_folder, {resolved_yaml(config), state});
+  save_attempt_start(run_folder, {resolved_yaml(config), state});
 }
 
 /// The command that goes on with this run, as a person would type it here.
@@ -171,26 +115,29 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   const fs::path run_folder = fs::path(config.dir) / config.name;
   const bool speaks = session.rank() == 0;
 
-  const fs::path checkpoint = choose_checkpoint(arguments, run_folder, session);
-  ResumePoint point = together(control, [&] { return open_resume_point(checkpoint, resolved); });
+  const fs::path checkpoint = choose_checkpoint(arguments.resume, run_folder, session);
+  RunStart start = together(control, [&] { return open_run_start(checkpoint, resolved); });
   RunData data =
       together(control, [&] { return open_run_data(config, session.rank(), session.size()); });
-  PlannedRun planned = together(control, [&] { return plan_run(config, data, point); });
-  if (speaks) std::fputs(plan_text(*planned.plan, config).c_str(), stderr);
+  PlannedRun planned = together(control, [&] {
+    PlannedRun run = plan_run(config, data, start);
+    if (arguments.skip_steps != 0) skip_steps(arguments.skip_steps, run, start);
+    return run;
+  });
+  if (speaks) {
+    for (const std::string& warning : data.warnings) std::fprintf(stderr, "%s\n", warning.c_str());
+  }
+  if (speaks) std::fputs((plan_text(*planned.plan, config) + start.notes).c_str(), stderr);
   run_together(control, [&] {
-    if (speaks && point.path.empty()) note_rope_base(config);
+    if (speaks && start.new_weights()) note_rope_base(config);
   });
   if (arguments.dry_run) return false;
 
   run_together(control, [&] {
-    point.state.past_configs =
-        past_configs_for(point.state, point.reader ? point.reader->config_yaml() : std::string(),
-                         planned.cursor.segments.size());
-    point.state.cursor = planned.cursor;
     check_device(config, session);
     if (!speaks) return;
-    point.state.attempt = next_attempt(run_folder / "metrics.jsonl");
-    prepare_folder(run_folder, resolved, point.state);
+    start.state.attempt = next_attempt(run_folder / "metrics.jsonl");
+    prepare_folder(run_folder, resolved, start.state);
   });
   // Kernels and allocations without a device of their own go to the current one.
   const c10::DeviceGuard guard(device_of(config, session));
@@ -198,9 +145,10 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
                               static_cast<int>(config.parallel.tensor_parallel_size));
   const MeshGroups groups = session.make_groups(mesh);
   const RunContext context{mesh, control, *groups.tp, *groups.dp, device_of(config, session)};
-  Trainer trainer(config, context, std::move(data), std::move(planned), std::move(point.state),
-                  point.reader.get(), trainer_options(run_folder, resolved, checkpoint, signals));
-  point.reader.reset();
+  Trainer trainer(config, context, std::move(data), std::move(planned), std::move(start.state),
+                  {start.checkpoint.get(), start.moments},
+                  trainer_options(run_folder, resolved, checkpoint, signals));
+  start.checkpoint.reset();
   const RunOutcome outcome = trainer.run();
   if (speaks) {
     const ReportPlace place{run_folder.string(), resume_line(arguments, session), session.size()};

@@ -15,6 +15,7 @@ namespace phalanx {
 struct TrainArguments {
   ConfigRequest request;
   std::string resume = "none";  // none, auto or the path of a checkpoint
+  int64_t skip_steps = 0;       // of a resumed run, passed over before its first step
   bool dry_run = false;
 };
 

@@ -2,6 +2,8 @@
 
 #include <ATen/ops/arange.h>
 
+#include <numeric>
+
 namespace phalanx {
 namespace {
 
@@ -25,15 +27,17 @@ TokenBatch micro_batch(const Batch& batch, int64_t first_row, int64_t num_rows,
   const auto cut = [&](const at::Tensor& x_RT) {
     return x_RT.narrow(0, first_row, num_rows).to(options.device);
   };
-  at::Tensor positions_BT = at::arange(length, at::kLong).repeat({num_rows, 1});
+  const at::Tensor positions_BT = at::arange(length, at::kLong).repeat({num_rows, 1});
   TokenBatch result{
       cut(batch.tokens_RT), cut(batch.targets_RT), cut(batch.loss_mask_RT), {}, {}, &rope};
   if (options.document_mask) {
     for (int64_t row = 0; row < num_rows; ++row) {
       add_segments(batch.document_starts_R[first_row + row], row, length, result.segments);
     }
+    int64_t* position = positions_BT.mutable_data_ptr<int64_t>();
     for (const Segment& s : result.segments) {
-      positions_BT[s.sequence].slice(0, s.begin, s.end).sub_(s.begin);
+      int64_t* row = position + s.sequence * length;
+      std::iota(row + s.begin, row + s.end, int64_t{0});
     }
   }
   result.positions_BT = positions_BT.to(options.device);

@@ -15,7 +15,7 @@ Phi4Options model_options(const RunConfig& config) {
 
 }  // namespace
 
-Replica::Replica(const RunConfig& config, const RunContext& context, CheckpointReader* checkpoint)
+Replica::Replica(const RunConfig& config, const RunContext& context, const StartTensors& start)
     : tensor_parallel_(context.tp, config.parallel.sequence_parallel),
       model_(config.model.shape, model_options(config), parameters_, tensor_parallel_) {
   const at::ScalarType dtype =
@@ -23,14 +23,15 @@ Replica::Replica(const RunConfig& config, const RunContext& context, CheckpointR
   parameters_.allocate(dtype, context.device, context.dp.size());
   grads_ = std::make_unique<GradBuckets>(parameters_, context.dp, context.tp);
   optimizer_ = std::make_unique<AdamW>(config.optimizer, parameters_, context.dp);
-  run_together(context.control, [&] { load(config, checkpoint); });
+  run_together(context.control, [&] { load(config, start); });
   optimizer_->write_weights();
   optimizer_->gather_weights();
 }
 
-void Replica::load(const RunConfig& config, CheckpointReader* checkpoint) {
-  if (checkpoint != nullptr) {
-    load_checkpoint(*checkpoint, config.model.shape, parameters_, optimizer_->shares());
+void Replica::load(const RunConfig& config, const StartTensors& start) {
+  if (start.checkpoint != nullptr) {
+    load_checkpoint(*start.checkpoint, config.model.shape, parameters_, optimizer_->shares(),
+                    start.moments);
   } else if (!config.model.init_from.empty()) {
     load_hf_weights(config.model.init_from, config.model.shape, parameters_, optimizer_->shares());
   } else {

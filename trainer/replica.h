@@ -13,10 +13,16 @@
 
 namespace phalanx {
 
+/// A checkpoint to begin from, and whether Adam's moments are taken besides the weights.
+struct StartTensors {
+  CheckpointReader* checkpoint = nullptr;
+  bool moments = true;
+};
+
 class Replica {
  public:
-  /// Weights from `checkpoint` if not null, else from model.init_from, else random.
-  Replica(const RunConfig& config, const RunContext& context, CheckpointReader* checkpoint);
+  /// Weights from a checkpoint if there is one, else from model.init_from, else random.
+  Replica(const RunConfig& config, const RunContext& context, const StartTensors& start);
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
 
@@ -26,7 +32,7 @@ class Replica {
   AdamW& optimizer() { return *optimizer_; }
 
  private:
-  void load(const RunConfig& config, CheckpointReader* checkpoint);
+  void load(const RunConfig& config, const StartTensors& start);
   void draw_masters(const RunConfig& config);
 
   TensorParallel tensor_parallel_;

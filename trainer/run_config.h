@@ -35,8 +35,9 @@ struct StageConfig {
   std::string name = "pretrain";
   int64_t sequence_length = 4096;
   double rope_theta = 10000;
-  int64_t global_batch_size = 0;  // rows a step, over all replicas
-  int64_t micro_batch_size = 1;   // rows a forward pass of one replica
+  int64_t global_batch_size = 0;           // rows a step, over all replicas
+  std::vector<BatchRampEntry> batch_ramp;  // from there on in the stage, other sizes
+  int64_t micro_batch_size = 1;            // rows a forward pass of one replica
   bool allow_repeat = false;
   LearningRateConfig learning_rate;
   std::vector<PhaseConfig> phases;
@@ -71,10 +72,19 @@ struct ModelConfig {
   std::string init_from;  // Hugging Face folder; empty: random weights
 };
 
+/// What a new run takes along from a checkpoint of another; a resume does not look at it.
+struct ForkConfig {
+  std::string from;       // folder of the checkpoint; empty: no fork
+  bool weights = true;    // else random, or model.init_from
+  bool optimizer = true;  // Adam's moments and count of updates
+  bool ledger = true;     // what each source has given, for epochs and caps
+};
+
 struct RunConfig {
   std::string name;
   std::string dir = "runs";
   int64_t stop_after_steps = 0;  // > 0: save and stop (exit code 75) once this step is done
+  ForkConfig fork;
   ModelConfig model;
   ParallelConfig parallel;
   DataConfig data;

@@ -50,18 +50,43 @@ std::vector<SourceConfig> by_name(std::vector<SourceConfig> sources) {
   return sources;
 }
 
+/// Tokens of the source's data set that are trained on; what follows is held out.
+int64_t training_tokens(const SourceConfig& source, const DatasetReader& reader) {
+  const int64_t held_out = source.validation_last_tokens;
+  if (held_out == 0) return reader.num_tokens();
+  const std::string field = fmt::format("data.sources.{}.validation.last_tokens", source.name);
+  if (const auto folder = validation_folder(source.path)) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected 0, because {} is the held-out part of the data set, got {}",
+                    field, folder->string(), held_out));
+  }
+  // Two on either side: an input and its target.
+  const int64_t most = reader.num_tokens() - 2;
+  if (held_out < 2 || held_out > most) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected 0, or 2 to {} of the {} tokens of {}, got {}", field, most,
+                    reader.num_tokens(), reader.folder().string(), held_out));
+  }
+  return reader.num_tokens() - held_out;
+}
+
+/// `reader` is that of the training part.
 void add_validation(const RunConfig& config, const SourceConfig& source, const std::string& field,
-                    RunData& data) {
-  const auto folder = validation_folder(source.path);
-  if (!folder) return;
+                    std::shared_ptr<const DatasetReader> reader, RunData& data) {
   SourceLoaderConfig loader;
   loader.sequence_length = config.evaluation.sequence_length > 0
                                ? config.evaluation.sequence_length
                                : config.stages.front().sequence_length;
   loader.vocab_size = config.model.shape.vocab_size;
-  auto reader = open_dataset(config, *folder, field, data);
-  reader->check_shards(0, 1);
-  if (reader->num_tokens() < 2) return;
+  if (source.validation_last_tokens > 0) {
+    loader.first_token = training_tokens(source, *reader);
+  } else if (const auto folder = validation_folder(source.path)) {
+    reader = open_dataset(config, *folder, field, data);
+    reader->check_shards(0, 1);
+    if (reader->num_tokens() < 2) return;
+  } else {
+    return;
+  }
   data.validation.push_back(
       {source.name, std::make_shared<SourceLoader>(reader, loader), loader.sequence_length});
 }
@@ -76,6 +101,9 @@ std::string fingerprint_of(const RunConfig& config, const SourceConfig& source,
     text = bins_fingerprint(manifest, lengths);
   }
   if (source.shuffle_window > 0) text += fmt::format("/shuffle_window:{}", source.shuffle_window);
+  if (source.validation_last_tokens > 0) {
+    text += fmt::format("/last_tokens:{}", source.validation_last_tokens);
+  }
   return text;
 }
 
@@ -86,6 +114,7 @@ void add_rows(const RunConfig& config, const SourceConfig& source,
   info.shuffle_window = source.shuffle_window;
   SourceLoaderConfig loader;
   loader.vocab_size = config.model.shape.vocab_size;
+  loader.end_token = training_tokens(source, *reader);
   if (!source.mask_documents.empty()) {
     loader.masked = read_masked_documents(source.mask_documents, reader->num_documents());
   }
@@ -102,6 +131,15 @@ void add_rows(const RunConfig& config, const SourceConfig& source,
     data.sources[s].push_back(std::move(rows));
   }
   data.infos.push_back(std::move(info));
+  data.source_names.push_back(source.name);
+}
+
+std::string unshuffled_warning(const std::string& source, const DatasetReader& reader) {
+  return fmt::format(
+      "warning: data.sources.{}: the documents of {} are in the order in which they were found "
+      "(dataset.json: packing.shuffled is false), so that a row holds neighbours: pack the text "
+      "with `phalanx data pack`, unless it was shuffled before",
+      source, reader.folder().string());
 }
 
 }  // namespace
@@ -109,12 +147,8 @@ void add_rows(const RunConfig& config, const SourceConfig& source,
 std::vector<StageRows> stage_rows(const std::vector<StageConfig>& stages) {
   std::vector<StageRows> rows;
   for (const StageConfig& stage : stages) {
-    rows.push_back({stage.name,
-                    stage.sequence_length,
-                    stage.global_batch_size,
-                    {},
-                    stage.allow_repeat,
-                    stage.phases});
+    rows.push_back({stage.name, stage.sequence_length, stage.global_batch_size, stage.batch_ramp,
+                    stage.allow_repeat, stage.phases});
   }
   return rows;
 }
@@ -134,8 +168,10 @@ RunData open_run_data(const RunConfig& config, int rank, int world) {
     auto reader = open_dataset(config, train_folder(source.path), field, data);
     reader->check_shards(static_cast<size_t>(rank), static_cast<size_t>(world));
     add_rows(config, source, reader, data);
-    data.source_names.push_back(source.name);
-    add_validation(config, source, field, data);
+    add_validation(config, source, field, reader, data);
+    if (!reader->manifest().packing.shuffled) {
+      data.warnings.push_back(unshuffled_warning(source.name, *reader));
+    }
   }
   return data;
 }

@@ -29,6 +29,7 @@ struct RunData {
   StageSources sources;
   std::vector<ValidationSource> validation;  // in name order; only sources with a held-out part
   std::vector<std::string> source_names;     // in name order, the index of Batch::source_R
+  std::vector<std::string> warnings;         // for a person, one line each
 };
 
 /// Checks shards rank, rank + world, ... of every source.

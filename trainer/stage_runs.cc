@@ -4,29 +4,71 @@
 
 #include <algorithm>
 
+#include "data/mixture/step_grid.h"
+
 namespace phalanx {
+namespace {
+
+std::vector<StepSpan> spans_of(const MixturePlan& plan, int32_t stage) {
+  std::vector<StepSpan> spans;
+  for (const StepSpan& span : plan.steps) {
+    if (span.stage == stage) spans.push_back(span);
+  }
+  return spans;
+}
+
+int64_t end_step(const StepSpan& span) {
+  return span.first_step + (span.end_row - span.first_row) / span.rows_per_step;
+}
+
+std::vector<StageSteps> steps_since(int64_t row, const StageConfig& stage,
+                                    const std::vector<StepSpan>& spans) {
+  std::vector<StageSteps> steps;
+  const int64_t before = spans.front().first_row - row;
+  for (const StageSteps& past : before > 0 ? steps_of(stage) : steps) {
+    if (past.first_row >= before) break;
+    steps.push_back({past.first_row, std::min(past.end_row, before), past.rows_per_step});
+  }
+  for (const StepSpan& span : spans) {
+    steps.push_back({span.first_row - row, span.end_row - row, span.rows_per_step});
+  }
+  return steps;
+}
+
+}  // namespace
+
+std::vector<StageSteps> steps_of(const StageConfig& stage) {
+  Curriculum curriculum;
+  curriculum.stages.emplace_back();
+  CurriculumStage& only = curriculum.stages.back();
+  only.sequence_length = stage.sequence_length;
+  only.global_batch_size = stage.global_batch_size;
+  only.batch_ramp = stage.batch_ramp;
+  for (const PhaseConfig& phase : stage.phases) {
+    only.phases.emplace_back();
+    only.phases.back().tokens = phase.tokens;
+  }
+  std::vector<StageSteps> steps;
+  for (const StepSpan& span : make_step_grid(curriculum, 0, 0).steps) {
+    steps.push_back({span.first_row, span.end_row, span.rows_per_step});
+  }
+  return steps;
+}
 
 std::vector<StageRun> make_stage_runs(const RunConfig& config, const MixturePlan& plan,
-                                      const std::map<std::string, int64_t>& stage_starts,
+                                      const std::map<std::string, int64_t>& stage_first_rows,
                                       at::Device device) {
   std::vector<StageRun> stages;
   for (size_t s = 0; s < config.stages.size(); ++s) {
     const StageConfig& stage = config.stages[s];
-    int64_t first = -1, end = -1;
-    for (const StepSpan& span : plan.steps) {
-      if (span.stage != static_cast<int32_t>(s)) continue;
-      if (first < 0) first = span.first_step;
-      end = span.first_step + (span.end_row - span.first_row) / span.rows_per_step;
-    }
-    if (first < 0) continue;  // lies before a changed curriculum
-    if (const auto known = stage_starts.find(stage.name); known != stage_starts.end()) {
-      first = known->second;
-    }
-    const LrSchedule schedule(stage.learning_rate, end - first,
-                              stage.global_batch_size * stage.sequence_length);
+    const std::vector<StepSpan> spans = spans_of(plan, static_cast<int32_t>(s));
+    if (spans.empty()) continue;  // lies before a changed curriculum
+    const auto known = stage_first_rows.find(stage.name);
+    const int64_t first = known == stage_first_rows.end() ? spans.front().first_row : known->second;
     const int64_t positions = std::max(stage.sequence_length, config.evaluation.sequence_length);
     stages.push_back(
-        {stage.name, first, end, stage.micro_batch_size, schedule,
+        {stage.name, first, end_step(spans.back()), stage.micro_batch_size,
+         LrSchedule(stage.learning_rate, steps_since(first, stage, spans), stage.sequence_length),
          RopeTable(stage.rope_theta, config.model.shape.head_dim,
                    std::max(positions, config.stages.front().sequence_length), device)});
   }

@@ -1,6 +1,6 @@
 #pragma once
-// The stages of a run with what each step of them needs: which steps they cover, the learning rate,
-// the rotation table. Local, immutable.
+// The stages of a run with what each step of them needs: where they begin and end, the learning
+// rate, the rotation table. Local, immutable.
 #include <cstdint>
 #include <map>
 #include <string>
@@ -15,17 +15,21 @@ namespace phalanx {
 
 struct StageRun {
   std::string name;
-  int64_t first_step = 0;
+  int64_t first_row = 0;  // where the stage began, which may lie before the plan
   int64_t end_step = 0;
   int64_t micro_batch_size = 1;
   LrSchedule schedule;
   RopeTable rope;
 };
 
+/// Steps of the stage by itself, as its batch sizes and phases make them.
+std::vector<StageSteps> steps_of(const StageConfig& stage);
+
 /// The plan may start inside a stage (a curriculum changed on resume); the stage's learning rate
-/// still counts from where it began, which `stage_starts` (TrainState) remembers.
+/// still counts from where it began, which `stage_first_rows` (TrainState) remembers. Steps before
+/// the plan count as having had the sizes that the configuration gives.
 std::vector<StageRun> make_stage_runs(const RunConfig& config, const MixturePlan& plan,
-                                      const std::map<std::string, int64_t>& stage_starts,
+                                      const std::map<std::string, int64_t>& stage_first_rows,
                                       at::Device device);
 
 const StageRun& stage_of(const std::vector<StageRun>& stages, int64_t step);

@@ -59,7 +59,7 @@ nlohmann::json to_json(const TrainState& state) {
           {"num_updates", state.num_updates},
           {"attempt", state.attempt},
           {"cursor", cursor_to_json(state.cursor)},
-          {"stage_starts", state.stage_starts},
+          {"stage_first_rows", state.stage_first_rows},
           {"start_bits_per_byte", state.start_bits_per_byte},
           {"past_configs", state.past_configs}};
 }
@@ -76,7 +76,8 @@ TrainState train_state_from_json(const nlohmann::json& json) {
   state.num_updates = count_of("num_updates");
   state.attempt = count_of("attempt");
   state.cursor = cursor_from_json(field("cursor"), file + ": cursor");
-  state.stage_starts = by_name<int64_t>(field("stage_starts"), file + ": stage_starts", count);
+  state.stage_first_rows =
+      by_name<int64_t>(field("stage_first_rows"), file + ": stage_first_rows", count);
   state.start_bits_per_byte =
       by_name<double>(field("start_bits_per_byte"), file + ": start_bits_per_byte", number);
   state.past_configs = past_configs(json);

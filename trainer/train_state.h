@@ -13,12 +13,12 @@
 namespace phalanx {
 
 struct TrainState {
-  int64_t step = 0;                             // steps done
-  int64_t tokens = 0;                           // targets consumed, padding included
-  int64_t num_updates = 0;                      // optimizer updates done (a skipped step has none)
-  int64_t attempt = 0;                          // starts of this run, from 0
-  Cursor cursor;                                // of the data
-  std::map<std::string, int64_t> stage_starts;  // first step of each stage begun
+  int64_t step = 0;         // steps done
+  int64_t tokens = 0;       // targets consumed, padding included
+  int64_t num_updates = 0;  // optimizer updates done (a skipped step has none)
+  int64_t attempt = 0;      // starts of this run, from 0
+  Cursor cursor;            // of the data
+  std::map<std::string, int64_t> stage_first_rows;    // of the run, of each stage begun
   std::map<std::string, double> start_bits_per_byte;  // of each source, before the first step
   /// Resolved configurations of the ledger's segments but the last, whose one lies beside this
   /// state: what past steps read stays known. Empty: not recorded.

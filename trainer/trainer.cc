@@ -3,6 +3,7 @@
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "data/mixture/plan_report.h"
@@ -16,6 +17,7 @@ constexpr int64_t kBatchesAhead = 2;
 /// A single bad batch is passed over; a run that cannot recover by itself ends.
 constexpr int64_t kMaxSkippedInARow = 5;
 constexpr std::chrono::seconds kProgressInterval{5};
+constexpr double kMicroseconds = 1e6;
 
 using Clock = std::chrono::steady_clock;
 
@@ -25,6 +27,15 @@ double seconds_since(Clock::time_point start) {
 
 MicroBatchOptions micro_batch_options(const RunConfig& config, const RunContext& context) {
   return {config.data.document_mask, context.device};
+}
+
+/// Over all sequence lengths, padding included.
+int64_t tokens_given(const Cursor& cursor, const std::string& source) {
+  int64_t tokens = 0;
+  const auto streams = cursor.taken.find(source);
+  if (streams == cursor.taken.end()) return tokens;
+  for (const auto& [length, rows] : streams->second) tokens += length * rows;
+  return tokens;
 }
 
 int64_t total_tokens(const MixturePlan& plan, const TrainState& state) {
@@ -46,7 +57,7 @@ int64_t total_tokens(const MixturePlan& plan, const TrainState& state) {
 }  // namespace
 
 Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData data,
-                 PlannedRun planned, TrainState state, CheckpointReader* checkpoint,
+                 PlannedRun planned, TrainState state, const StartTensors& start,
                  TrainerOptions options)
     : config_(config),
       context_(context),
@@ -54,8 +65,8 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
       data_(std::move(data)),
       plan_(planned.plan),
       state_(std::move(state)),
-      stages_(make_stage_runs(config, *plan_, state_.stage_starts, context.device)),
-      replica_(config, context, checkpoint),
+      stages_(make_stage_runs(config, *plan_, state_.stage_first_rows, context.device)),
+      replica_(config, context, start),
       train_step_(replica_.model(), replica_.parameters(), replica_.grads(), replica_.optimizer(),
                   context, config.optimizer.clip_grad_norm, data_.source_names.size(),
                   micro_batch_options(config, context)),
@@ -124,11 +135,14 @@ Batch Trainer::next_batch(Requests& agreed) {
   const bool save_timed = config_.checkpoint.interval_seconds > 0 &&
                           seconds_since(last_save_) >= config_.checkpoint.interval_seconds;
   mine.save |= save_timed && context_.mesh.rank() == 0;
-  at::Tensor flags = at::zeros({3}, at::kLong);
+  const double waited = prefetcher_.waited_seconds() - data_waited_seconds_;
+  data_waited_seconds_ = prefetcher_.waited_seconds();
+  at::Tensor flags = at::zeros({4}, at::kLong);
   int64_t* flag = flags.mutable_data_ptr<int64_t>();
   flag[0] = failure != nullptr;
   flag[1] = mine.stop;
   flag[2] = mine.save;
+  flag[3] = std::llround(waited * kMicroseconds);
   context_.control.all_reduce(flags, ReduceOp::kMax)->wait();
   if (flag[0] != 0) {
     run_together(context_.control, [&] {
@@ -136,15 +150,17 @@ Batch Trainer::next_batch(Requests& agreed) {
     });
   }
   agreed = {flag[1] != 0, flag[2] != 0};
+  step_wait_seconds_ = double(flag[3]) / kMicroseconds;
   return batch;
 }
 
 StepRecord Trainer::take_step(const Batch& batch) {
   const Clock::time_point start = Clock::now();
   const StageRun& stage = stage_of(stages_, batch.step);
-  state_.stage_starts.try_emplace(stage.name, stage.first_step);
+  const StepRange range = plan_->step_rows(batch.step);
+  state_.stage_first_rows.try_emplace(stage.name, stage.first_row);
   StepRecord record;
-  record.learning_rate = stage.schedule.rate(batch.step - stage.first_step);
+  record.learning_rate = stage.schedule.rate(range.first_row - stage.first_row, range.num_rows);
   record.result = train_step_.run(
       batch, {stage.rope, stage.micro_batch_size, record.learning_rate, state_.num_updates + 1});
   record.seconds = seconds_since(start);
@@ -157,6 +173,7 @@ void Trainer::advance(const Batch& batch, StepRecord& record) {
   state_.step = batch.step + 1;
   state_.tokens += record.step_tokens;
   state_.num_updates += record.result.updated;
+  count_sources(batch, record);
   state_.cursor = batch.cursor_after;
   train_seconds_ += record.seconds;
   train_tokens_ += record.step_tokens;
@@ -164,10 +181,19 @@ void Trainer::advance(const Batch& batch, StepRecord& record) {
   record.num_steps = plan_->end_step();
   record.tokens = state_.tokens;
   record.attempt = state_.attempt;
-  record.data_wait_seconds = prefetcher_.waited_seconds() - data_waited_seconds_;
-  data_waited_seconds_ = prefetcher_.waited_seconds();
+  record.data_wait_seconds = step_wait_seconds_;
+  wait_seconds_ += step_wait_seconds_;
   record.validation_before = std::exchange(validation_before_, {});
   skipped_in_a_row_ = record.result.updated ? 0 : skipped_in_a_row_ + 1;
+}
+
+/// From the ledger before and after the step, so that metrics and checkpoints say the same.
+void Trainer::count_sources(const Batch& batch, StepRecord& record) const {
+  for (const std::string& source : data_.source_names) {
+    const int64_t before = tokens_given(state_.cursor, source);
+    record.source_total_tokens.push_back(tokens_given(batch.cursor_after, source));
+    record.source_tokens.push_back(record.source_total_tokens.back() - before);
+  }
 }
 
 /// Has the last step taken the last row of a phase?
@@ -230,10 +256,10 @@ void Trainer::report(const StepRecord& record) {
 }
 
 RunOutcome Trainer::outcome() const {
-  return {
-      state_.step<plan_->end_step(), last_checkpoint_, state_, plan_, validation_, train_seconds_> 0
-          ? double(train_tokens_) / train_seconds_
-          : 0.0};
+  RunOutcome outcome{state_.step < plan_->end_step(), last_checkpoint_, state_, plan_, validation_};
+  if (train_seconds_ > 0) outcome.tokens_per_second = double(train_tokens_) / train_seconds_;
+  outcome.data_wait_share = data_wait_share(wait_seconds_, train_seconds_);
+  return outcome;
 }
 
 }  // namespace phalanx

@@ -46,14 +46,15 @@ struct RunOutcome {
   std::shared_ptr<const MixturePlan> plan;
   ValidationResults validation;    // after the last step of this attempt
   double tokens_per_second = 0.0;  // of this attempt, without evaluation and saving
+  double data_wait_share = 0.0;    // of the time of its steps
 };
 
 class Trainer {
  public:
-  /// `checkpoint` is the one to resume from, or null. `state` is its state, or a new one; `planned`
-  /// and `data` belong together.
+  /// `start` and `state` are those of the checkpoint to resume from or to fork, or new ones;
+  /// `planned` and `data` belong together.
   Trainer(const RunConfig& config, const RunContext& context, RunData data, PlannedRun planned,
-          TrainState state, CheckpointReader* checkpoint, TrainerOptions options);
+          TrainState state, const StartTensors& start, TrainerOptions options);
 
   RunOutcome run();
 
@@ -62,6 +63,7 @@ class Trainer {
   Batch next_batch(Requests& agreed);
   StepRecord take_step(const Batch& batch);
   void advance(const Batch& batch, StepRecord& record);
+  void count_sources(const Batch& batch, StepRecord& record) const;
   bool ends_phase() const;
   bool crosses(const Duration& interval, int64_t tokens_before) const;
   ValidationResults evaluate();
@@ -87,7 +89,9 @@ class Trainer {
   std::filesystem::path last_checkpoint_;
   std::chrono::steady_clock::time_point last_save_ = std::chrono::steady_clock::now();
   std::exception_ptr report_failure_;  // of the first rank, until all have heard of it
-  double data_waited_seconds_ = 0.0;
+  double data_waited_seconds_ = 0.0;   // of this rank, before the step at hand
+  double step_wait_seconds_ = 0.0;     // of the rank that waited longest, for the step at hand
+  double wait_seconds_ = 0.0;          // the same, of this attempt
   double train_seconds_ = 0.0;
   int64_t train_tokens_ = 0;
   int64_t skipped_in_a_row_ = 0;

@@ -39,6 +39,13 @@ BinLoader::BinLoader(std::shared_ptr<const DatasetReader> reader, const SourceLo
       vocab_size_(config.vocab_size.value_or(reader_->manifest().vocab_size)),
       user_(reader_->files().new_user()),
       first_rows_{0} {
+  const int64_t end = config.end_token.value_or(reader_->num_tokens());
+  if (config.first_token != 0 || end != reader_->num_tokens()) {
+    throw std::invalid_argument(fmt::format(
+        "{}: expected all of its tokens for data.packing best_fit, whose bins are made of whole "
+        "shards, found a part of them",
+        reader_->folder().string()));
+  }
   for (const ShardEntry& shard : reader_->manifest().shards) {
     const BinsEntry* bins = find_bins(shard, config.sequence_length);
     if (!bins) refuse_length(*reader_, shard, config.sequence_length);
@@ -52,18 +59,26 @@ BinLoader::BinLoader(std::shared_ptr<const DatasetReader> reader, const SourceLo
 }
 
 std::shared_ptr<const BinsFile> BinLoader::bins(size_t shard) const {
-  return reader_->files().get<BinsFile>(user_, shard, 1, [&] {
-    const ShardEntry& entry = reader_->manifest().shards[shard];
-    auto bins = std::make_shared<const BinsFile>(reader_->folder() / entry.file,
-                                                 config_.sequence_length, entry);
-    const int64_t expected = first_rows_[shard + 1] - first_rows_[shard];
-    if (bins->num_bins() != expected) {
-      throw std::invalid_argument(
-          fmt::format("{}: bins: expected {} as {} beside it says, found {}", bins->path().string(),
-                      expected, kManifestName, bins->num_bins()));
-    }
-    return bins;
-  });
+  return reader_->files().get<BinsFile>(user_, shard, 1,
+                                        [this, shard] { return open_bins(shard); });
+}
+
+std::shared_ptr<const BinsFile> BinLoader::open_bins(size_t shard) const {
+  const ShardEntry& entry = reader_->manifest().shards[shard];
+  auto bins = std::make_shared<const BinsFile>(reader_->folder() / entry.file,
+                                               config_.sequence_length, entry);
+  const auto check = [&](const char* what, const std::string& expected, const std::string& found) {
+    if (expected == found) return;
+    throw std::invalid_argument(fmt::format("{}: {}: expected {} as {} beside it says, found {}",
+                                            bins->path().string(), what, expected, kManifestName,
+                                            found));
+  };
+  const BinsEntry& expected = *find_bins(entry, config_.sequence_length);
+  check("bins", fmt::format("{}", expected.num_bins), fmt::format("{}", bins->num_bins()));
+  if (reader_->verifies()) {
+    check("XXH3", hash_text(expected.xxh3), hash_text(hash_file(bins->path())));
+  }
+  return bins;
 }
 
 void BinLoader::read(int64_t window, Row& row) const {

@@ -20,8 +20,9 @@ namespace phalanx {
 
 class BinLoader : public RowSource {
  public:
-  /// Takes no range of tokens (config.first_token, end_token). Throws std::invalid_argument when a
-  /// shard has no bins of config.sequence_length, with the lengths that are there.
+  /// Throws std::invalid_argument when a shard has no bins of config.sequence_length, with the
+  /// lengths that are there, and for a range of tokens (config.first_token, end_token): bins are
+  /// made of whole shards.
   BinLoader(std::shared_ptr<const DatasetReader> reader, const SourceLoaderConfig& config);
 
   int64_t num_rows() const override { return first_rows_.back(); }
@@ -31,6 +32,7 @@ class BinLoader : public RowSource {
 
  private:
   std::shared_ptr<const BinsFile> bins(size_t shard) const;
+  std::shared_ptr<const BinsFile> open_bins(size_t shard) const;
 
   std::shared_ptr<const DatasetReader> reader_;
   SourceLoaderConfig config_;

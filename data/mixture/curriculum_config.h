@@ -19,9 +19,10 @@ struct SourceConfig {
   std::string name;
   std::string path;  // folder of a data set (data/shards/FORMAT.md)
   SourceKind kind = SourceKind::kOrganic;
-  std::optional<double> max_epochs;  // over the whole run and all its resumes
-  int64_t shuffle_window = 0;        // shards whose rows are shuffled together; 0: all
-  std::string mask_documents = "";   // file that lists documents whose targets do not count
+  std::optional<double> max_epochs;    // over the whole run and all its resumes
+  int64_t shuffle_window = 0;          // shards whose rows are shuffled together; 0: all
+  std::string mask_documents = "";     // file that lists documents whose targets do not count
+  int64_t validation_last_tokens = 0;  // held out of a data set that was made elsewhere; 0: none
 };
 
 /// One entry of a mix: a source or a group, and its weight; nullopt stands for `rest`.

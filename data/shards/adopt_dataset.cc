@@ -61,7 +61,7 @@ std::vector<fs::path> find_prefixes(const std::vector<fs::path>& names) {
 
 /// Where dataset.json goes when it lies beside the corpus.
 fs::path common_folder(const std::vector<fs::path>& prefixes) {
-  const fs::path folder = prefixes.front().parent_path();
+  fs::path folder = prefixes.front().parent_path();
   for (const fs::path& prefix : prefixes) {
     if (prefix.parent_path() == folder) continue;
     refuse(prefix,

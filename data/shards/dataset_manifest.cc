@@ -241,6 +241,13 @@ std::string manifest_json(const DatasetManifest& manifest) {
   return document.dump(1) + "\n";
 }
 
+ShardEntry parse_shard_entry(std::string_view json, const std::string& where, TokenType type) {
+  const Json document = parse_json(json, where);
+  return parse_shard(JsonFields(document, where), type);
+}
+
+std::string shard_entry_json(const ShardEntry& shard) { return shard_json(shard).dump(1) + "\n"; }
+
 DatasetManifest load_manifest(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / kManifestName;
   return parse_manifest(read_text(path, kMaxManifestBytes), path.string());

@@ -23,7 +23,7 @@ std::string_view dataset_kind_name(DatasetKind kind);
 /// Throws std::invalid_argument for anything but "organic" and "synthetic".
 DatasetKind parse_dataset_kind(std::string_view text);
 
-/// Rows of whole documents made for one length, in FILE.bins-LENGTH (rule 9 of SEMANTICS.md).
+/// Rows of whole documents made for one length, in FILE.bins-LENGTH (SEMANTICS.md, section 10).
 struct BinsEntry {
   int64_t sequence_length = 0;
   int64_t num_bins = 0;
@@ -85,6 +85,11 @@ struct DatasetManifest {
 /// `where` is the path used in messages.
 [[nodiscard]] DatasetManifest parse_manifest(std::string_view json, const std::string& where);
 [[nodiscard]] std::string manifest_json(const DatasetManifest& manifest);
+
+/// One entry of the manifest's shards, for those who write a data set piece by piece.
+[[nodiscard]] ShardEntry parse_shard_entry(std::string_view json, const std::string& where,
+                                           TokenType type);
+[[nodiscard]] std::string shard_entry_json(const ShardEntry& shard);
 
 /// `folder`/dataset.json.
 [[nodiscard]] DatasetManifest load_manifest(const std::filesystem::path& folder);

@@ -44,6 +44,7 @@ class DatasetReader {
   /// Where each shard begins, and the end of the last.
   const std::vector<int64_t>& shard_begins() const { return shard_begins_; }
   FilePool& files() const { return *files_; }
+  bool verifies() const { return verify_; }
 
   /// Fills `tokens` from [begin, begin + tokens.size()), across shards. Ids are not compared with
   /// the vocabulary: callers that feed a model do that (see token_ids.h).

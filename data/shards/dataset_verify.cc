@@ -68,6 +68,9 @@ void verify_shard(const DatasetReader& reader, size_t shard, ShardScanner& scann
   };
   compare(".idx", entry.idx_xxh3, idx);
   compare(".bin", entry.bin_xxh3, bin);
+  if (entry.origins_xxh3) {
+    compare(".origins", *entry.origins_xxh3, scanner.scan_file(prefix.string() + ".origins"));
+  }
   if (bin.bad_token) {
     problems.push_back(
         fmt::format("{}.bin: token {}: expected an id below the vocabulary's {}, found {}",

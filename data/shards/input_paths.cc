@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "data/shards/byte_stream.h"
+
 namespace phalanx {
 namespace {
 
@@ -106,13 +108,22 @@ class Matcher {
 };
 
 void check_readable_kind(const fs::path& path) {
-  const std::string extension = path.extension().string();
-  for (const char* packed : {".gz", ".zst", ".xz", ".bz2", ".zip", ".parquet", ".arrow"}) {
-    if (extension == packed) {
-      throw std::invalid_argument(
-          fmt::format("{}: expected plain text or .jsonl, found {}: unpack it first", path.string(),
-                      extension));
-    }
+  const auto refuse = [&](const std::string& expected, const std::string& found) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected {}, found {}", path.string(), expected, found));
+  };
+  const bool packed = is_packed(path);
+  const std::string inner = (packed ? path.stem() : path).extension().string();
+  for (const char* unreadable : {".xz", ".bz2", ".zip", ".tar", ".tgz", ".arrow"}) {
+    if (inner != unreadable) continue;
+    refuse("plain text, .jsonl or .parquet (the first two as .gz or .zst too)",
+           inner + ": unpack it first");
+  }
+  if (packed && inner == ".parquet") {
+    refuse("a .parquet file as it is, which is packed inside", path.extension().string());
+  }
+  if (path.string().find('\n') != std::string::npos) {
+    refuse("a path without a line break", "one");
   }
 }
 

@@ -4,230 +4,272 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <exception>
-#include <span>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 #include <utility>
 
 #include "data/file.h"
-#include "data/shards/document_source.h"
-#include "data/shards/input_paths.h"
-#include "data/shards/pack_plan.h"
-#include "data/shards/part_writer.h"
+#include "data/shards/pack_finish.h"
+#include "data/shards/pack_shard.h"
+#include "data/shards/pack_unit.h"
+#include "data/shards/run_merge.h"
 
 namespace phalanx {
 namespace {
 
-// Enough work for every thread, small enough to hold text and tokens of one batch in memory.
-constexpr int64_t kBatchBytes = int64_t{16} << 20;
-constexpr int64_t kReadingProgressDocuments = 1000;
+constexpr int64_t kMinMemoryPerThread = int64_t{1} << 20;
+constexpr int64_t kMinRunBuffer = int64_t{4} << 10;
+constexpr int64_t kMaxRunBuffer = int64_t{4} << 20;
+constexpr auto kReportPause = std::chrono::milliseconds(50);
 
-using Progress = std::function<void(const PackProgress&)>;
-
-struct Inputs {
-  std::vector<PlannedDocument> documents;
-  PackingRecord record;
-};
-
-struct EncodedDocument {
-  int64_t text_bytes = 0;
-  std::vector<int32_t> tokens;
-};
+template <typename Expected, typename Found>
+void check(bool good, const char* field, const Expected& expected, const Found& found) {
+  if (good) return;
+  throw std::invalid_argument(fmt::format("{}: expected {}, found {}", field, expected, found));
+}
 
 void check_options(const PackOptions& options, const PackTokenizer& tokenizer) {
-  const auto check = [](bool good, const char* field, auto expected, auto found) {
-    if (good) return;
-    throw std::invalid_argument(fmt::format("{}: expected {}, found {}", field, expected, found));
-  };
   check(options.validation_per_mille >= 0 && options.validation_per_mille <= 500,
         "validation fraction", "0 to 500 per mille", options.validation_per_mille);
   check(options.shard_tokens >= 1 && options.shard_tokens <= int64_t{1} << 40, "shard tokens",
         "1 to 2^40", options.shard_tokens);
   check(options.num_threads >= 1, "threads", "at least 1", options.num_threads);
+  check(options.max_bad_lines >= 0, "bad lines", "at least 0", options.max_bad_lines);
+  check(options.unit_bytes >= 0, "unit", "at least 0 bytes", options.unit_bytes);
+  check(options.memory_bytes >= kMinMemoryPerThread * options.num_threads, "memory",
+        fmt::format("at least 1 MiB for each of {} threads", options.num_threads),
+        fmt::format("{} bytes", options.memory_bytes));
   check(tokenizer.vocab_size >= 1 && tokenizer.vocab_size <= INT32_MAX, "vocabulary size",
         "1 to 2^31 - 1", tokenizer.vocab_size);
   check(tokenizer.end_of_document >= 0 && tokenizer.end_of_document < tokenizer.vocab_size,
         "end-of-document token",
         fmt::format("an id below the vocabulary's {}", tokenizer.vocab_size),
         tokenizer.end_of_document);
-  if (std::filesystem::exists(options.output)) {
-    throw std::invalid_argument(
-        fmt::format("output {}: expected a new folder, found one that is there already: choose "
-                    "another or remove it",
-                    options.output.string()));
-  }
 }
 
-DocumentSource open_inputs(const PackOptions& options, std::vector<size_t>& pattern_of_file,
-                           PackingRecord& record) {
-  std::vector<std::filesystem::path> files;
-  for (const std::string& pattern : options.inputs) record.inputs.push_back({pattern, 0, 0, 0});
-  for (const InputFile& input : expand_inputs(options.inputs)) {
-    files.push_back(input.path);
-    pattern_of_file.push_back(input.pattern);
-    ++record.inputs[input.pattern].num_files;
-    record.inputs[input.pattern].bytes += File::open_read(input.path).size();
-  }
-  return DocumentSource(std::move(files));
+/// The most threads that can merge `num_runs` runs, each with a buffer of its own for each run.
+int64_t merge_threads(const PackOptions& options, size_t num_runs) {
+  const int64_t one = static_cast<int64_t>(num_runs) * kMinRunBuffer;
+  check(options.memory_bytes >= one, "memory",
+        fmt::format("at least {} bytes to merge {} sorted runs", one, num_runs),
+        options.memory_bytes);
+  return std::min(static_cast<int64_t>(options.num_threads),
+                  one == 0 ? 1 : options.memory_bytes / one);
 }
 
-Inputs read_inputs(const DocumentSource& source, const std::vector<size_t>& pattern_of_file,
-                   PackingRecord record, const Progress& progress) {
-  Inputs inputs{{}, std::move(record)};
-  PackProgress done;
-  source.scan([&](const DocumentPlace& place, std::string_view text) {
-    const auto ordinal = static_cast<uint64_t>(inputs.record.documents_read++);
-    ++inputs.record.inputs[pattern_of_file[place.file]].num_documents;
-    if (text.empty()) {
-      ++inputs.record.rejected_empty;
-    } else {
-      inputs.documents.push_back({place, document_content_hash(text), ordinal});
-    }
-    ++done.documents;
-    done.text_bytes += static_cast<int64_t>(text.size());
-    if (progress && done.documents % kReadingProgressDocuments == 0) progress(done);
-  });
-  return inputs;
+int64_t run_buffer(const PackOptions& options, size_t num_runs, int64_t threads) {
+  const int64_t share = options.memory_bytes / threads / std::max<int64_t>(1, num_runs);
+  return std::min(share, kMaxRunBuffer);
 }
 
-EncodedDocument encode_document(const DocumentSource& source, const PackTokenizer& tokenizer,
-                                const EncodeText& encode, const PlannedDocument& document) {
-  const std::string text = source.read(document.place);
-  if (document_content_hash(text) != document.content_hash) {
-    throw std::invalid_argument(
-        fmt::format("{}: expected the text read before, found another: the file was changed while "
-                    "it was packed",
-                    source.name(document.place)));
-  }
-  EncodedDocument encoded{static_cast<int64_t>(text.size()), encode(text)};
-  for (const int32_t id : encoded.tokens) {
-    if (id < 0 || id >= tokenizer.vocab_size) {
-      throw std::logic_error(fmt::format("{}: the tokenizer gave id {} of a vocabulary of {}",
-                                         source.name(document.place), id, tokenizer.vocab_size));
-    }
-  }
-  encoded.tokens.push_back(tokenizer.end_of_document);
-  return encoded;
-}
-
-/// The results come in the order of `documents`; of several errors, the first document's is thrown.
-std::vector<EncodedDocument> encode_batch(const DocumentSource& source,
-                                          const PackTokenizer& tokenizer,
-                                          const std::vector<EncodeText>& encoders,
-                                          std::span<const PlannedDocument> documents) {
-  std::vector<EncodedDocument> encoded(documents.size());
-  std::vector<std::exception_ptr> errors(documents.size());
-  std::atomic<size_t> next = 0;
-  const auto work = [&](const EncodeText& encode) {
-    for (size_t i = next++; i < documents.size(); i = next++) {
+/// Calls work(i) for each i below `count` on `num_threads` threads, and poll() here meanwhile.
+/// After an error no more are begun, and it is thrown.
+void run_on_threads(size_t count, int64_t num_threads, const std::function<void(size_t)>& work,
+                    const std::function<void()>& poll) {
+  std::mutex mutex;
+  std::condition_variable ended;
+  std::exception_ptr failure;
+  size_t next = 0;
+  int64_t at_work = std::min(num_threads, static_cast<int64_t>(count));
+  const auto run = [&] {
+    std::unique_lock lock(mutex);
+    while (next < count && !failure) {
+      const size_t i = next++;
+      lock.unlock();
+      std::exception_ptr error;
       try {
-        encoded[i] = encode_document(source, tokenizer, encode, documents[i]);
+        work(i);
       } catch (...) {
-        errors[i] = std::current_exception();
+        error = std::current_exception();
       }
+      lock.lock();
+      if (error && !failure) failure = error;
     }
+    --at_work;
+    ended.notify_all();
   };
   {
     std::vector<std::jthread> threads;
-    const size_t wanted = std::min(encoders.size(), documents.size());
-    for (size_t i = 1; i < wanted; ++i) threads.emplace_back(work, std::cref(encoders[i]));
-    work(encoders[0]);
-  }
-  for (const std::exception_ptr& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
-  return encoded;
-}
-
-size_t batch_size(std::span<const PlannedDocument> documents) {
-  size_t n = 0;
-  for (int64_t bytes = 0; n < documents.size() && bytes < kBatchBytes; ++n) {
-    bytes += documents[n].place.bytes;
-  }
-  return n;
-}
-
-class Packer {
- public:
-  Packer(const PackOptions& options, const PackTokenizer& tokenizer, const DocumentSource& source,
-         const PackingRecord& record, const Progress& progress)
-      : options_(options),
-        tokenizer_(tokenizer),
-        source_(source),
-        record_(record),
-        progress_(progress) {
-    done_.stage = PackProgress::Stage::kTokenizing;
-    done_.documents_total = record.documents_read - record.rejected_empty;
-    for (int i = 0; i < options.num_threads; ++i) encoders_.push_back(tokenizer.make_encoder());
-  }
-
-  DatasetManifest write_part(const std::string& part, std::span<const PlannedDocument> documents) {
-    PartWriter writer(staging_folder(options_.output) / part,
-                      part_manifest(part, static_cast<int64_t>(documents.size())),
-                      options_.shard_tokens);
-    while (!documents.empty()) {
-      const auto batch = documents.first(batch_size(documents));
-      const std::vector<EncodedDocument> encoded =
-          encode_batch(source_, tokenizer_, encoders_, batch);
-      for (size_t i = 0; i < batch.size(); ++i) {
-        writer.add_document(source_.name(batch[i].place), encoded[i].text_bytes, encoded[i].tokens);
-        done_.text_bytes += encoded[i].text_bytes;
-      }
-      done_.documents += static_cast<int64_t>(batch.size());
-      if (progress_) progress_(done_);
-      documents = documents.subspan(batch.size());
+    for (int64_t i = at_work; i > 0; --i) threads.emplace_back(run);
+    std::unique_lock lock(mutex);
+    while (at_work > 0) {
+      ended.wait_for(lock, kReportPause);
+      lock.unlock();
+      poll();
+      lock.lock();
     }
-    return writer.finish();
   }
+  if (failure) std::rethrow_exception(failure);
+}
 
- private:
-  DatasetManifest part_manifest(const std::string& part, int64_t num_documents) const {
-    DatasetManifest manifest;
-    manifest.name = options_.name;
-    manifest.kind = options_.kind;
-    manifest.licence = options_.licence;
-    manifest.tokenizer = tokenizer_.fingerprint;
-    manifest.vocab_size = tokenizer_.vocab_size;
-    manifest.end_of_document = tokenizer_.end_of_document;
-    manifest.token_type = token_type_for(tokenizer_.vocab_size);
-    manifest.packing = record_;
-    manifest.packing.part = part;
-    manifest.packing.seed = options_.seed;
-    manifest.packing.validation_per_mille = options_.validation_per_mille;
-    manifest.packing.documents_in_other_part = done_.documents_total - num_documents;
-    return manifest;
+PartRule part_rule(const PackPlan& plan, const std::vector<UnitRecord>& units) {
+  PartRule rule{plan.options.validation_per_mille, false, UINT64_MAX};
+  for (const UnitRecord& unit : units) {
+    rule.any_below |= unit.num_held_out > 0;
+    rule.smallest_content = std::min(rule.smallest_content, unit.smallest_content);
   }
+  return rule;
+}
 
-  const PackOptions& options_;
-  const PackTokenizer& tokenizer_;
-  const DocumentSource& source_;
-  const PackingRecord& record_;
-  const Progress& progress_;
-  std::vector<EncodeText> encoders_;  // one a thread
-  PackProgress done_;
-};
+void check_bad_lines(const PackPlan& plan, const std::vector<UnitRecord>& units, int64_t limit) {
+  int64_t count = 0;
+  for (const UnitRecord& unit : units) {
+    for (const RejectedRecord& record : unit.rejected) {
+      if (++count > limit) refuse_bad_line(plan, record, limit);
+    }
+  }
+}
 
 }  // namespace
 
-PackResult pack_dataset(const PackOptions& options, const PackTokenizer& tokenizer,
-                        const Progress& progress) {
+PackJob::PackJob(const PackOptions& options, const PackTokenizer& tokenizer, ReportProgress report)
+    : options_(options), tokenizer_(tokenizer), report_(std::move(report)), work_(options.output) {
   check_options(options, tokenizer);
-  std::vector<size_t> pattern_of_file;
-  PackingRecord record;
-  const DocumentSource source = open_inputs(options, pattern_of_file, record);
-  Inputs inputs = read_inputs(source, pattern_of_file, std::move(record), progress);
-  const PackPlan plan =
-      plan_packing(std::move(inputs.documents), options.seed, options.validation_per_mille);
+  plan_ = work_.open(make_pack_plan(options, tokenizer));
+  if (plan_) bad_lines_.resize(plan_->units().size());
+}
 
-  make_staging_folder(options.output);
-  Packer packer(options, tokenizer, source, inputs.record, progress);
-  PackResult result{packer.write_part("train", plan.train), std::nullopt};
-  if (!plan.validation.empty()) {
-    result.validation = packer.write_part("validation", plan.validation);
+int64_t PackJob::bad_lines_before(size_t unit) {
+  if (options_.max_bad_lines == 0) return 0;
+  int64_t sum = 0;
+  for (size_t i = 0; i < bad_lines_.size(); ++i) {
+    if (i == unit) continue;
+    if (!bad_lines_[i] && work_.unit_is_done(i)) {
+      const UnitRecord record = load_unit_record(work_.unit_folder(i));
+      bad_lines_[i] = static_cast<int64_t>(record.rejected.size());
+    }
+    sum += bad_lines_[i].value_or(0);
   }
-  commit_staging_folder(options.output);
+  return sum;
+}
+
+void PackJob::encode_units(const JobShare& share) {
+  if (!has_work()) return;
+  const std::vector<PackUnit> units = plan_->units();
+  std::vector<size_t> mine;
+  PackProgress base;
+  const auto bytes_of = [&](const PackUnit& unit) {
+    int64_t bytes = 0;
+    for (int64_t i = unit.first_file; i < unit.end_file; ++i) {
+      bytes += plan_->inputs[static_cast<size_t>(i)].bytes;
+    }
+    return bytes;
+  };
+  for (size_t i = 0; i < units.size(); ++i) {
+    if (!share.holds(static_cast<int64_t>(i)) || work_.unit_is_done(i)) continue;
+    mine.push_back(i);
+    base.total += bytes_of(units[i]);
+  }
+  if (mine.empty()) return;
+  UnitEncoder encoder(*plan_, options_, tokenizer_);
+  for (const size_t i : mine) {
+    const std::optional<FileLock> lock = work_.try_lock("unit-" + PackWork::unit_name(i));
+    if (!lock || work_.unit_is_done(i)) continue;
+    encoder.encode(units[i], bad_lines_before(i), work_.unit_folder(i), [&](PackProgress progress) {
+      progress.done += base.done;
+      progress.total = base.total;
+      if (report_) report_(progress);
+    });
+    base.done += bytes_of(units[i]);
+  }
+}
+
+int64_t PackJob::units_left() const {
+  return has_work() ? static_cast<int64_t>(plan_->units().size()) - work_.units_done() : 0;
+}
+
+void PackJob::plan_shards() {
+  if (!has_work()) return;
+  const FileLock lock = work_.lock("plan");
+  if (work_.shard_plan()) return;
+  const std::vector<UnitRecord> units = work_.unit_records(plan_->units().size());
+  check_bad_lines(*plan_, units, options_.max_bad_lines);
+  const std::vector<RunFile> runs = work_.open_runs(units);
+  merge_threads(options_, runs.size());
+  PackProgress progress;
+  progress.stage = PackProgress::Stage::kPlanning;
+  for (const UnitRecord& unit : units) progress.total += unit.num_documents;
+  const ShardPlan shards =
+      make_shard_plan(runs, part_rule(*plan_, units), plan_->options.shard_tokens,
+                      run_buffer(options_, runs.size(), 1), [&](int64_t documents) {
+                        progress.done = documents;
+                        if (report_) report_(progress);
+                      });
+  work_.commit_shard_plan(shards);
+}
+
+void PackJob::write_shards(const JobShare& share) {
+  if (!has_work()) return work_.release();
+  const ShardPlan shards = work_.shard_plan().value();
+  std::vector<size_t> mine;
+  PackProgress progress;
+  progress.stage = PackProgress::Stage::kWriting;
+  for (size_t i = 0; i < shards.shards.size(); ++i) {
+    const PlannedShard& shard = shards.shards[i];
+    if (!share.holds(static_cast<int64_t>(i)) || work_.shard_is_done(shard)) continue;
+    mine.push_back(i);
+    progress.total += shard.num_tokens;
+    make_folders(work_.part_folder(shard));
+  }
+  if (mine.empty()) return work_.release();
+  const std::vector<RunFile> runs = work_.open_runs(work_.unit_records(plan_->units().size()));
+  const int64_t threads =
+      std::min(merge_threads(options_, runs.size()), static_cast<int64_t>(mine.size()));
+  const int64_t buffer = run_buffer(options_, runs.size(), threads);
+  std::atomic<int64_t> tokens = 0;
+  const auto write = [&](size_t i) {
+    const PlannedShard& shard = shards.shards[mine[i]];
+    const auto lock = work_.try_lock(PackWork::shard_name(shard));
+    if (!lock || work_.shard_is_done(shard)) return;
+    work_.commit_shard(shard,
+                       write_shard(shards, mine[i], runs, buffer, options_.bin_lengths,
+                                   work_.part_folder(shard), [&](int64_t n) { tokens += n; }));
+  };
+  run_on_threads(mine.size(), threads, write, [&] {
+    progress.done = tokens;
+    if (report_) report_(progress);
+  });
+  work_.release();
+}
+
+int64_t PackJob::shards_left() const {
+  if (!has_work()) return 0;
+  return static_cast<int64_t>(work_.shard_plan().value().shards.size()) - work_.shards_done();
+}
+
+PackResult PackJob::finish() {
+  work_.release();
+  const std::optional<FileLock> lock = work_.lock_all();
+  if (!lock) return result();
+  PackPlan plan = work_.plan();
+  if (!plan.packed) {
+    write_manifests(plan, work_);
+    plan.packed = true;
+    work_.commit_plan(plan);
+  }
+  work_.finish();
+  return result();
+}
+
+PackResult PackJob::result() const {
+  PackResult result{load_manifest(options_.output / "train"), std::nullopt};
+  if (std::filesystem::exists(options_.output / "validation")) {
+    result.validation = load_manifest(options_.output / "validation");
+  }
   return result;
+}
+
+PackResult pack_dataset(const PackOptions& options, const PackTokenizer& tokenizer,
+                        const ReportProgress& report) {
+  PackJob job(options, tokenizer, report);
+  job.encode_units({});
+  job.plan_shards();
+  job.write_shards({});
+  return job.finish();
 }
 
 }  // namespace phalanx

@@ -1,62 +1,74 @@
 #pragma once
 // From text to a data set: reads documents, holds some out, shuffles, tokenizes, writes shards.
 //
-// Local. Makes OUTPUT/train and, when anything is held out, OUTPUT/validation (FORMAT.md); the
-// whole of OUTPUT appears at once, by the commit protocol of data/file.h. The bytes depend on the
-// documents, the paths' order, the tokenizer and the options, never on the number of threads.
-// The text is read twice (plan, then tokenize), so memory holds 56 bytes a document and one batch.
-// Threads: each tokenizing thread has an encoder of its own; `progress` is called from the
-// caller's. Errors: std::invalid_argument (input, options), std::system_error (machine). OUTPUT is
-// then as it was; what was begun stays in OUTPUT.tmp until the next attempt.
+// An external sort: units of input files become sorted runs (encode_units), one pass over the runs
+// cuts the shards (plan_shards), then each shard is merged from the runs (write_shards). All is
+// kept in OUTPUT.tmp (pack_work.h) and OUTPUT appears at once, by the commit protocol of
+// data/file.h. FORMAT.md says what is in it. The bytes depend on the documents, the paths, the
+// tokenizer and the options, never on the number of threads, processes or attempts, nor on the
+// memory.
+//
+// Local: processes that share the work meet on the disk only, each with a JobShare of its own; who
+// runs them may put barriers between the phases, or have them come back when the others are done.
+// Threads: one owner; `report` is called from the caller's thread. Memory: options.memory_bytes,
+// the longest documents, four bytes for each document of the shards being written, and some MiB a
+// thread. Errors: std::invalid_argument (input, options), std::system_error (machine). What was
+// finished stays in OUTPUT.tmp, and the next attempt goes on from there.
 #include <cstdint>
-#include <filesystem>
-#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "data/shards/dataset_manifest.h"
+#include "data/shards/pack_options.h"
+#include "data/shards/pack_plan.h"
+#include "data/shards/pack_work.h"
 
 namespace phalanx {
-
-inline constexpr int64_t kDefaultShardTokens = int64_t{1} << 30;
-
-struct PackOptions {
-  std::vector<std::string> inputs;  // patterns, see input_paths.h
-  std::filesystem::path output;     // must not be there yet
-  std::string name;
-  DatasetKind kind = DatasetKind::kOrganic;
-  std::string licence;
-  uint64_t seed = 0;
-  int64_t validation_per_mille = 0;  // of documents, 0 to 500
-  int64_t shard_tokens = kDefaultShardTokens;
-  int num_threads = 1;
-};
-
-using EncodeText = std::function<std::vector<int32_t>(std::string_view)>;
-
-/// What packing needs to know of a tokenizer.
-struct PackTokenizer {
-  std::function<EncodeText()> make_encoder;  // called once for each thread, from the caller's
-  int64_t vocab_size = 0;
-  int32_t end_of_document = 0;
-  std::string fingerprint;
-};
-
-struct PackProgress {
-  enum class Stage { kReading, kTokenizing } stage = Stage::kReading;
-  int64_t documents = 0;        // done in this stage
-  int64_t documents_total = 0;  // 0 while reading
-  int64_t text_bytes = 0;       // done in this stage
-};
 
 struct PackResult {
   DatasetManifest train;
   std::optional<DatasetManifest> validation;
 };
 
+class PackJob {
+ public:
+  /// Begins the job or goes on with it.
+  PackJob(const PackOptions& options, const PackTokenizer& tokenizer, ReportProgress report);
+
+  /// OUTPUT was there: an earlier attempt or another process finished the job, and the calls below
+  /// do nothing but tell its result.
+  bool was_complete() const { return !plan_.has_value(); }
+
+  /// All of the share that is not done and that no other process has in hand.
+  void encode_units(const JobShare& share);
+  int64_t units_left() const;
+
+  /// Once no unit is left. A second call, here or elsewhere, changes nothing.
+  void plan_shards();
+
+  void write_shards(const JobShare& share);
+  int64_t shards_left() const;
+
+  /// Once no shard is left. Any process may, and several at once.
+  PackResult finish();
+
+ private:
+  bool has_work() const { return plan_ && !plan_->packed; }
+  int64_t bad_lines_before(size_t unit);
+  PackResult result() const;
+
+  PackOptions options_;
+  PackTokenizer tokenizer_;
+  ReportProgress report_;
+  PackWork work_;
+  std::optional<PackPlan> plan_;
+  std::vector<std::optional<int64_t>> bad_lines_;  // of units known to be done
+};
+
+/// The whole job in this process.
 PackResult pack_dataset(const PackOptions& options, const PackTokenizer& tokenizer,
-                        const std::function<void(const PackProgress&)>& progress);
+                        const ReportProgress& report);
 
 }  // namespace phalanx

@@ -1,63 +1,208 @@
 #include "data/shards/pack_plan.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <stdexcept>
-#include <utility>
+#include <system_error>
 
-#include "data/block_hash.h"
+#include "data/json_fields.h"
+#include "data/shards/input_paths.h"
 
 namespace phalanx {
 namespace {
 
-// Any constant would do; it must never change, or documents would move between the parts.
-constexpr uint64_t kContentSeed = 0x7068616c616e7831;
-
-uint64_t order_key(uint64_t seed, uint64_t ordinal) {
-  return xxh3(std::as_bytes(std::span(&ordinal, 1)), seed);
+/// JSON, and so the plan, the manifest and the list of rejected lines, holds UTF-8 only.
+void check_name(const std::string& path) {
+  try {
+    (void)Json(path).dump();
+  } catch (const Json::exception&) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected a path in UTF-8, found one that is not: rename it", path));
+  }
 }
 
-void shuffle(std::vector<PlannedDocument>& documents, uint64_t seed) {
-  std::sort(documents.begin(), documents.end(),
-            [seed](const PlannedDocument& a, const PlannedDocument& b) {
-              const uint64_t key_a = order_key(seed, a.ordinal);
-              const uint64_t key_b = order_key(seed, b.ordinal);
-              return std::pair(key_a, a.ordinal) < std::pair(key_b, b.ordinal);
-            });
+constexpr std::string_view kFormatName = "phalanx.packing";
+constexpr int64_t kFormatVersion = 1;
+// A unit is what a kill can cost; a thousand of them keep the merge of their runs cheap.
+constexpr int64_t kSmallestUnitBytes = int64_t{256} << 20;
+constexpr int64_t kMostUnits = 1024;
+
+PackInput look_at(const std::string& path, size_t pattern) {
+  struct stat status;
+  if (::stat(path.c_str(), &status) != 0) {
+    throw std::system_error(errno, std::generic_category(), "stat " + path);
+  }
+  return {path, static_cast<int64_t>(pattern), status.st_size,
+          status.st_mtim.tv_sec * int64_t{1000000000} + status.st_mtim.tv_nsec};
+}
+
+Json inputs_json(const std::vector<PackInput>& inputs) {
+  Json list = Json::array();
+  for (const PackInput& input : inputs) {
+    list.push_back({{"path", input.path},
+                    {"pattern", input.pattern},
+                    {"bytes", input.bytes},
+                    {"mtime_ns", input.mtime_ns}});
+  }
+  return list;
+}
+
+/// The fields that make two jobs the same, but for the inputs.
+Json identity_json(const PackPlan& plan) {
+  const PackOptions& options = plan.options;
+  return {{"name", options.name},
+          {"kind", dataset_kind_name(options.kind)},
+          {"licence", options.licence},
+          {"seed", options.seed},
+          {"validation_per_mille", options.validation_per_mille},
+          {"shard_tokens", options.shard_tokens},
+          {"text_field", options.text_field},
+          {"best_fit", options.bin_lengths},
+          {"tokenizer", plan.tokenizer},
+          {"vocab_size", plan.vocab_size},
+          {"end_of_document", plan.end_of_document},
+          {"patterns", options.inputs}};
+}
+
+[[noreturn]] void refuse_other_job(const std::string& where, const std::string& field,
+                                   const std::string& expected, const std::string& found) {
+  throw std::invalid_argument(
+      fmt::format("{}: {}: expected {}, as the packing there began, found {}: repeat that command "
+                  "to go on with it, or remove the folder to start anew",
+                  where, field, expected, found));
+}
+
+std::string described(const PackInput& input) {
+  return fmt::format("{} of {} bytes, modified at {}.{:09}", input.path, input.bytes,
+                     input.mtime_ns / 1000000000, input.mtime_ns % 1000000000);
+}
+
+PackOptions parse_options(const JsonFields& fields) {
+  PackOptions options;
+  options.name = fields.text("name");
+  options.kind = parse_dataset_kind(fields.text("kind"));
+  options.licence = fields.text("licence");
+  const Json& seed = fields.at("seed");
+  if (!seed.is_number_unsigned()) refuse(fields.place("seed"), "a whole number", shown(seed));
+  options.seed = seed.get<uint64_t>();
+  options.validation_per_mille = fields.count("validation_per_mille", 0, 500);
+  options.shard_tokens = fields.count("shard_tokens", 1);
+  options.text_field = fields.text("text_field");
+  for (const Json& length : fields.list("best_fit")) {
+    if (!length.is_number_unsigned()) refuse(fields.place("best_fit"), "lengths", shown(length));
+    options.bin_lengths.push_back(length.get<int64_t>());
+  }
+  for (const Json& pattern : fields.list("patterns")) {
+    if (!pattern.is_string()) refuse(fields.place("patterns"), "texts", shown(pattern));
+    options.inputs.push_back(pattern.get<std::string>());
+  }
+  return options;
 }
 
 }  // namespace
 
-uint64_t document_content_hash(std::string_view text) { return xxh3(text, kContentSeed); }
-
-PackPlan plan_packing(std::vector<PlannedDocument> documents, uint64_t seed,
-                      int64_t validation_per_mille) {
-  if (documents.empty()) {
-    throw std::invalid_argument("input: expected at least one document with text, found none");
+PackPlan make_pack_plan(const PackOptions& options, const PackTokenizer& tokenizer) {
+  PackPlan plan;
+  plan.options = options;
+  plan.tokenizer = tokenizer.fingerprint;
+  plan.vocab_size = tokenizer.vocab_size;
+  plan.end_of_document = tokenizer.end_of_document;
+  int64_t bytes = 0;
+  for (const InputFile& input : expand_inputs(options.inputs)) {
+    check_name(input.path.string());
+    plan.inputs.push_back(look_at(input.path.string(), input.pattern));
+    bytes += plan.inputs.back().bytes;
   }
-  const auto threshold = static_cast<uint64_t>(validation_per_mille);
-  uint64_t smallest = UINT64_MAX;
-  bool any_below = false;
-  for (const PlannedDocument& document : documents) {
-    smallest = std::min(smallest, document.content_hash);
-    any_below |= document.content_hash % 1000 < threshold;
+  plan.unit_bytes = options.unit_bytes > 0 ? options.unit_bytes
+                                           : std::max(kSmallestUnitBytes, bytes / kMostUnits);
+  return plan;
+}
+
+std::vector<PackUnit> PackPlan::units() const {
+  std::vector<PackUnit> units;
+  int64_t bytes = 0;
+  for (int64_t i = 0; i < static_cast<int64_t>(inputs.size()); ++i) {
+    if (units.empty() || bytes >= unit_bytes) {
+      units.push_back({i, i});
+      bytes = 0;
+    }
+    units.back().end_file = i + 1;
+    bytes += inputs[static_cast<size_t>(i)].bytes;
+  }
+  return units;
+}
+
+std::string PackPlan::place(uint64_t file, int64_t line) const {
+  const std::string& path = inputs.at(file).path;
+  return line == 0 ? path : fmt::format("{}:{}", path, line);
+}
+
+std::string pack_plan_json(const PackPlan& plan) {
+  Json document = {{"format", kFormatName}, {"format_version", kFormatVersion}};
+  document["state"] = plan.packed ? "packed" : "packing";
+  document.update(identity_json(plan));
+  document["unit_bytes"] = plan.unit_bytes;
+  document["inputs"] = inputs_json(plan.inputs);
+  return document.dump(1) + "\n";
+}
+
+PackPlan parse_pack_plan(std::string_view json, const std::string& where) {
+  const Json document = parse_json(json, where);
+  const JsonFields fields(document, where);
+  if (fields.text("format") != kFormatName || fields.count("format_version") != kFormatVersion) {
+    refuse(where, fmt::format("{} {}", kFormatName, kFormatVersion),
+           fmt::format("{} {}", fields.text("format"), fields.count("format_version")));
   }
   PackPlan plan;
-  for (PlannedDocument& document : documents) {
-    const bool held_out = any_below ? document.content_hash % 1000 < threshold
-                                    : threshold > 0 && document.content_hash == smallest;
-    (held_out ? plan.validation : plan.train).push_back(std::move(document));
+  plan.packed = fields.text("state") == "packed";
+  plan.options = parse_options(fields);
+  plan.tokenizer = fields.text("tokenizer");
+  plan.vocab_size = fields.count("vocab_size", 1, INT32_MAX);
+  plan.end_of_document =
+      static_cast<int32_t>(fields.count("end_of_document", 0, plan.vocab_size - 1));
+  plan.unit_bytes = fields.count("unit_bytes", 1);
+  for (const Json& input : fields.list("inputs")) {
+    const JsonFields entry(input,
+                           fmt::format("{}[{}]", fields.place("inputs"), plan.inputs.size()));
+    const auto last = static_cast<int64_t>(plan.options.inputs.size()) - 1;
+    plan.inputs.push_back({entry.text("path"), entry.count("pattern", 0, last),
+                           entry.count("bytes"), entry.count("mtime_ns", INT64_MIN, INT64_MAX)});
   }
-  if (plan.train.empty()) {
-    throw std::invalid_argument(fmt::format(
-        "input: expected different documents for training and validation, found {} that all fall "
-        "to validation at fraction {:.3f}",
-        plan.validation.size(), static_cast<double>(validation_per_mille) / 1000));
-  }
-  shuffle(plan.train, seed);
-  shuffle(plan.validation, seed);
   return plan;
+}
+
+void check_same_job(const PackPlan& there, const PackPlan& asked, const std::string& where) {
+  const Json mine = identity_json(asked);
+  const Json theirs = identity_json(there);
+  for (const auto& [key, value] : theirs.items()) {
+    if (mine[key] != value) refuse_other_job(where, key, value.dump(), mine[key].dump());
+  }
+  if (asked.options.unit_bytes > 0 && asked.unit_bytes != there.unit_bytes) {
+    refuse_other_job(where, "unit_bytes", fmt::format("{}", there.unit_bytes),
+                     fmt::format("{}", asked.unit_bytes));
+  }
+  if (there.inputs.size() != asked.inputs.size()) {
+    refuse_other_job(where, "inputs", fmt::format("{} files", there.inputs.size()),
+                     fmt::format("{}", asked.inputs.size()));
+  }
+  for (size_t i = 0; i < there.inputs.size(); ++i) {
+    const std::string expected = described(there.inputs[i]);
+    const std::string found = described(asked.inputs[i]);
+    if (expected != found) refuse_other_job(where, fmt::format("inputs[{}]", i), expected, found);
+  }
+}
+
+void check_unchanged(const PackInput& input) {
+  const PackInput now = look_at(input.path, static_cast<size_t>(input.pattern));
+  if (now.bytes == input.bytes && now.mtime_ns == input.mtime_ns) return;
+  throw std::invalid_argument(
+      fmt::format("{}: expected {} bytes, as when packing began, found {}{}: the file was changed "
+                  "while it was packed",
+                  input.path, input.bytes, now.bytes,
+                  now.bytes == input.bytes ? " with another time of modification" : ""));
 }
 
 }  // namespace phalanx

@@ -1,36 +1,60 @@
 #pragma once
-// Which documents go to which part, and in which order: made from hashes alone, so that it depends
-// on the documents and the seed and on nothing else.
-// Pure. Memory: 56 bytes a document. A plan for more documents than fit memory can be made by an
-// external sort on the same keys; its result would be the same.
+// What a packing job is: its options, its input files as they were found, and how they are cut into
+// units of work. Kept as pack.json in the unfinished folder, so that every process of the job, and
+// every later attempt, does parts of the same work; it stays in the finished folder as the record.
+//
+// Local, pure but for make_pack_plan(), which looks at the input files. Errors:
+// std::invalid_argument.
 #include <cstdint>
+#include <filesystem>
+#include <string>
 #include <string_view>
 #include <vector>
 
-#include "data/shards/document_source.h"
+#include "data/shards/pack_options.h"
 
 namespace phalanx {
 
-/// A document that was read and not rejected.
-struct PlannedDocument {
-  DocumentPlace place;
-  uint64_t content_hash = 0;
-  uint64_t ordinal = 0;  // among all documents read, in input order
+inline constexpr std::string_view kPackPlanName = "pack.json";
+
+/// An input file: how it was when the job began.
+struct PackInput {
+  std::string path;
+  int64_t pattern = 0;  // the first of the options' that matches it
+  int64_t bytes = 0;
+  int64_t mtime_ns = 0;
+};
+
+/// Whole files [first_file, end_file), which one process reads, sorts and marks as done.
+struct PackUnit {
+  int64_t first_file = 0;
+  int64_t end_file = 0;
 };
 
 struct PackPlan {
-  std::vector<PlannedDocument> train, validation;  // each in the order of writing
+  PackOptions options;  // output, and what changes no byte, left at their defaults
+  std::string tokenizer;
+  int64_t vocab_size = 0;
+  int32_t end_of_document = 0;
+  std::vector<PackInput> inputs;
+  int64_t unit_bytes = 0;
+  bool packed = false;  // all but the last rename is done
+
+  std::vector<PackUnit> units() const;
+  TokenType token_type() const { return token_type_for(vocab_size); }
+  /// "books.jsonl:17" or "play.txt".
+  std::string place(uint64_t file, int64_t line) const;
 };
 
-/// XXH3-64 of the text under a seed of its own. Equal texts have equal hashes and so share a part.
-[[nodiscard]] uint64_t document_content_hash(std::string_view text);
+[[nodiscard]] PackPlan make_pack_plan(const PackOptions& options, const PackTokenizer& tokenizer);
 
-/// Validation gets the documents with content_hash mod 1000 < per_mille: another packing of the
-/// same texts holds out the same ones, whatever its seed. When that leaves validation without a
-/// document, it gets the texts with the smallest hash. Inside a part documents are ordered by
-/// XXH3-64(ordinal as 8 bytes, seed), ties by ordinal.
-/// Throws std::invalid_argument when a part would be empty.
-[[nodiscard]] PackPlan plan_packing(std::vector<PlannedDocument> documents, uint64_t seed,
-                                    int64_t validation_per_mille);
+[[nodiscard]] std::string pack_plan_json(const PackPlan& plan);
+[[nodiscard]] PackPlan parse_pack_plan(std::string_view json, const std::string& where);
+
+/// Throws what differs, if anything does, between the job at `where` and the one asked for.
+void check_same_job(const PackPlan& there, const PackPlan& asked, const std::string& where);
+
+/// Throws when the file is not as it was when the job began.
+void check_unchanged(const PackInput& input);
 
 }  // namespace phalanx

@@ -10,12 +10,27 @@
 
 namespace phalanx {
 
+ShardEntry finish_shard(ShardWriter& writer, const std::filesystem::path& folder,
+                        const std::string& file, const std::vector<int64_t>& bin_lengths) {
+  const WrittenShard written = writer.finish();
+  std::string blocks;
+  for (const uint64_t hash : written.bin.block_hashes) blocks += hash_text(hash) + "\n";
+  commit_file(folder / (file + ".xxh3"), blocks);
+  ShardEntry entry;
+  entry.file = file;
+  entry.num_tokens = written.num_tokens;
+  entry.num_documents = written.num_documents;
+  entry.bin_bytes = written.bin.bytes;
+  entry.bin_xxh3 = written.bin.xxh3;
+  entry.idx_xxh3 = written.idx.xxh3;
+  entry.idx_bytes = written.idx.bytes;
+  entry.bins = write_bins(folder / file, bin_lengths);
+  return entry;
+}
+
 PartWriter::PartWriter(const std::filesystem::path& folder, DatasetManifest manifest,
-                       int64_t shard_tokens, std::vector<int64_t> bin_lengths)
-    : folder_(folder),
-      manifest_(std::move(manifest)),
-      shard_tokens_(shard_tokens),
-      bin_lengths_(std::move(bin_lengths)) {
+                       int64_t shard_tokens)
+    : folder_(folder), manifest_(std::move(manifest)), shard_tokens_(shard_tokens) {
   make_folders(folder_);
 }
 
@@ -41,19 +56,9 @@ void PartWriter::add_document(const std::string& name, int64_t text_bytes,
 }
 
 void PartWriter::close_shard() {
-  const WrittenShard written = shard_->finish();
-  shard_.reset();
   ShardEntry& entry = manifest_.shards.back();
-  entry.num_tokens = written.num_tokens;
-  entry.num_documents = written.num_documents;
-  entry.bin_bytes = written.bin.bytes;
-  entry.bin_xxh3 = written.bin.xxh3;
-  entry.idx_xxh3 = written.idx.xxh3;
-  entry.idx_bytes = written.idx.bytes;
-  std::string blocks;
-  for (const uint64_t hash : written.bin.block_hashes) blocks += hash_text(hash) + "\n";
-  commit_file(folder_ / (entry.file + ".xxh3"), blocks);
-  entry.bins = write_bins(folder_ / entry.file, bin_lengths_);
+  entry = finish_shard(*shard_, folder_, entry.file, {});
+  shard_.reset();
 }
 
 DatasetManifest PartWriter::finish() {

@@ -17,12 +17,16 @@
 
 namespace phalanx {
 
+/// Finishes FOLDER/FILE, then writes FOLDER/FILE.xxh3 and bins for each of `bin_lengths`; the entry
+/// lacks what other sidecars record.
+[[nodiscard]] ShardEntry finish_shard(ShardWriter& writer, const std::filesystem::path& folder,
+                                      const std::string& file,
+                                      const std::vector<int64_t>& bin_lengths);
+
 class PartWriter {
  public:
-  /// Makes `folder`. `manifest` comes with everything but shards and text_bytes. Each shard also
-  /// gets bins of whole documents for rows of each of `bin_lengths`.
-  PartWriter(const std::filesystem::path& folder, DatasetManifest manifest, int64_t shard_tokens,
-             std::vector<int64_t> bin_lengths = {});
+  /// Makes `folder`. `manifest` comes with everything but shards and text_bytes.
+  PartWriter(const std::filesystem::path& folder, DatasetManifest manifest, int64_t shard_tokens);
 
   /// `name` is what messages call the document; `tokens` end with the end-of-document token.
   void add_document(const std::string& name, int64_t text_bytes, std::span<const int32_t> tokens);
@@ -41,7 +45,6 @@ class PartWriter {
   std::filesystem::path folder_;
   DatasetManifest manifest_;
   int64_t shard_tokens_;
-  std::vector<int64_t> bin_lengths_;
   int64_t num_tokens_ = 0;
   std::optional<ShardWriter> shard_;
 };

@@ -39,7 +39,8 @@ class RecordReader {
 };
 
 struct RecordFormat {
-  std::string text_field = "text";  // of a JSON line; column of a Parquet file
+  std::string text_field = "text";         // of a JSON line; column of a Parquet file
+  int64_t chunk_bytes = int64_t{1} << 20;  // wanted size of a chunk of lines
 };
 
 /// By the file's name: .jsonl and .ndjson hold a JSON object a line, .parquet rows, any other file

@@ -21,6 +21,19 @@ add_library(phalanx_xxhash INTERFACE)
 target_include_directories(phalanx_xxhash SYSTEM INTERFACE ${XXHASH_INCLUDE_DIR})
 target_link_libraries(phalanx_xxhash INTERFACE ${XXHASH_LIBRARY})
 
+# Inputs of packing: JSON lines, gzip and zstd.
+find_path(SIMDJSON_INCLUDE_DIR simdjson.h REQUIRED)
+find_library(SIMDJSON_LIBRARY simdjson REQUIRED)
+add_library(phalanx_json_lines INTERFACE)
+target_include_directories(phalanx_json_lines SYSTEM INTERFACE ${SIMDJSON_INCLUDE_DIR})
+target_link_libraries(phalanx_json_lines INTERFACE ${SIMDJSON_LIBRARY})
+find_package(ZLIB REQUIRED)
+find_path(ZSTD_INCLUDE_DIR zstd.h REQUIRED)
+find_library(ZSTD_LIBRARY zstd REQUIRED)
+add_library(phalanx_unpacking INTERFACE)
+target_include_directories(phalanx_unpacking SYSTEM INTERFACE ${ZSTD_INCLUDE_DIR})
+target_link_libraries(phalanx_unpacking INTERFACE ${ZSTD_LIBRARY} ZLIB::ZLIB)
+
 # --- LibTorch ---------------------------------------------------------------------------------
 set(PHALANX_DEPS "$ENV{PHALANX_DEPS}" CACHE PATH "Environment made by launch/setup.sh")
 if(NOT PHALANX_DEPS)

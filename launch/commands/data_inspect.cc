@@ -48,7 +48,9 @@ LengthStatistics measure_lengths(const DatasetReader& reader) {
   return statistics;
 }
 
-PartReport inspect_part(const DatasetReader& reader, const InspectArguments& arguments) {
+PartReport inspect_part(const std::shared_ptr<const DatasetReader>& part,
+                        const InspectArguments& arguments) {
+  const DatasetReader& reader = *part;
   PartReport report;
   report.folder = reader.folder();
   report.manifest = reader.manifest();
@@ -56,15 +58,17 @@ PartReport inspect_part(const DatasetReader& reader, const InspectArguments& arg
   // What is damaged is not read for more than its damage.
   if (report.problems && !report.problems->empty()) return report;
   if (!arguments.quick) report.lengths = measure_lengths(reader);
+  const OriginReader origins(part);
   for (const int64_t i : sample_ordinals(report.manifest.num_documents(), arguments.samples)) {
-    report.samples.push_back(find_document(reader, i, kSampleTokens));
+    report.samples.push_back(find_document(reader, origins, i, kSampleTokens));
   }
   return report;
 }
 
-void inspect_document(const DatasetReader& reader, const InspectArguments& arguments,
-                      const Tokenizer* tokenizer) {
-  const InspectedDocument document = find_document(reader, *arguments.document, INT64_MAX);
+void inspect_document(const std::shared_ptr<const DatasetReader>& part,
+                      const InspectArguments& arguments, const Tokenizer* tokenizer) {
+  const InspectedDocument document =
+      find_document(*part, OriginReader(part), *arguments.document, INT64_MAX);
   if (arguments.json) {
     fmt::print("{}\n", json_line(document_json(document, tokenizer)));
     return;
@@ -95,11 +99,11 @@ void run_inspect(const InspectArguments& arguments) {
   if (!arguments.tokenizer.empty()) {
     tokenizer = load_tokenizer_of(arguments.tokenizer, *parts.front());
   }
-  if (arguments.document) return inspect_document(*parts.front(), arguments, tokenizer.get());
+  if (arguments.document) return inspect_document(parts.front(), arguments, tokenizer.get());
   Json json = Json::array();
   size_t problems = 0;
   for (const auto& part : parts) {
-    const PartReport report = inspect_part(*part, arguments);
+    const PartReport report = inspect_part(part, arguments);
     if (arguments.json) {
       json.push_back(part_json(report, tokenizer.get()));
     } else {

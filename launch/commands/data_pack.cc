@@ -1,17 +1,26 @@
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
+#include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <memory>
+#include <optional>
 #include <stdexcept>
+#include <string>
 #include <thread>
 
+#include "configs/units.h"
 #include "data/shards/pack_dataset.h"
 #include "data/tokenizer/encoder.h"
 #include "data/tokenizer/tokenizer_file.h"
 #include "launch/commands/data.h"
+#include "launch/commands/pack_report.h"
 #include "launch/commands/progress_line.h"
+#include "launch/speak_once.h"
+#include "parallel/agreement.h"
 
 namespace phalanx {
 namespace {
@@ -21,39 +30,37 @@ struct PackArguments {
   std::string tokenizer, output, kind, name, licence;
   double validation_fraction = 0.02;
   uint64_t seed = 0;
-  std::string shard_tokens;
+  std::string shard_tokens, text_field = "text", memory = "2GiB", unit, share;
+  std::vector<int64_t> bin_lengths;
+  int64_t max_bad_lines = 0;
   int threads = 0;
 };
 
-double megabytes(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
-
-/// "500000", "64K", "1.5M", "1B" (or "1G"): decimal.
-int64_t parse_count(const std::string& option, const std::string& text) {
-  const auto refuse = [&] {
-    throw std::invalid_argument(fmt::format(
-        "{}: expected a count such as 500000, 64K, 10M or 1B, found \"{}\"", option, text));
-  };
-  size_t digits = 0;
-  double value = 0;
+/// A number with a unit as the configuration has it; the option's name goes in front.
+template <typename Parse>
+int64_t parse_option(const char* option, const std::string& text, const Parse& parse) {
   try {
-    value = std::stod(text, &digits);
-  } catch (const std::exception&) {
-    refuse();
+    return parse(text);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(fmt::format("{}: {}", option, error.what()));
   }
-  const std::string suffix = text.substr(digits);
-  double unit = 1;
-  if (suffix == "K") {
-    unit = 1e3;
-  } else if (suffix == "M") {
-    unit = 1e6;
-  } else if (suffix == "B" || suffix == "G") {
-    unit = 1e9;
-  } else if (!suffix.empty()) {
-    refuse();
+}
+
+/// "2/16" is the third of sixteen.
+JobShare parse_share(const std::string& text) {
+  JobShare share;
+  const char* end = text.data() + text.size();
+  const auto index = std::from_chars(text.data(), end, share.index);
+  auto size = index;
+  if (index.ec == std::errc() && index.ptr != end && *index.ptr == '/') {
+    size = std::from_chars(index.ptr + 1, end, share.size);
   }
-  const double count = value * unit;
-  if (!(count >= 1 && count <= 1e12) || count != std::floor(count)) refuse();
-  return static_cast<int64_t>(count);
+  if (size.ptr == index.ptr || size.ec != std::errc() || size.ptr != end || share.index < 0 ||
+      share.index >= share.size) {
+    throw std::invalid_argument(
+        fmt::format("--shard: expected i/N with 0 <= i < N, such as 0/16, found \"{}\"", text));
+  }
+  return share;
 }
 
 int64_t parse_per_mille(double fraction) {
@@ -79,7 +86,7 @@ PackTokenizer pack_tokenizer(const Tokenizer& tokenizer) {
           .fingerprint = tokenizer.fingerprint()};
 }
 
-PackOptions pack_options(const PackArguments& arguments) {
+PackOptions pack_options(const PackArguments& arguments, int processes_here) {
   PackOptions options;
   options.inputs = arguments.inputs;
   options.output = arguments.output;
@@ -92,53 +99,109 @@ PackOptions pack_options(const PackArguments& arguments) {
   options.seed = arguments.seed;
   options.validation_per_mille = parse_per_mille(arguments.validation_fraction);
   if (!arguments.shard_tokens.empty()) {
-    options.shard_tokens = parse_count("--shard-tokens", arguments.shard_tokens);
+    options.shard_tokens = parse_option("--shard-tokens", arguments.shard_tokens, parse_count);
   }
+  options.text_field = arguments.text_field;
+  options.bin_lengths = arguments.bin_lengths;
+  std::sort(options.bin_lengths.begin(), options.bin_lengths.end());
+  options.memory_bytes = parse_option("--memory", arguments.memory, parse_bytes);
+  if (!arguments.unit.empty()) {
+    options.unit_bytes = parse_option("--unit", arguments.unit, parse_bytes);
+  }
+  options.max_bad_lines = arguments.max_bad_lines;
   const auto cores = static_cast<int>(std::thread::hardware_concurrency());
-  options.num_threads = arguments.threads > 0 ? arguments.threads : std::max(1, cores);
+  options.num_threads =
+      arguments.threads > 0 ? arguments.threads : std::max(1, cores / processes_here);
   return options;
 }
 
-std::string progress_text(const PackProgress& progress, double seconds) {
-  if (progress.stage == PackProgress::Stage::kReading) {
-    return fmt::format("reading: {} documents, {:.1f} MB", progress.documents,
-                       megabytes(progress.text_bytes));
+/// Members of a job array come back when the others have done their share.
+void stop_while_left(int64_t left, const char* what) {
+  if (left == 0) return;
+  throw StoppedError(
+      fmt::format("this share is done, others have {} {} left: run the same command again when "
+                  "they have ended; what is finished is kept",
+                  left, what));
+}
+
+/// Sorted runs stay open while they are merged, more of them than the usual limit.
+void raise_descriptor_limit() {
+  rlimit limit;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+JobShare share_of(const PackArguments& arguments, const Session& session) {
+  if (session.size() == 1) {
+    return arguments.share.empty() ? JobShare{} : parse_share(arguments.share);
   }
-  const double share =
-      static_cast<double>(progress.documents) / static_cast<double>(progress.documents_total);
-  return fmt::format("tokenizing: {} of {} documents, {:.1f} MB, {:.1f} MB/s, {:.0f} s left",
-                     progress.documents, progress.documents_total, megabytes(progress.text_bytes),
-                     megabytes(progress.text_bytes) / seconds, seconds * (1 / share - 1));
+  if (!arguments.share.empty()) {
+    throw std::invalid_argument(
+        fmt::format("--shard: expected one process, found {} ranks, which share the work anyway",
+                    session.size()));
+  }
+  return {session.rank(), session.size()};
 }
 
-void print_part(const DatasetManifest& manifest) {
-  fmt::print("  {:<11} {:>10} documents {:>14} tokens {:>10.1f} MB of text {:>4} shard{}\n",
-             manifest.packing.part, manifest.num_documents(), manifest.num_tokens(),
-             megabytes(manifest.text_bytes), manifest.shards.size(),
-             manifest.shards.size() == 1 ? "" : "s");
-}
-
-void run_pack(const PackArguments& arguments) {
-  const PackOptions options = pack_options(arguments);
-  const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(arguments.tokenizer);
+/// The phases of a job; between two of them all ranks have met.
+ExitCode pack_on_session(const PackArguments& arguments, Session& session) {
+  Communicator& control = session.control();
+  const bool first = session.rank() == 0;
+  const JobShare share = together(control, [&] { return share_of(arguments, session); });
+  const auto tokenizer = together(control, [&] { return load_tokenizer(arguments.tokenizer); });
   ProgressLine line;
-  auto stage = PackProgress::Stage::kReading;
-  auto begin = std::chrono::steady_clock::now();
-  const PackResult result =
-      pack_dataset(options, pack_tokenizer(*tokenizer), [&](const PackProgress& progress) {
-        const auto now = std::chrono::steady_clock::now();
-        if (std::exchange(stage, progress.stage) != progress.stage) begin = now;
-        const double seconds = std::chrono::duration<double>(now - begin).count();
-        line.show(progress_text(progress, std::max(seconds, 1e-3)));
-      });
-  line.finish();
-  fmt::print("packed {} ({}) into {}\n", options.name, arguments.kind, arguments.output);
-  print_part(result.train);
-  if (result.validation) print_part(*result.validation);
-  if (result.train.packing.rejected_empty > 0) {
-    fmt::print("  rejected    {:>10} documents without text\n",
-               result.train.packing.rejected_empty);
-  }
+  const std::unique_ptr<PackJob> job = together(control, [&] {
+    return std::make_unique<PackJob>(pack_options(arguments, session.local_size()),
+                                     pack_tokenizer(*tokenizer),
+                                     first ? show_pack_progress(line) : ReportProgress());
+  });
+  together(control, [&] { job->encode_units(share); });
+  together(control, [&] {
+    if (!first) return;
+    stop_while_left(job->units_left(), "unit(s) of the input");
+    job->plan_shards();
+  });
+  together(control, [&] { job->write_shards(share); });
+  together(control, [&] {
+    if (!first) return;
+    stop_while_left(job->shards_left(), "shard(s)");
+    const PackResult result = job->finish();
+    line.finish();
+    print_pack_result(*job, result, arguments.output);
+  });
+  return ExitCode::kDone;
+}
+
+std::optional<std::string> environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value ? std::optional<std::string>(value) : std::nullopt;
+}
+
+ExitCode run_pack(const PackArguments& arguments) {
+  raise_descriptor_limit();
+  Session session(environment, {Device::kCpu});
+  return speak_once(session, [&] { return pack_on_session(arguments, session); });
+}
+
+void add_scale_options(CLI::App& pack, PackArguments& arguments) {
+  pack.add_option("--text-field", arguments.text_field,
+                  "Field of a JSON line, or column of a Parquet file, that holds the text")
+      ->capture_default_str();
+  pack.add_option("--best-fit", arguments.bin_lengths,
+                  "Also make rows of whole documents for these sequence lengths (data.packing)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
+  pack.add_option("--max-bad-lines", arguments.max_bad_lines,
+                  "Lines without a document to skip and list in rejected.jsonl; one more stops")
+      ->capture_default_str();
+  pack.add_option("--memory", arguments.memory,
+                  "Memory of a process for the shuffle, which is done on disk beyond it")
+      ->capture_default_str();
+  pack.add_option("--unit", arguments.unit,
+                  "Input of a unit of work: what a kill can cost (default: 256MiB, or a 1024th of "
+                  "the input; at least a file)");
+  pack.add_option("--shard", arguments.share,
+                  "i/N: do only this share of the work, as one of N members of a job array");
 }
 
 }  // namespace
@@ -147,11 +210,17 @@ void add_data_pack_command(CLI::App& data) {
   auto arguments = std::make_shared<PackArguments>();
   CLI::App* pack = data.add_subcommand("pack", "Turn text files into token shards");
   pack->footer(
-      "Example:\n"
-      "  phalanx data pack --input 'books/**/*.txt' more.jsonl --tokenizer tokenizers/books \\\n"
+      "Examples:\n"
+      "  phalanx data pack --input 'books/**/*.txt' more.jsonl.zst --tokenizer tokenizers/books "
+      "\\\n"
       "      --output data/books --kind organic --licence 'public domain'\n"
-      "makes data/books/train and data/books/validation. Files that end in .jsonl hold one\n"
-      "document a line in the field \"text\"; any other file is one document.");
+      "  mpirun -np 8 phalanx data pack ...                  # ranks share the work\n"
+      "  phalanx data pack ... --shard $SLURM_ARRAY_TASK_ID/64      # a job array does; run it\n"
+      "      again while it ends with 75: the others were not done\n"
+      "makes data/books/train and data/books/validation, the same bytes however many share the\n"
+      "work. .jsonl and .ndjson hold one document a line in the field \"text\", .parquet one a\n"
+      "row; any other file is one document; .gz and .zst are unpacked. After a kill the same\n"
+      "command goes on with what is in data/books.tmp.");
   pack->add_option("inputs,--input", arguments->inputs,
                    "Files, folders or quoted patterns (*, ?, **)")
       ->required();
@@ -169,7 +238,11 @@ void add_data_pack_command(CLI::App& data) {
                    "Most tokens in a shard, such as 100M (default: 2^30)");
   pack->add_option("--threads", arguments->threads,
                    "Tokenizing threads (default: all cores); the result does not depend on it");
-  pack->callback([arguments] { run_pack(*arguments); });
+  add_scale_options(*pack, *arguments);
+  pack->callback([arguments] {
+    const ExitCode code = run_pack(*arguments);
+    if (code != ExitCode::kDone) throw CLI::RuntimeError(static_cast<int>(code));
+  });
 }
 
 }  // namespace phalanx

@@ -10,7 +10,8 @@
 
 namespace phalanx {
 
-InspectedDocument find_document(const DatasetReader& reader, int64_t ordinal, int64_t max_tokens) {
+InspectedDocument find_document(const DatasetReader& reader, const OriginReader& origins,
+                                int64_t ordinal, int64_t max_tokens) {
   const int64_t total = reader.manifest().num_documents();
   if (ordinal < 0 || ordinal >= total) {
     throw std::invalid_argument(fmt::format("{}: document: expected 0 to {}, found {}",
@@ -35,6 +36,7 @@ InspectedDocument find_document(const DatasetReader& reader, int64_t ordinal, in
   }
   found.tokens.resize(static_cast<size_t>(std::min(found.length, max_tokens)));
   file->read_tokens(found.position, found.tokens);
+  found.origin = origins.find(ordinal);
   return found;
 }
 
@@ -61,8 +63,9 @@ std::unique_ptr<Tokenizer> load_tokenizer_of(const std::string& path, const Data
 }
 
 std::string document_line(const InspectedDocument& document) {
-  return fmt::format("document {}: {}, token {}, {} tokens", document.ordinal, document.shard,
-                     document.position, document.length);
+  return fmt::format("document {}: {}, token {}, {} tokens{}", document.ordinal, document.shard,
+                     document.position, document.length,
+                     document.origin ? ", from " + origin_text(*document.origin) : "");
 }
 
 std::string document_text(const InspectedDocument& document, const Tokenizer* tokenizer) {
@@ -76,6 +79,9 @@ Json document_json(const InspectedDocument& document, const Tokenizer* tokenizer
                {"position", document.position},
                {"length", document.length},
                {"tokens", document.tokens}};
+  if (document.origin) {
+    json["origin"] = {{"file", document.origin->file}, {"line", document.origin->line}};
+  }
   if (tokenizer) json["text"] = tokenizer->decode(document.tokens);
   return json;
 }

@@ -4,11 +4,13 @@
 // not make it, an id that the tokenizer lacks; what DatasetReader throws.
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "data/json_fields.h"
 #include "data/shards/dataset_reader.h"
+#include "data/shards/origins.h"
 #include "data/tokenizer/tokenizer.h"
 
 namespace phalanx {
@@ -19,10 +21,12 @@ struct InspectedDocument {
   int64_t position = 0;  // token of the shard where it begins
   int64_t length = 0;    // tokens
   std::vector<int32_t> tokens;
+  std::optional<DocumentOrigin> origin;  // where packing recorded it
 };
 
 /// With the first `max_tokens` of its tokens.
-[[nodiscard]] InspectedDocument find_document(const DatasetReader& reader, int64_t ordinal,
+[[nodiscard]] InspectedDocument find_document(const DatasetReader& reader,
+                                              const OriginReader& origins, int64_t ordinal,
                                               int64_t max_tokens);
 
 /// Ordinals of `count` documents, or of all if there are fewer, evenly over the data set.
@@ -32,7 +36,7 @@ struct InspectedDocument {
 [[nodiscard]] std::unique_ptr<Tokenizer> load_tokenizer_of(const std::string& path,
                                                            const DatasetReader& reader);
 
-/// The place in one line: "document 17: shard-00000, token 1234, 245 tokens".
+/// The place in one line: "document 17: shard-00000, token 1234, 245 tokens, from books.jsonl:9".
 [[nodiscard]] std::string document_line(const InspectedDocument& document);
 
 /// Text if there is a tokenizer, else the ids.

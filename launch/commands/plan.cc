@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <set>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -29,6 +30,7 @@ struct Planned {
   int64_t tensor_parallel_size;
   int64_t sequence_length;
   int64_t bytes_per_weight;
+  std::set<int64_t> other_lengths = {};  // of later stages
 };
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -68,6 +70,10 @@ void print_plan(const Planned& plan) {
   fmt::print("hf_tensors {}\n", num_hf_tensors(plan.shape));
   fmt::print("sequence_length {}\n", plan.sequence_length);
   fmt::print("flops_per_token {:.0f}\n", flops_per_token(plan.shape, plan.sequence_length));
+  for (const int64_t length : plan.other_lengths) {
+    fmt::print("flops_per_token_of_rows_of_{} {:.0f}\n", length,
+               flops_per_token(plan.shape, length));
+  }
   fmt::print("ranks {}\n", plan.num_ranks);
   fmt::print("tensor_parallel_size {}\n", plan.tensor_parallel_size);
   fmt::print("data_parallel_size {}\n", replicas);
@@ -100,12 +106,15 @@ Planned plan_of_run(const PlanArguments& arguments) {
   const int64_t given = arguments.request.num_ranks;
   const RunConfig run = read_run_config(arguments.request).run;
   const std::string& preset = run.model.preset;
-  return {preset.empty() ? run.name : preset,
-          run.model.shape,
-          given > 0 ? given : run.parallel.tensor_parallel_size,
-          run.parallel.tensor_parallel_size,
-          run.stages.front().sequence_length,
-          run.precision == Precision::kBf16 ? 2 : 4};
+  Planned plan{preset.empty() ? run.name : preset,
+               run.model.shape,
+               given > 0 ? given : run.parallel.tensor_parallel_size,
+               run.parallel.tensor_parallel_size,
+               run.stages.front().sequence_length,
+               run.precision == Precision::kBf16 ? 2 : 4};
+  for (const StageConfig& stage : run.stages) plan.other_lengths.insert(stage.sequence_length);
+  plan.other_lengths.erase(plan.sequence_length);
+  return plan;
 }
 
 void run_plan(PlanArguments& arguments) {

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <deque>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -16,6 +16,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "data/shards/record_reader.h"
 #include "data/tokenizer/bpe_trainer.h"
 #include "data/tokenizer/encoder.h"
 #include "data/tokenizer/tokenizer_file.h"
@@ -68,51 +69,47 @@ std::vector<std::string> input_files(const std::vector<std::string>& inputs) {
 // The documents of files, one after the other.
 class DocumentReader {
  public:
-  explicit DocumentReader(std::vector<std::string> files) : files_(std::move(files)) {}
+  DocumentReader(std::vector<std::string> files, RecordFormat format)
+      : files_(std::move(files)), format_(std::move(format)) {}
 
   bool next(std::string& document) {
-    while (true) {
-      if (in_.is_open() && next_line(document)) return true;
-      if (next_file_ == files_.size()) return false;
-      const std::string& path = files_[next_file_++];
-      open(path);
-      if (fs::path(path).extension() == ".jsonl") continue;
-      document.assign(std::istreambuf_iterator<char>(in_), {});
-      if (in_.bad()) throw std::system_error(errno, std::generic_category(), "cannot read " + path);
-      in_.close();
-      return true;
+    while (documents_.empty()) {
+      if (const auto chunk = next_chunk()) {
+        chunk->parse([this](const Record& record) { take(record); });
+      } else {
+        return false;
+      }
     }
-  }
-
- private:
-  void open(const std::string& path) {
-    in_ = std::ifstream(path, std::ios::binary);
-    if (!in_) throw std::system_error(errno, std::generic_category(), "cannot open " + path);
-    line_ = 0;
-  }
-
-  bool next_line(std::string& document) {
-    std::string line;
-    if (!std::getline(in_, line)) {
-      const std::string& path = files_[next_file_ - 1];
-      if (in_.bad()) throw std::system_error(errno, std::generic_category(), "cannot read " + path);
-      in_.close();
-      return false;
-    }
-    const std::string place = fmt::format("{}: line {}", files_[next_file_ - 1], ++line_);
-    const json object = parse_line(line, place);
-    if (!object.is_object() || !object.contains("text") || !object["text"].is_string()) {
-      throw std::invalid_argument(fmt::format(
-          "{}: expected an object with a string \"text\", found {}", place, shown(object)));
-    }
-    document = object["text"].get<std::string>();
+    document = std::move(documents_.front());
+    documents_.pop_front();
     return true;
   }
 
+ private:
+  // Null when all files are read.
+  std::unique_ptr<RecordChunk> next_chunk() {
+    while (true) {
+      if (reader_) {
+        if (auto chunk = reader_->next()) return chunk;
+      }
+      if (next_file_ == files_.size()) return nullptr;
+      reader_ = open_records(files_[next_file_++], format_);
+    }
+  }
+
+  void take(const Record& record) {
+    if (!record.problem.empty()) {
+      throw std::invalid_argument(
+          fmt::format("{}:{}: {}", files_[next_file_ - 1], record.line, record.problem));
+    }
+    documents_.emplace_back(record.text);
+  }
+
   std::vector<std::string> files_;
+  RecordFormat format_;
   size_t next_file_ = 0;
-  std::ifstream in_;  // open between the lines of a .jsonl file
-  size_t line_ = 0;
+  std::unique_ptr<RecordReader> reader_;  // of the file before next_file_
+  std::deque<std::string> documents_;     // of the last chunk
 };
 
 int32_t read_id(const json& value, const std::string& place) {
@@ -164,8 +161,11 @@ void add_train(CLI::App& tokenizer) {
   CLI::App* train = tokenizer.add_subcommand("train", "Train a byte-level BPE vocabulary on text");
   train
       ->add_option("--input", options->inputs,
-                   "Files, folders or patterns; *.jsonl: field \"text\" of every line")
+                   "Files, folders or patterns; .jsonl: a field of every line, .parquet: a column "
+                   "of every row, any other file: one document; .gz and .zst are unpacked")
       ->required();
+  train->add_option("--text-field", options->text_field, "The field, or a Parquet file's column")
+      ->capture_default_str();
   train->add_option("--vocab-size", options->vocab_size, "Tokens, specials counted")->required();
   train->add_option("--output", options->output, "Folder for tokenizer.json")->required();
   train->footer(
@@ -226,7 +226,7 @@ void add_tokenizer_command(CLI::App& app) {
 }
 
 void tokenizer_train(const TokenizerTrainOptions& options, std::ostream& out) {
-  DocumentReader reader(input_files(options.inputs));
+  DocumentReader reader(input_files(options.inputs), {.text_field = options.text_field});
   TrainOptions train_options;
   train_options.vocab_size = options.vocab_size;
   const Tokenizer tokenizer(

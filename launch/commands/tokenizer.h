@@ -19,12 +19,12 @@ namespace phalanx {
 void add_tokenizer_command(CLI::App& app);
 
 struct TokenizerTrainOptions {
-  // Files, folders (every file below them) or glob patterns. "*.jsonl": a document a line, field
-  // "text"; any other file is one document. The order of documents is that of the arguments, sorted
-  // within each.
+  // Files, folders (every file below them) or glob patterns, read as record_reader.h says. The
+  // order of documents is that of the arguments, sorted within each.
   std::vector<std::string> inputs;
   int64_t vocab_size = 0;
   std::string output;  // folder
+  std::string text_field = "text";
 };
 
 struct TokenizerCodeOptions {

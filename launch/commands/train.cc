@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "launch/install_paths.h"
+#include "launch/speak_once.h"
 #include "launch/train_run.h"
 #include "parallel/agreement.h"
 
@@ -95,16 +96,7 @@ ExitCode train(TrainArguments& arguments) {
   // Without a configuration any session will do that lets the ranks agree on the message.
   const bool cuda = !first.config || first.config->run.parallel.device == DeviceKind::kCuda;
   Session session(environment, {cuda ? Device::kCuda : Device::kCpu});
-  try {
-    return train_on_session(arguments, first, session, signals);
-  } catch (const ExitError& error) {  // known to all ranks: one speaks, all leave together
-    if (session.rank() == 0) std::fprintf(stderr, "phalanx: error: %s\n", error.what());
-    session.control().barrier();
-    return error.code();
-  } catch (const std::exception& error) {  // this rank alone: the others wait for it
-    std::fprintf(stderr, "phalanx: error on rank %d: %s\n", session.rank(), error.what());
-    session.abort(exit_code_of(error));
-  }
+  return speak_once(session, [&] { return train_on_session(arguments, first, session, signals); });
 }
 
 }  // namespace
@@ -116,6 +108,7 @@ void add_train_command(CLI::App& app) {
       "Examples:\n"
       "  phalanx train configs/quickstart.yaml\n"
       "  mpirun -np 4 phalanx train run.yaml parallel.tensor_parallel_size=2 --resume auto\n"
+      "  phalanx train run.yaml --resume runs/first/checkpoints/step-004000 --skip-steps 200\n"
       "SIGUSR1 (to mpirun) or a file RUN/stop: save and stop, exit code 75; SIGUSR2: save, go on.");
   command->add_option("config", arguments->request.file, "YAML file of a run")->required();
   command->add_option("overrides", arguments->request.overrides, "key=value, after the file");
@@ -123,6 +116,10 @@ void add_train_command(CLI::App& app) {
       ->add_option("--resume", arguments->resume,
                    "none, auto (the newest valid checkpoint, or a new run) or a checkpoint's path")
       ->capture_default_str();
+  command
+      ->add_option("--skip-steps", arguments->skip_steps,
+                   "Resume: pass over so many steps, as after a loss spike; they count as taken")
+      ->check(CLI::PositiveNumber);
   command->add_flag("--dry-run", arguments->dry_run,
                     "Check configuration and data, print the plan, train nothing");
   command->callback([arguments] {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <tuple>
+#include <utility>
 
 namespace phalanx {
 namespace {
@@ -113,14 +114,23 @@ at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
   at::Tensor dqkv_NF = at::empty_like(qkv_NF);
   const HeadViews d = head_views(dqkv_NF, shape);
   const std::vector<RunSlice> slices = slices_of(shape);
+  // Heads are summed once for all documents, whose number must not multiply that of the kernels.
+  at::Tensor dk_BhTH, dv_BhTH;
+  if (slices.size() > 1) dk_BhTH = at::empty_like(k), dv_BhTH = at::empty_like(v);
   for (size_t i = 0; i < slices.size(); ++i) {
     const RunSlice& slice = slices[i];
-    const FlashGradients part = flash_backward(slice.of(do_BhTH), slice.of(heads.q_BhTH),
-                                               slice.of(k), slice.of(v), saved.runs[i]);
+    FlashGradients part = flash_backward(slice.of(do_BhTH), slice.of(heads.q_BhTH), slice.of(k),
+                                         slice.of(v), saved.runs[i]);
     slice.of(d.q_BhTH).copy_(part.dq);
-    sum_over_groups(part.dk, shape, slice.of(d.k_BgTH));
-    sum_over_groups(part.dv, shape, slice.of(d.v_BgTH));
+    if (slices.size() == 1) {
+      dk_BhTH = std::move(part.dk), dv_BhTH = std::move(part.dv);
+    } else {
+      slice.of(dk_BhTH).copy_(part.dk);
+      slice.of(dv_BhTH).copy_(part.dv);
+    }
   }
+  sum_over_groups(dk_BhTH, shape, d.k_BgTH);
+  sum_over_groups(dv_BhTH, shape, d.v_BgTH);
   return dqkv_NF;
 }
 

@@ -2,7 +2,8 @@
 """phalanx's loader beside megatron-core's blended GPT data set, on the same files in the same run.
 
 Three sources of 20 million tokens each, vocabulary of phi-4 (int32), rows of 4,096 tokens, warm
-cache, one thread. Both sides are measured in turn, the best round of each counts. Rounds of the peer
+cache, one thread. Rates are tokens a second of one core (processor time, so that other work on the
+machine counts for neither side). Both are measured in turn, the best round of each counts. Rounds of the peer
 are shorter where it is slow. Usage: loader_bench.py [--build build] [--rounds 3]
 """
 import argparse
@@ -47,10 +48,10 @@ def peer(folder, samples, mask, attention_mask):
 
 
 def peer_rate(data, samples):
-    begin = time.perf_counter()
+    begin = time.process_time()
     for i in range(samples):
         data[i]
-    return samples * LENGTH / (time.perf_counter() - begin)
+    return samples * LENGTH / (time.process_time() - begin)
 
 
 def ours(program, folder, mask, packing='windows', rows=12800):

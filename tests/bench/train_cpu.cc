@@ -38,7 +38,7 @@ double best_seconds(Precision precision, int64_t steps) {
   TestMesh mesh(*world, 1);
   RunConfig config = test_run_config(bench_shape(), 1, false, precision);
   config.loss_chunk_tokens = 1024;
-  Replica replica(config, mesh.context, nullptr);
+  Replica replica(config, mesh.context, {});
   const RopeTable rope(10000, config.model.shape.head_dim, kLength, at::kCPU);
   const TokenBatch batch = test_tokens(kRows, kLength, config.model.shape.vocab_size, 7, rope);
   double best = 1e9;

@@ -44,10 +44,11 @@ TEST(Overrides, KeepEqualSignsOfTheValue) {
 TEST(Overrides, UnknownFieldGetsDidYouMean) {
   EXPECT_EQ(error_of(example_yaml(), {"optimizer.weigth_decay=0"}),
             "command line: optimizer.weigth_decay: unknown key; did you mean 'weight_decay'?");
-  EXPECT_EQ(error_of(example_yaml(), {"train.learning_rate=1"}),
-            "command line: train: unknown key; known here: run, model, parallel, data, stages, "
-            "optimizer, precision, recompute, loss_chunk_tokens, curriculum_from, checkpoint, "
-            "evaluation");
+  EXPECT_EQ(
+      error_of(example_yaml(), {"train.learning_rate=1"}),
+      "command line: train: unknown key; known here: run, fork, model, parallel, data, stages, "
+      "optimizer, precision, recompute, loss_chunk_tokens, curriculum_from, checkpoint, "
+      "evaluation");
   EXPECT_EQ(error_of(example_yaml(), {"lr=1"}),
             "command line: lr: unknown key; did you mean 'learning_rate.peak'?");
 }

@@ -39,6 +39,39 @@ TEST(Rules, TheGlobalBatchIsAMultipleOfMicroBatchTimesReplicas) {
             "3, got 16");
 }
 
+TEST(Rules, ABatchRampRisesInsideItsStageAndEachOfItsSizesDivides) {
+  const auto ramped = [](const std::string& entries) {
+    return example_with("    micro_batch_size: 2\n",
+                        "    micro_batch_size: 2\n    batch_ramp: [" + entries + "]\n");
+  };
+  EXPECT_EQ(error_of(ramped("{from_tokens: 1M, global_batch_size: 32}, {from_tokens: 5M, "
+                            "global_batch_size: 64}"),
+                     {}, 8),
+            "");
+  EXPECT_EQ(error_of(ramped("{from_tokens: 1M, global_batch_size: 31}, {from_tokens: 1M, "
+                            "global_batch_size: 20}"),
+                     {}, 4),
+            "run.yaml:17:55: stages[0].batch_ramp[0].global_batch_size: expected a multiple of "
+            "micro_batch_size 2, got 31\n"
+            "run.yaml:17:74: stages[0].batch_ramp[1].from_tokens: expected more than the 1000000 "
+            "of the entry before, got 1000000\n"
+            "run.yaml:17:97: stages[0].batch_ramp[1].global_batch_size: expected a multiple of "
+            "micro_batch_size 2 x 4 data-parallel replicas = 8, got 20");
+  EXPECT_EQ(error_of(ramped("{from_tokens: 20M, global_batch_size: 32}")),
+            "run.yaml:17:32: stages[0].batch_ramp[0].from_tokens: expected less than the stage's "
+            "20000000 tokens, got 20000000");
+  // Steps of warm-up are counted as the ramp makes them: 10 of 16 rows, then 148 of 32.
+  const std::string grown = ramped("{from_tokens: 655360, global_batch_size: 32}");
+  EXPECT_EQ(error_of(grown, {"stages[0].learning_rate.warmup_tokens=0"}), "");
+  std::string steps = grown;
+  steps.replace(steps.find("warmup_tokens: 2M"), 17, "warmup_steps: 150");
+  EXPECT_EQ(error_of(steps), "");
+  steps.replace(steps.find("warmup_steps: 150"), 17, "warmup_steps: 160");
+  EXPECT_EQ(error_of(steps),
+            "run.yaml:18:47: stages[0].learning_rate.warmup_steps: expected less than the stage's "
+            "20000000 tokens, got 160 steps");
+}
+
 TEST(Rules, ModelShapesAreCheckedAtTheirPlace) {
   EXPECT_EQ(error_of(example_with("phi4-10m}", "phi4-10m, num_key_value_heads: 3}")),
             "run.yaml:2:48: model.num_key_value_heads: expected a divisor of the 8 attention "

@@ -20,6 +20,15 @@ TEST(ShippedConfigs, AllRead) {
   EXPECT_GE(num_read, 1);
 }
 
+TEST(ShippedConfigs, TheProxyRunsOnItsMeshes) {
+  ConfigRequest request = testing::request();
+  request.file = PHALANX_SOURCE_DIR "/configs/phi4-proxy-1b.yaml";
+  for (const int64_t ranks : {2, 16, 64, 96}) {
+    request.num_ranks = ranks;
+    EXPECT_NO_THROW(read_run_config(request)) << ranks;
+  }
+}
+
 TEST(ShippedConfigs, TheQuickstartRunsOnOneTwoAndFourRanks) {
   ConfigRequest request = testing::request();
   request.file = PHALANX_SOURCE_DIR "/configs/quickstart.yaml";

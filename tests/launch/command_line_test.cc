@@ -83,6 +83,15 @@ TEST_F(CommandLine, PlanOfARunTakesOverrides) {
       << result.out;
 }
 
+TEST_F(CommandLine, PlanOfARunCountsTheRowsOfEveryLength) {
+  const std::string proxy = PHALANX_SOURCE_DIR "/configs/phi4-proxy-1b.yaml";
+  const Result result = run("plan " + proxy + " --ranks 64");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_TRUE(contains(result.out, "\nsequence_length 4096\nflops_per_token ")) << result.out;
+  EXPECT_TRUE(contains(result.out, "\nflops_per_token_of_rows_of_16384 ")) << result.out;
+  EXPECT_FALSE(contains(result.out, "of_rows_of_4096")) << result.out;
+}
+
 TEST_F(CommandLine, PlanRefusesAMeshThatDoesNotDivide) {
   const Result result = run("plan --model phi4-14b --tensor-parallel-size 3");
   EXPECT_EQ(result.exit_code, 2);

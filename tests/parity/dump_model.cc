@@ -78,7 +78,7 @@ void dump(const std::string& folder, const std::string& ids_path, const std::str
     TestMesh mesh(world, tensor_parallel_size);
     RunConfig config = test_run_config(hf.shape, tensor_parallel_size, sequence_parallel);
     config.model.init_from = folder;
-    Replica replica(config, mesh.context, nullptr);
+    Replica replica(config, mesh.context, {});
     const RopeTable rope(hf.rope_theta, hf.shape.head_dim, length, at::kCPU);
     const TokenBatch batch{ids.narrow(1, 0, length).contiguous(),
                            ids.narrow(1, 1, length).contiguous(),

@@ -80,7 +80,7 @@ inline MeshRunResult run_on_mesh(Communicator& world, const MeshRunOptions& opti
   RunConfig config =
       test_run_config(options.shape, options.tensor_parallel_size, options.sequence_parallel);
   config.recompute = options.recompute;
-  Replica replica(config, mesh.context, nullptr);
+  Replica replica(config, mesh.context, {});
   TrainStep step(replica.model(), replica.parameters(), replica.grads(), replica.optimizer(),
                  mesh.context, /*clip_grad_norm=*/1.0, /*num_sources=*/2,
                  {options.document_mask, at::kCPU});

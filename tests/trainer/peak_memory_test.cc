@@ -71,7 +71,7 @@ int64_t peak_growth(int64_t vocab_size, int64_t chunk_tokens) {
     shape.num_hidden_layers = 1;
     RunConfig config = test_run_config(shape, 1, true);
     config.loss_chunk_tokens = chunk_tokens;
-    Replica replica(config, mesh.context, nullptr);
+    Replica replica(config, mesh.context, {});
     const RopeTable rope(10000, shape.head_dim, kLength, at::kCPU);
     const TokenBatch batch = test_tokens(kRows, kLength, vocab_size, 1, rope);
     replica.grads().begin_step(1);

@@ -36,6 +36,8 @@ StepRecord record_of(int64_t step) {
   record.result.loss = 4.25;
   record.result.grad_norm = 1.5;
   record.result.by_source = {{8, 0}, {4, 0}};
+  record.source_tokens = {4096, 0};
+  record.source_total_tokens = {step * 4096, 12288};
   return record;
 }
 
@@ -87,8 +89,13 @@ TEST(Metrics, ALineHasTheStepItsTotalsAndEachSource) {
   EXPECT_EQ(json.at("tokens_per_second"), 32768);
   EXPECT_EQ(json.at("skipped"), false);
   EXPECT_EQ(json.at("phase"), "stages[0].phases[1]");
-  EXPECT_EQ(json.at("sources").at("books"), (nlohmann::json{{"targets", 4}, {"loss", 2.0}}));
-  EXPECT_EQ(json.at("sources").at("web"), (nlohmann::json{{"targets", 0}}));
+  EXPECT_EQ(
+      json.at("sources").at("books"),
+      (nlohmann::json{{"tokens", 4096}, {"total_tokens", 12288}, {"targets", 4}, {"loss", 2.0}}));
+  EXPECT_EQ(json.at("sources").at("web"),
+            (nlohmann::json{{"tokens", 0}, {"total_tokens", 12288}, {"targets", 0}}));
+  EXPECT_EQ(json.at("data_wait_seconds"), 0.0);
+  EXPECT_EQ(json.at("data_wait_share"), 0.0);
   EXPECT_FALSE(json.contains("validation"));
 }
 
@@ -127,6 +134,14 @@ TEST(Progress, TheLineShowsStepTokensLossNormRateSpeedAndTimeLeft) {
             "12m34s left");
 }
 
+TEST(Progress, TheLineNamesAWaitForDataThatIsWorthIt) {
+  StepRecord record = record_of(120);
+  record.data_wait_seconds = 0.125 / 3;
+  EXPECT_CONTAINS(progress_text(record, 32768, 754), "32.8K tok/s  data wait 25 %  12m34s left");
+  EXPECT_EQ(data_wait_share(1, 3), 0.25);
+  EXPECT_EQ(data_wait_share(0, 0), 0.0);
+}
+
 TEST(Progress, DurationsAndCountsAreShort) {
   EXPECT_EQ(duration_text(0.4), "0s");
   EXPECT_EQ(duration_text(119.4), "119s");
@@ -161,7 +176,7 @@ TrainState some_state() {
   state.cursor.segments = {segment};
   state.cursor.taken = {{"web", {{16, 48}}}};
   state.cursor.sources = {{"web", "xxh3:1"}};
-  state.stage_starts = {{"pretrain", 0}, {"long", 10}};
+  state.stage_first_rows = {{"pretrain", 0}, {"long", 10}};
   state.start_bits_per_byte = {{"web", 1.0 / 3}};
   return state;
 }
@@ -174,7 +189,7 @@ TEST(TrainState, ReadsBackFromItsText) {
   EXPECT_EQ(found.num_updates, state.num_updates);
   EXPECT_EQ(found.attempt, state.attempt);
   EXPECT_EQ(found.cursor, state.cursor);
-  EXPECT_EQ(found.stage_starts, state.stage_starts);
+  EXPECT_EQ(found.stage_first_rows, state.stage_first_rows);
   EXPECT_EQ(bits(found.start_bits_per_byte.at("web")), bits(1.0 / 3));
 }
 
@@ -211,9 +226,9 @@ TEST(TrainState, AMissingOrIllTypedFieldIsNamed) {
     }
   }
   nlohmann::json bad = good;
-  bad["stage_starts"]["long"] = "ten";
+  bad["stage_first_rows"]["long"] = "ten";
   EXPECT_EQ(message_of([&] { train_state_from_json(bad); }),
-            "state.json: stage_starts.long: expected an integer, found string");
+            "state.json: stage_first_rows.long: expected an integer, found string");
 }
 
 }  // namespace

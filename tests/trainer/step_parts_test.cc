@@ -65,6 +65,7 @@ TEST(AddLosses, RowsGoToTheirSourcesAndMaskedTargetsAreNotCounted) {
   EXPECT_EQ(sums.total_targets(), 32);
 }
 
+/// The second stage has 40 rows.
 RunConfig two_stages() {
   RunConfig config;
   config.model.shape.head_dim = 8;
@@ -80,6 +81,7 @@ RunConfig two_stages() {
   stage.sequence_length = 32;
   stage.micro_batch_size = 1;
   stage.rope_theta = 5e5;
+  stage.phases = {{"only", 40 * 32, {}, Ramp::kStep, {}}};
   config.stages.push_back(stage);
   return config;
 }
@@ -89,16 +91,16 @@ TEST(StageRuns, StepsAddUpOverTheSpansOfAStage) {
   plan.steps = {{0, 0, 0, 20, 2}, {0, 10, 20, 60, 4}, {1, 20, 60, 100, 4}};
   const std::vector<StageRun> runs = make_stage_runs(two_stages(), plan, {}, at::kCPU);
   ASSERT_EQ(runs.size(), 2U);
-  EXPECT_EQ(runs[0].first_step, 0);
+  EXPECT_EQ(runs[0].first_row, 0);
   EXPECT_EQ(runs[0].end_step, 20);
   EXPECT_EQ(runs[0].micro_batch_size, 2);
-  EXPECT_EQ(runs[1].first_step, 20);
+  EXPECT_EQ(runs[1].first_row, 60);
   EXPECT_EQ(runs[1].end_step, 30);
   EXPECT_GE(runs[1].rope.cos_TH.size(0), 32);
   EXPECT_EQ(runs[1].rope.cos_TH.size(1), 4);
   EXPECT_FALSE(
       at::equal(runs[0].rope.cos_TH.narrow(0, 0, 16), runs[1].rope.cos_TH.narrow(0, 0, 16)));
-  EXPECT_DOUBLE_EQ(runs[0].schedule.rate(4), 1.0);
+  EXPECT_DOUBLE_EQ(runs[0].schedule.rate(8, 2), 1.0);
   EXPECT_EQ(stage_of(runs, 19).name, "short");
   EXPECT_EQ(stage_of(runs, 20).name, "long");
   EXPECT_EQ(stage_of(runs, 30).name, "long");
@@ -108,12 +110,22 @@ TEST(StageRuns, AStageBegunBeforeAChangedCurriculumCountsFromItsBeginning) {
   MixturePlan plan;
   plan.steps = {{1, 25, 80, 100, 4}};
   const std::vector<StageRun> runs =
-      make_stage_runs(two_stages(), plan, {{"short", 0}, {"long", 20}}, at::kCPU);
+      make_stage_runs(two_stages(), plan, {{"short", 0}, {"long", 60}}, at::kCPU);
   ASSERT_EQ(runs.size(), 1U);
   EXPECT_EQ(runs[0].name, "long");
-  EXPECT_EQ(runs[0].first_step, 20);
+  EXPECT_EQ(runs[0].first_row, 60);
   EXPECT_EQ(runs[0].end_step, 30);
-  EXPECT_DOUBLE_EQ(runs[0].schedule.rate(25 - runs[0].first_step), 1.0);
+  EXPECT_DOUBLE_EQ(runs[0].schedule.rate(80 - 60, 4), 1.0);
+}
+
+TEST(StageRuns, StepsBeforeAChangedCurriculumHadTheSizesOfTheConfiguration) {
+  RunConfig config = two_stages();
+  config.stages[1].batch_ramp = {{24 * 32, 8}};  // steps of 4 rows up to row 24 of the stage
+  MixturePlan plan;
+  plan.steps = {{1, 26, 84, 100, 8}};
+  const LrSchedule schedule = make_stage_runs(config, plan, {{"long", 60}}, at::kCPU)[0].schedule;
+  EXPECT_EQ(schedule.warmup_rows(), 5 * 4);
+  EXPECT_DOUBLE_EQ(schedule.rate(24, 8), 1.0 - 4.0 / 20);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 
 #include "data/mixture/resume.h"
 #include "tests/data/mixture/fake_source.h"
-#include "trainer/run_start.h"
+#include "trainer/attempt_start.h"
 
 namespace phalanx {
 namespace {

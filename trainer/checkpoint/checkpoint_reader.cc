@@ -107,10 +107,12 @@ void CheckpointReader::verify(int64_t part, int64_t num_parts) {
 }
 
 void load_checkpoint(CheckpointReader& reader, const Phi4Config& model,
-                     const ParameterSet& parameters, std::vector<BucketShare>& shares) {
+                     const ParameterSet& parameters, std::vector<BucketShare>& shares,
+                     bool moments) {
   check_same_tensors(*reader.source(kShareKinds[0]), parameters);
   check_same_model(model, reader.manifest().model, "checkpoint " + reader.path().string());
   for (const ShareKind& kind : kShareKinds) {
+    if (!moments && kind.tensor != &BucketShare::master) continue;
     fill_shares(*reader.source(kind), parameters, shares, kind);
   }
 }

@@ -44,8 +44,10 @@ class CheckpointReader {
   VerifiedFiles files_;
 };
 
-/// Fills masters and moments of this rank's shares, to the bit what was saved.
+/// Fills masters and moments of this rank's shares, to the bit what was saved; without `moments`
+/// these stay as they are.
 void load_checkpoint(CheckpointReader& reader, const Phi4Config& model,
-                     const ParameterSet& parameters, std::vector<BucketShare>& shares);
+                     const ParameterSet& parameters, std::vector<BucketShare>& shares,
+                     bool moments = true);
 
 }  // namespace phalanx

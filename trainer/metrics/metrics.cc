@@ -28,11 +28,14 @@ nlohmann::ordered_json step_json(const StepRecord& record,
   json["tokens_per_second"] = double(record.step_tokens) / record.seconds;
   json["step_seconds"] = record.seconds;
   json["data_wait_seconds"] = record.data_wait_seconds;
+  json["data_wait_share"] = data_wait_share(record.data_wait_seconds, record.seconds);
   json["phase"] = record.phase;
   json["skipped"] = !record.result.updated;
   for (size_t s = 0; s < source_names.size(); ++s) {
     const double targets = record.result.by_source.targets[s];
     nlohmann::ordered_json source;
+    source["tokens"] = record.source_tokens[s];
+    source["total_tokens"] = record.source_total_tokens[s];
     source["targets"] = static_cast<int64_t>(targets);
     if (targets > 0) source["loss"] = record.result.by_source.nats[s] / targets;
     json["sources"][source_names[s]] = source;
@@ -54,6 +57,11 @@ bool ends_torn(const File& file) {
 }
 
 }  // namespace
+
+double data_wait_share(double wait_seconds, double step_seconds) {
+  const double seconds = wait_seconds + step_seconds;
+  return seconds > 0 ? wait_seconds / seconds : 0.0;
+}
 
 Metrics::Metrics(const std::filesystem::path& path, std::vector<std::string> source_names)
     : file_(File::open_append(path)), source_names_(std::move(source_names)) {

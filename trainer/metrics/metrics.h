@@ -21,14 +21,19 @@ struct StepRecord {
   int64_t tokens = 0;     // consumed, this step's included
   int64_t attempt = 0;
   double learning_rate = 0.0;
-  double seconds = 0.0;            // of this step
-  double data_wait_seconds = 0.0;  // part of it that waited for data
+  double seconds = 0.0;            // of this step, once its data was there
+  double data_wait_seconds = 0.0;  // before that, of the rank that waited longest
   int64_t step_tokens = 0;
-  std::string phase;  // stage/phase, by name
+  std::vector<int64_t> source_tokens;        // of this step, in name order; padding included
+  std::vector<int64_t> source_total_tokens;  // that the ledger counts, this step included
+  std::string phase;                         // stage/phase, by name
   StepResult result;
   ValidationResults validation_before;  // of the first step of a run
   ValidationResults validation;         // after this step, when it is due
 };
+
+/// Part of the time that went into waiting for data, from 0 to 1.
+double data_wait_share(double wait_seconds, double step_seconds);
 
 class Metrics {
  public:

@@ -6,6 +6,13 @@
 
 namespace phalanx {
 
+namespace {
+
+/// Less waiting for data than this share of a step needs no place in the line.
+constexpr double kWorthSaying = 0.01;
+
+}  // namespace
+
 std::string duration_text(double seconds) {
   const int64_t s = static_cast<int64_t>(seconds + 0.5);
   if (s < 120) return fmt::format("{}s", s);
@@ -23,10 +30,12 @@ std::string count_text(double count) {
 }
 
 std::string progress_text(const StepRecord& record, double tokens_per_second, double seconds_left) {
+  const double waiting = data_wait_share(record.data_wait_seconds, record.seconds);
   return fmt::format(
-      "step {}/{}  tokens {}  loss {:.4f}  norm {:.3f}  lr {:.2e}  {} tok/s  {} left", record.step,
-      record.num_steps, count_text(double(record.tokens)), record.result.loss,
+      "step {}/{}  tokens {}  loss {:.4f}  norm {:.3f}  lr {:.2e}  {} tok/s  {}{} left",
+      record.step, record.num_steps, count_text(double(record.tokens)), record.result.loss,
       record.result.grad_norm, record.learning_rate, count_text(tokens_per_second),
+      waiting < kWorthSaying ? "" : fmt::format("data wait {:.0f} %  ", 100 * waiting),
       duration_text(seconds_left));
 }
 

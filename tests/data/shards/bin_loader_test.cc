@@ -90,6 +90,34 @@ TEST(BinLoader, ASidecarOfAnotherSizeThanTheManifestSaysIsAnError) {
                 std::to_string(bins));
 }
 
+TEST(BinLoader, ARangeOfTokensIsRefused) {
+  const Scratch scratch;
+  const Sample sample(scratch / "d", 20, 1000, 1000, {7});
+  EXPECT_EQ(message_of<std::invalid_argument>(
+                [&] { BinLoader(open(sample), {.sequence_length = 7, .end_token = 5}); }),
+            sample.folder.string() +
+                ": expected all of its tokens for data.packing best_fit, whose bins are made of "
+                "whole shards, found a part of them");
+}
+
+TEST(BinLoader, ChangedBinsAreNamedWhereReadingIsVerified) {
+  const Scratch scratch;
+  const Sample sample(scratch / "d", 40, 1000, 1000, {7});
+  const std::string path = (sample.folder / "shard-00000.bins-7").string();
+  const std::string expected = hash_text(hash_file(path));
+  std::string bytes = slurp(path);
+  bytes[32 + 12] ^= 1;  // the document of a piece
+  spill(path, bytes);
+  Row row;
+  BinLoader(open(sample), {.sequence_length = 7}).read(1, row);
+  const auto reader =
+      std::make_shared<const DatasetReader>(sample.folder, ReaderOptions{nullptr, true});
+  EXPECT_EQ(message_of<std::invalid_argument>(
+                [&] { BinLoader(reader, {.sequence_length = 7}).read(1, row); }),
+            path + ": XXH3: expected " + expected + " as dataset.json beside it says, found " +
+                hash_text(hash_file(path)));
+}
+
 TEST(BinLoader, TheFingerprintChangesWithTheBinsOfTheLengthsInUseOnly) {
   const Scratch scratch;
   const Sample sample(scratch / "d", 40, 1000, 1000, {7, 16});

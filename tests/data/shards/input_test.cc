@@ -1,6 +1,5 @@
 #include <gtest/gtest.h>
 
-#include "data/shards/document_source.h"
 #include "data/shards/input_paths.h"
 #include "tests/data/shards/scratch.h"
 
@@ -53,63 +52,29 @@ TEST_F(InputPaths, APatternThatMatchesNothingIsNamed) {
             "input \"" + patterns[0] + "\": expected files, found none that match");
 }
 
-TEST_F(InputPaths, CompressedFilesAreRefused) {
-  spill(scratch_ / "z.jsonl.gz", "");
-  const std::vector<std::string> patterns = {(scratch_ / "z*").string()};
-  EXPECT_EQ(message_of<std::invalid_argument>([&] { (void)expand_inputs(patterns); }),
-            (scratch_ / "z.jsonl.gz").string() +
-                ": expected plain text or .jsonl, found .gz: unpack it first");
-}
-
-std::vector<std::string> texts_of(const DocumentSource& source) {
-  std::vector<std::string> texts;
-  source.scan([&](const DocumentPlace& place, std::string_view text) {
-    texts.emplace_back(text);
-    EXPECT_EQ(source.read(place), text) << source.name(place);
-  });
-  return texts;
-}
-
-TEST(DocumentSource, ReadsTextFilesWholeAndJsonLineByLine) {
-  const Scratch scratch;
-  spill(scratch / "a.jsonl",
-        "{\"text\": \"one\\n\"}\n{\"id\": 5, \"text\": \"\"}\r\n{\"text\":\"3\"}");
-  spill(scratch / "b.txt", std::string("two\nlines\0and a zero", 20));
-  const DocumentSource source({scratch / "a.jsonl", scratch / "b.txt"});
-  EXPECT_EQ(texts_of(source), (std::vector<std::string>{
-                                  "one\n", "", "3", std::string("two\nlines\0and a zero", 20)}));
-}
-
-TEST(DocumentSource, LinesAcrossReadChunksAreWhole) {
-  const Scratch scratch;
-  std::string file;
-  std::vector<std::string> expected;
-  for (const size_t size : {10u, 1000000u, 48563u, 1u, 3000000u, 0u, 1048576u, 5u}) {
-    expected.push_back(std::string(size, static_cast<char>('a' + expected.size())));
-    file += "{\"text\":\"" + expected.back() + "\"}\n";
-  }
-  spill(scratch / "a.jsonl", file);
-  EXPECT_EQ(texts_of(DocumentSource({scratch / "a.jsonl"})), expected);
-  spill(scratch / "a.jsonl", "");
-  EXPECT_TRUE(texts_of(DocumentSource({scratch / "a.jsonl"})).empty());
-}
-
-TEST(DocumentSource, ABadLineIsNamedWithItsNumber) {
-  const Scratch scratch;
-  const auto refusal = [&](const std::string& line) {
-    spill(scratch / "a.jsonl", "{\"text\": \"fine\"}\n" + line + "\n{\"text\": \"fine\"}\n");
-    const DocumentSource source({scratch / "a.jsonl"});
-    return message_of<std::invalid_argument>([&] { source.scan([](const auto&, auto) {}); });
+TEST_F(InputPaths, KindsThatAreNotReadAreRefused) {
+  const auto refusal = [&](const std::string& name) {
+    spill(scratch_ / name, "");
+    const std::vector<std::string> patterns = {(scratch_ / name).string()};
+    const std::string message =
+        message_of<std::invalid_argument>([&] { (void)expand_inputs(patterns); });
+    EXPECT_EQ(message.rfind(patterns[0] + ": expected ", 0), 0u) << message;
+    return message.substr(patterns[0].size());
   };
-  const std::string start =
-      (scratch / "a.jsonl").string() + ":2: expected a JSON object with a string \"text\", found ";
-  EXPECT_EQ(refusal(""), start + "an empty line");
-  EXPECT_EQ(refusal("[\"text\"]"), start + "array");
-  EXPECT_EQ(refusal("{\"txt\": \"x\"}"), start + "no such field");
-  EXPECT_EQ(refusal("{\"text\": 5}"), start + "text of type number");
-  for (const char* bad : {"{\"text\": \"x\"", "{\"text\": \"\\ud800\"}", "{\"text\": \"\xff\"}"}) {
-    EXPECT_EQ(refusal(bad).rfind(start + "invalid JSON: ", 0), 0u) << bad;
+  for (const std::string kind : {".xz", ".bz2", ".zip", ".tgz", ".tar", ".arrow"}) {
+    EXPECT_EQ(refusal("z" + kind),
+              ": expected plain text, .jsonl or .parquet (the first two as .gz or .zst too), "
+              "found " +
+                  kind + ": unpack it first");
   }
+  EXPECT_NE(refusal("z.tar.gz").find("found .tar: unpack it first"), std::string::npos);
+  EXPECT_NE(refusal("z.parquet.gz").find("found .gz"), std::string::npos);
+  EXPECT_NE(refusal("a\nb.txt").find("a path without a line break"), std::string::npos);
+}
+
+TEST_F(InputPaths, PackedFilesAreTaken) {
+  for (const char* name : {"z.jsonl.gz", "z.txt.zst", "z.parquet"}) spill(scratch_ / name, "");
+  EXPECT_EQ(expand({"z*"}), (Names{"z.jsonl.gz 0", "z.parquet 0", "z.txt.zst 0"}));
 }
 
 }  // namespace

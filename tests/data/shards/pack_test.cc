@@ -1,96 +1,17 @@
-#include "data/shards/pack_dataset.h"
-
-#include <gtest/gtest.h>
-
 #include <algorithm>
-#include <map>
+#include <cmath>
 #include <set>
 #include <system_error>
 
-#include "data/shards/dataset_reader.h"
 #include "data/shards/dataset_verify.h"
-#include "data/shards/pack_plan.h"
-#include "tests/data/shards/scratch.h"
+#include "data/shards/origins.h"
+#include "data/shards/pack_finish.h"
+#include "data/shards/pack_run.h"
+#include "tests/data/shards/pack_sample.h"
+#include "tests/data/shards/packed_bytes.h"
 
 namespace phalanx {
 namespace {
-
-constexpr int32_t kEnd = 256;
-
-/// Bytes are tokens: documents can be read back from the shards.
-PackTokenizer byte_tokenizer() {
-  return {.make_encoder =
-              [] {
-                return [](std::string_view text) {
-                  std::vector<int32_t> ids;
-                  for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
-                  return ids;
-                };
-              },
-          .vocab_size = 257,
-          .end_of_document = kEnd,
-          .fingerprint = "bytes"};
-}
-
-std::vector<std::string> documents_of(const std::filesystem::path& folder) {
-  const DatasetReader reader(folder);
-  std::vector<int32_t> tokens(static_cast<size_t>(reader.num_tokens()));
-  reader.read_tokens(0, tokens);
-  std::vector<std::string> documents(1);
-  for (const int32_t id : tokens) {
-    if (id == kEnd) {
-      documents.emplace_back();
-    } else {
-      documents.back() += static_cast<char>(id);
-    }
-  }
-  EXPECT_TRUE(documents.back().empty()) << "the last document has no end";
-  documents.pop_back();
-  return documents;
-}
-
-std::map<std::string, std::string> bytes_of_tree(const std::filesystem::path& folder) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-    if (!entry.is_regular_file()) continue;
-    files[entry.path().lexically_relative(folder).string()] = slurp(entry.path());
-  }
-  return files;
-}
-
-class Pack : public ::testing::Test {
- protected:
-  Pack() {
-    std::string lines;
-    for (int i = 0; i < 400; ++i) {
-      const std::string text = "document " + std::to_string(i) + std::string(i % 17, '.');
-      lines += "{\"text\": \"" + text + "\"}\n";
-      texts_.push_back(text);
-      if (i % 10 == 0) {  // duplicates, and empty documents between
-        lines += "{\"text\": \"" + text + "\"}\n{\"text\": \"\"}\n";
-        texts_.push_back(text);
-      }
-    }
-    spill(scratch_ / "in/a.jsonl", lines);
-    spill(scratch_ / "in/b.txt", "a text file\nof two lines");
-    texts_.push_back("a text file\nof two lines");
-    options_.inputs = {(scratch_ / "in").string()};
-    options_.output = scratch_ / "out";
-    options_.name = "sample";
-    options_.seed = 7;
-    options_.validation_per_mille = 100;
-    options_.shard_tokens = 1000;
-  }
-
-  PackResult pack(const std::string& output) {
-    options_.output = scratch_ / output;
-    return pack_dataset(options_, byte_tokenizer(), {});
-  }
-
-  const Scratch scratch_;
-  std::vector<std::string> texts_;
-  PackOptions options_;
-};
 
 TEST_F(Pack, KeepsEveryDocumentOnceAndCountsAll) {
   const PackResult result = pack("out");
@@ -106,6 +27,7 @@ TEST_F(Pack, KeepsEveryDocumentOnceAndCountsAll) {
   for (const DatasetManifest& part : {result.train, *result.validation}) {
     EXPECT_EQ(part.packing.documents_read, 400 + 80 + 1);
     EXPECT_EQ(part.packing.rejected_empty, 40);
+    EXPECT_EQ(part.packing.rejected_bad, 0);
     EXPECT_EQ(part.packing.inputs[0].num_files, 2);
     EXPECT_EQ(part.packing.inputs[0].num_documents, 481);
     for (const ShardEntry& shard : part.shards) EXPECT_LE(shard.num_tokens, 1000);
@@ -201,38 +123,143 @@ TEST_F(Pack, NeverWritesIntoAFolderThatIsThere) {
   EXPECT_EQ(slurp(scratch_ / "out/mine"), "precious");
 }
 
-TEST_F(Pack, AFileThatChangesBetweenTheTwoReadingsIsNoticed) {
+TEST_F(Pack, AFileThatChangesWhileItIsPackedIsNoticed) {
   options_.num_threads = 2;
   PackTokenizer tokenizer = byte_tokenizer();
   tokenizer.make_encoder = [this, make = byte_tokenizer().make_encoder] {
-    spill(scratch_ / "in/b.txt", "another text\nof the length");  // longer: still readable
+    spill(scratch_ / "in/b.txt", "another text\nof another length");
     return make();
   };
   EXPECT_EQ(message_of<std::invalid_argument>([&] { pack_dataset(options_, tokenizer, {}); }),
             (scratch_ / "in/b.txt").string() +
-                ": expected the text read before, found another: the file was changed while it "
-                "was packed");
+                ": expected 24 bytes, as when packing began, found 30: the file was changed while "
+                "it was packed");
+  EXPECT_FALSE(std::filesystem::exists(scratch_ / "out"));
 }
 
-TEST_F(Pack, ReportsProgressUpToTheLastDocument) {
-  PackProgress last;
-  pack_dataset(options_, byte_tokenizer(), [&](const PackProgress& p) { last = p; });
-  EXPECT_EQ(last.stage, PackProgress::Stage::kTokenizing);
-  EXPECT_EQ(last.documents, 441);
-  EXPECT_EQ(last.documents_total, 441);
+TEST_F(Pack, ReportsProgressUpToTheLastToken) {
+  std::map<PackProgress::Stage, PackProgress> last;
+  const PackResult result =
+      pack_dataset(options_, byte_tokenizer(), [&](const PackProgress& p) { last[p.stage] = p; });
+  const PackProgress& tokenizing = last[PackProgress::Stage::kTokenizing];
+  EXPECT_EQ(tokenizing.done, result.train.packing.inputs[0].bytes);
+  EXPECT_EQ(tokenizing.total, tokenizing.done);
+  const PackProgress& writing = last[PackProgress::Stage::kWriting];
+  EXPECT_EQ(writing.done, result.train.num_tokens() + result.validation->num_tokens());
+  EXPECT_EQ(writing.total, writing.done);
 }
 
-TEST(PackPlan, OrderIsTheDocumentedHash) {
-  std::vector<PlannedDocument> documents(5);
-  for (uint64_t i = 0; i < 5; ++i) documents[i] = {{}, i * 1000 + 999, i};
-  const PackPlan plan = plan_packing(documents, 3, 0);
-  std::vector<std::pair<uint64_t, uint64_t>> expected;
-  for (uint64_t i = 0; i < 5; ++i) {
-    expected.emplace_back(xxh3(std::as_bytes(std::span(&i, 1)), 3), i);
+TEST_F(Pack, OrderIsTheDocumentedHash) {
+  options_.inputs = {(scratch_ / "in/a.jsonl").string()};
+  options_.validation_per_mille = 0;
+  pack("out");
+  std::vector<std::tuple<uint64_t, int64_t>> expected;
+  for (int64_t line = 1; line <= 480; ++line) {
+    if (line > 2 && (line - 1) % 12 == 2) continue;  // empty
+    const std::array<int64_t, 2> place = {0, line};
+    expected.emplace_back(xxh3(std::as_bytes(std::span(place)), options_.seed), line);
   }
   std::sort(expected.begin(), expected.end());
-  ASSERT_EQ(plan.train.size(), 5u);
-  for (size_t i = 0; i < 5; ++i) EXPECT_EQ(plan.train[i].ordinal, expected[i].second);
+  const auto reader = std::make_shared<const DatasetReader>(scratch_ / "out/train");
+  const OriginReader origins(reader);
+  const int64_t documents = reader->manifest().num_documents();
+  ASSERT_EQ(documents, 440);
+  ASSERT_EQ(expected.size(), 440u);
+  for (int64_t i = 0; i < documents; ++i) {
+    EXPECT_EQ(origins.find(i)->line, std::get<1>(expected[static_cast<size_t>(i)])) << i;
+  }
+}
+
+TEST_F(Pack, EveryDocumentsOriginIsItsFileAndLine) {
+  pack("out");
+  std::map<std::pair<std::string, int64_t>, std::string> texts;  // by origin
+  for (const char* part : {"out/train", "out/validation"}) {
+    const auto reader = std::make_shared<const DatasetReader>(scratch_ / part);
+    const OriginReader origins(reader);
+    const std::vector<std::string> documents = documents_of(scratch_ / part);
+    for (size_t i = 0; i < documents.size(); ++i) {
+      const DocumentOrigin origin = origins.find(static_cast<int64_t>(i)).value();
+      EXPECT_TRUE(texts.try_emplace({origin.file, origin.line}, documents[i]).second);
+    }
+    const auto count = static_cast<int64_t>(documents.size());
+    EXPECT_NE(message_of<std::invalid_argument>([&] { (void)origins.find(count); }), "");
+  }
+  ASSERT_EQ(texts.size(), 441u);
+  const std::string file = (scratch_ / "in/a.jsonl").string();
+  EXPECT_EQ((texts[{file, 1}]), "document 0");
+  EXPECT_EQ((texts[{file, 2}]), "document 0");
+  EXPECT_EQ((texts[{file, 480}]), "document 399" + std::string(399 % 17, '.'));
+  EXPECT_EQ((texts[{(scratch_ / "in/b.txt").string(), 0}]), "a text file\nof two lines");
+}
+
+TEST_F(Pack, ADataSetWithoutOriginsHasNone) {
+  PackResult result = pack("out");
+  for (ShardEntry& shard : result.train.shards) shard.origins_xxh3.reset();
+  spill(scratch_ / "out/train/dataset.json", manifest_json(result.train));
+  const OriginReader origins(std::make_shared<const DatasetReader>(scratch_ / "out/train"));
+  EXPECT_FALSE(origins.find(0).has_value());
+}
+
+TEST_F(Pack, DamagedOriginsAreRefused) {
+  pack("out");
+  const std::filesystem::path path = scratch_ / "out/train/shard-00000.origins";
+  const std::string bytes = slurp(path);
+  spill(path, bytes.substr(0, bytes.size() - 1) + '\x7f');
+  const auto problems = verify_dataset(DatasetReader(scratch_ / "out/train"), {});
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_EQ(problems[0].rfind(path.string() + ": XXH3: expected ", 0), 0u) << problems[0];
+  spill(path, slurp(path).substr(1));
+  const OriginReader origins(std::make_shared<const DatasetReader>(scratch_ / "out/train"));
+  const std::string message = message_of<std::invalid_argument>([&] { (void)origins.find(0); });
+  EXPECT_EQ(message.rfind(path.string() + ": expected the origins of ", 0), 0u) << message;
+}
+
+TEST_F(Pack, PackedInputGivesTheSameTokensInAnotherOrderOnlyByItsName) {
+  const std::string lines = slurp(scratch_ / "in/a.jsonl");
+  std::vector<std::vector<std::string>> found;
+  for (const std::string kind : {"", ".gz", ".zst"}) {
+    spill(scratch_ / ("packed" + kind) / ("a.jsonl" + kind), kind.empty()    ? lines
+                                                             : kind == ".gz" ? gzip(lines)
+                                                                             : zstd(lines));
+    options_.inputs = {(scratch_ / ("packed" + kind)).string()};
+    pack("out" + kind);
+    found.push_back(documents_of(scratch_ / ("out" + kind + "/train")));
+  }
+  EXPECT_EQ(found[0], found[1]);
+  EXPECT_EQ(found[0], found[2]);
+}
+
+TEST_F(Pack, BadLinesAreCountedNamedAndLimited) {
+  const std::string file = (scratch_ / "in/c.jsonl").string();
+  spill(file, "{\"text\": \"x\"}\nnot json\n{\"text\": \"y\"}\n{\"txt\": 1}\n");
+  const std::string first = message_of<std::invalid_argument>([&] { pack("out"); });
+  EXPECT_EQ(first.rfind(file + ":2: expected a JSON object with a string \"text\", found ", 0), 0u)
+      << first;
+  options_.max_bad_lines = 1;
+  EXPECT_EQ(message_of<std::invalid_argument>([&] { pack("out"); }),
+            file +
+                ":4: expected a JSON object with a string \"text\", found no such field (more "
+                "than the 1 bad lines allowed)");
+  options_.max_bad_lines = 2;
+  const PackResult result = pack("out");
+  EXPECT_EQ(result.train.packing.rejected_bad, 2);
+  EXPECT_EQ(result.train.packing.documents_read, 481 + 4);
+  EXPECT_EQ(result.train.num_documents() + result.validation->num_documents() + 40 + 2, 481 + 4);
+  const std::string listed = slurp(scratch_ / "out" / std::string(kRejectedName));
+  EXPECT_EQ(std::count(listed.begin(), listed.end(), '\n'), 2);
+  EXPECT_NE(listed.find("{\"file\":\"" + file + "\",\"line\":4,\"problem\":\"expected a JSON "),
+            std::string::npos)
+      << listed;
+}
+
+TEST_F(Pack, TheLimitOfBadLinesIsThatOfAllUnits) {
+  for (int i = 0; i < 4; ++i) spill(scratch_ / ("in/bad" + std::to_string(i) + ".jsonl"), "bad\n");
+  options_.unit_bytes = 1;
+  options_.max_bad_lines = 3;
+  EXPECT_NE(message_of<std::invalid_argument>([&] { pack("out"); }).find("bad3.jsonl:1: "),
+            std::string::npos);
+  options_.max_bad_lines = 4;
+  EXPECT_EQ(pack("out").train.packing.rejected_bad, 4);
 }
 
 }  // namespace

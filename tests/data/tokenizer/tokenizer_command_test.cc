@@ -136,8 +136,8 @@ TEST_F(TokenizerCommand, training_input_that_is_missing_or_broken_is_named) {
   write("text/two.jsonl", "{\"text\": \"qz\"}\n{\"body\": \"qz\"}\n");
   EXPECT_EQ(message_of([&] { train({folder_ + "/text"}); }),
             folder_ +
-                "/text/two.jsonl: line 2: expected an object with a string \"text\", found "
-                "{\"body\":\"qz\"}");
+                "/text/two.jsonl:2: expected a JSON object with a string \"text\", found no such "
+                "field");
 }
 
 TEST_F(TokenizerCommand, info_prints_size_fingerprint_and_specials) {

@@ -23,8 +23,14 @@ class Interfaces(RunTest):
             for field in FIELDS:
                 self.assertTrue(math.isfinite(line[field]), f'{field} of {line}')
             self.assertGreater(line['tokens_per_second'], 0)
+            self.assertAlmostEqual(line['data_wait_share'], line['data_wait_seconds'] / (
+                line['data_wait_seconds'] + line['step_seconds']))
+            self.assertEqual(sum(source['tokens'] for source in line['sources'].values()), 256)
+            self.assertEqual(sum(source['total_tokens'] for source in line['sources'].values()),
+                             line['tokens'])
         self.assertLess(lines[-1]['loss'], lines[0]['loss'] - 0.1)
         self.assertEqual(max(line['learning_rate'] for line in lines), 3e-3)
+        self.assertRegex(run.out, r'\nspeed .*; data wait \d+\.\d %\n')
         self.assert_all_digits(run.folder / 'metrics.jsonl')
 
     def assert_all_digits(self, path):

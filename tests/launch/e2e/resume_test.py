@@ -2,20 +2,28 @@
 
 import shutil
 
-from support import CONFIG, STEPS, STOPPED, RunTest, main, state_of, tensors_of
+from support import (BAD_INPUT, CONFIG, SEQUENCE, STEPS, STOPPED, RunTest, main, state_of,
+                     tensors_of)
 
 EXACT = ('step', 'tokens', 'loss', 'grad_norm', 'learning_rate', 'phase', 'sources')
-# Twice the length and four more steps, after STEPS.
+# Eight times the length and four more steps, after STEPS.
 LONGER_ROWS = """\
   - name: longer
-    sequence_length: 64
-    rope_theta: 50000
-    global_batch_size: 4
-    micro_batch_size: 2
+    sequence_length: 256
+    rope_theta: 250000
+    global_batch_size: 2
+    micro_batch_size: 1
     allow_repeat: true
     learning_rate: {peak: 1e-3, schedule: cosine}
     phases:
-      - {name: last, tokens: 1024, mix: {organic: 1.0}}
+      - {name: last, tokens: 2048, mix: {organic: 1.0}}
+"""
+# Steps 1 to 4 of 8 rows, 5 to 8 of 16, 9 and 10 of 32; the second phase begins with step 9.
+GROWING_STEPS = 4 * [8] + 4 * [16] + 2 * [32]
+GROWING = """\
+    batch_ramp:
+      - {from_tokens: 1K, global_batch_size: 16}
+      - {from_tokens: 3K, global_batch_size: 32}
 """
 
 
@@ -25,13 +33,13 @@ def mesh(tensor):
 
 class Resume(RunTest):
 
-    def assert_equal_runs(self, found, expected, last):
+    def assert_equal_runs(self, found, expected, edges):
         for mine, theirs in zip(found.metrics(), expected.metrics(), strict=True):
             self.assertEqual({field: mine[field] for field in EXACT},
                              {field: theirs[field] for field in EXACT})
             self.assertEqual(mine.get('validation'), theirs.get('validation'))
-        self.assertEqual([line['step'] for line in found.metrics()], list(range(1, last + 1)))
-        for step in (12, last):  # edges of phases
+        self.assertEqual([line['step'] for line in found.metrics()], list(range(1, edges[-1] + 1)))
+        for step in edges:
             mine, theirs = (tensors_of(run.checkpoint(step)) for run in (found, expected))
             self.assertGreater(len(theirs), 3 * 10)
             self.assertEqual(mine.keys(), theirs.keys())
@@ -39,8 +47,10 @@ class Resume(RunTest):
             mine, theirs = (state_of(run.checkpoint(step)) for run in (found, expected))
             self.assertEqual(mine | {'attempt': 0}, theirs)
 
-    def interrupt(self, ranks, tensor, stops, *options, last=STEPS, config='run.yaml'):
-        """Trains without and with stops after the steps `stops`; the runs must be equal."""
+    def interrupt(self, ranks, tensor, stops, *options, edges=(12, STEPS), config='run.yaml'):
+        """Trains without and with stops after the steps `stops`; the runs must be equal. `edges` are
+        the last steps of the phases. Returns the whole run."""
+        last = edges[-1]
         options = (mesh(tensor), 'checkpoint.keep_last=9', *options)
         name = self.id().rpartition('.')[2]
         whole = self.train(ranks, f'{name}-whole', *options, config=config)
@@ -53,7 +63,8 @@ class Resume(RunTest):
         end = self.train(ranks, parts, *options, '--resume', 'auto', config=config)
         self.assertEqual([line['attempt'] for line in end.metrics()],
                          [sum(step > stop for stop in stops) for step in range(1, last + 1)])
-        self.assert_equal_runs(end, whole, last)
+        self.assert_equal_runs(end, whole, edges)
+        return whole
 
     def test_one_rank(self):
         self.interrupt(1, 1, [10])
@@ -73,10 +84,63 @@ class Resume(RunTest):
     def test_two_ranks_in_bf16(self):
         self.interrupt(2, 1, [10], 'precision=bf16')
 
+    def write(self, name, text):
+        (self.workspace.path / name).write_text(text)
+        return name
+
     def test_over_the_edge_of_a_stage(self):
-        text = CONFIG.replace('optimizer:', LONGER_ROWS + 'optimizer:')
-        (self.workspace.path / 'stages.yaml').write_text(text)
-        self.interrupt(2, 2, [STEPS, STEPS + 2], last=STEPS + 4, config='stages.yaml')
+        """Longer rows with another base of the rotation, another batch and their own rate."""
+        config = self.write('stages.yaml', CONFIG.replace('optimizer:', LONGER_ROWS + 'optimizer:'))
+        whole = self.interrupt(2, 2, [STEPS, STEPS + 2], 'data.document_mask=true',
+                               edges=(12, STEPS, STEPS + 4), config=config)
+        self.assertIn('longer/last: steps 21-24 of 2 rows, 2.0K tokens of rows of 256', whole.err)
+        after = whole.metrics()[STEPS:]
+        self.assertEqual([line['phase'] for line in after], 4 * ['longer/last'])
+        self.assertEqual([line['tokens'] for line in after],
+                         [STEPS * 8 * SEQUENCE + 512 * step for step in range(1, 5)])
+        self.assertEqual(after[0]['learning_rate'], 1e-3)
+        theta = self.train(2, 'other-theta', 'stages[1].rope_theta=10000', 'data.document_mask=true',
+                           'parallel.tensor_parallel_size=2', config=config).metrics()
+        self.assertEqual(theta[STEPS - 1]['loss'], whole.metrics()[STEPS - 1]['loss'])
+        self.assertNotEqual(theta[STEPS]['loss'], after[0]['loss'])
+        refused = self.train(1, 'repeat', 'stages[1].allow_repeat=false', config=config,
+                             code=BAD_INPUT)
+        self.assertRegex(refused.our_errors()[0],
+                         r'error: stages\[1\]\.allow_repeat: expected `true`, because source code '
+                         r'was read at another sequence length before and up to \d+ of its tokens '
+                         r'may be read again at 256; found `false`$')
+
+    def test_in_a_growing_batch(self):
+        config = self.write('growing.yaml', CONFIG.replace('    micro_batch_size',
+                                                           GROWING + '    micro_batch_size'))
+        whole = self.interrupt(2, 1, [3, 4, 7], edges=(8, 10), config=config)
+        self.assertIn('plan: 10 steps, 5.1K tokens', whole.err)
+        self.assertIn('pretrain/foundation: steps 1-8 of 8, 16 rows, 3.1K tokens', whole.err)
+        self.assertIn('pretrain/reasoning: steps 9-10 of 32 rows, 2.0K tokens', whole.err)
+        rows = [sum(GROWING_STEPS[:step]) for step in range(1, 11)]
+        lines = whole.metrics()
+        self.assertEqual([line['tokens'] for line in lines], [SEQUENCE * row for row in rows])
+        # Four steps of warm-up, then a straight line in tokens over the other 128 of 160 rows.
+        self.assertEqual([line['learning_rate'] for line in lines[:4]],
+                         [3e-3 * step / 4 for step in range(1, 5)])
+        for before, line in zip(rows[3:-1], lines[4:], strict=True):
+            self.assertAlmostEqual(line['learning_rate'],
+                                   3e-4 + 2.7e-3 * (1 - (before - 32) / 128), delta=1e-12)
+        past = self.train(2, 'growing-past', 'run.stop_after_steps=6', config=config, code=STOPPED)
+        name = past.folder.name
+        refused = self.train(2, name, 'stages[0].batch_ramp[0].from_tokens=512', '--resume', 'auto',
+                             config=config, code=BAD_INPUT)
+        self.assertIn('stages: expected step 6 to begin at row 64', refused.our_errors()[0])
+        shutil.copytree(past.folder, self.workspace.run_folder('growing-mix'))
+        mixed = self.train(1, 'growing-mix', 'stages[0].phases[1].mix.sums=0.1',
+                           'stages[0].phases[0].mix.sums=0.2', 'curriculum_from=resume', '--resume',
+                           'auto', config=config).metrics()
+        for mine, line in zip(mixed, lines, strict=True):
+            self.assertEqual(mine['tokens'], line['tokens'])
+            self.assertAlmostEqual(mine['learning_rate'], line['learning_rate'], delta=1e-12)
+        future = self.train(2, name, 'stages[0].batch_ramp[1].global_batch_size=64', '--resume',
+                            'auto', config=config)
+        self.assertEqual(future.metrics()[-1]['step'], 9)
 
     def test_another_mesh(self):
         """A checkpoint of 2x2 goes on at other meshes as the whole run does at 2x2."""

@@ -45,6 +45,20 @@ TEST(Checkpoint, StoresSharedTensorsOnceAndDescribesTheRun) {
   EXPECT_EQ(read_text(folder.path() / "LATEST", 100), "step-000007\n");
 }
 
+TEST(Checkpoint, WithoutMomentsOnlyTheMastersAreFilled) {
+  const TemporaryFolder folder;
+  CheckpointReader reader(save_alone(folder.path(), 1));
+  const auto model = make_rank(Mesh{}, toy_tensors());
+  load_checkpoint(reader, Phi4Config{}, model->parameters, model->shares, /*moments=*/false);
+  int64_t wrong = 0, masters = 0;
+  visit_toy_elements(*model, [&](float& element, float value, size_t kind) {
+    wrong += element != (kind == 0 ? value : 0.0F);
+    masters += kind == 0;
+  });
+  EXPECT_EQ(wrong, 0);
+  EXPECT_GT(masters, 20'000);
+}
+
 TEST(Checkpoint, AnotherModelIsRefusedWithTensorExpectedAndFound) {
   const TemporaryFolder folder;
   const Path path = save_alone(folder.path(), 1);

@@ -10,15 +10,16 @@
 
 namespace phalanx {
 
-struct RunStart {
+struct AttemptStart {
   std::string config_yaml;  // resolved
   TrainState state;         // its cursor is where the attempt goes on, in the segment it reads
 };
 
 /// Replaces the file of an earlier attempt in one step.
-void save_run_start(const std::filesystem::path& run_folder, const RunStart& start);
+void save_attempt_start(const std::filesystem::path& run_folder, const AttemptStart& start);
 /// Nothing if the folder has no such file.
-[[nodiscard]] std::optional<RunStart> load_run_start(const std::filesystem::path& run_folder);
+[[nodiscard]] std::optional<AttemptStart> load_attempt_start(
+    const std::filesystem::path& run_folder);
 
 /// What `state`, saved with `config_yaml`, must remember of configurations once the run goes on
 /// with a ledger of `num_segments`.

@@ -1,0 +1,33 @@
+#pragma once
+// A lock on a file that processes share, also over network file systems that have flock(2). It ends
+// with the object or with the process, so a kill leaves nothing locked.
+//
+// Local. One owner. The file is made if it is not there and is never removed here. Where a file
+// system has no locks at all the lock counts as taken: two processes that do the same work at once
+// are then not kept apart. Errors: std::system_error with the path.
+#include <filesystem>
+#include <optional>
+
+#include "data/file.h"
+
+namespace phalanx {
+
+class FileLock {
+ public:
+  /// Held beside other shared locks. Waits for an exclusive one to end.
+  [[nodiscard]] static FileLock share(const std::filesystem::path& path);
+  /// Waits until no other lock is held.
+  [[nodiscard]] static FileLock exclude(const std::filesystem::path& path);
+  /// Nothing when another lock is held.
+  [[nodiscard]] static std::optional<FileLock> try_exclude(const std::filesystem::path& path);
+
+  /// False when the file was removed or renamed since, so that newcomers lock another one.
+  [[nodiscard]] bool is_current() const;
+
+ private:
+  explicit FileLock(File file);
+
+  File file_;
+};
+
+}  // namespace phalanx

@@ -1,0 +1,148 @@
+#include "launch/run_start.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "configs/field_list.h"
+#include "data/mixture/row_schedule.h"
+#include "parallel/agreement.h"
+#include "trainer/attempt_start.h"
+#include "trainer/checkpoint/checkpoint_folder.h"
+#include "trainer/checkpoint/strict_json.h"
+
+namespace phalanx {
+namespace {
+
+namespace fs = std::filesystem;
+
+TrainState state_of(CheckpointReader& checkpoint) {
+  return train_state_from_json(
+      parse_strict_json(checkpoint.state_json(), checkpoint.path().string() + "/state.json"));
+}
+
+RunStart open_resumed(const fs::path& path, const ResolvedConfig& config) {
+  RunStart start;
+  start.resumed_from = path;
+  start.checkpoint = std::make_unique<CheckpointReader>(path);
+  start.state = state_of(*start.checkpoint);
+  std::string differences;
+  for (const std::string& line : compare_for_resume(start.checkpoint->config_yaml(), config)) {
+    differences += "\n  " + line;
+  }
+  if (!differences.empty()) {
+    throw std::invalid_argument(
+        fmt::format("checkpoint {}: the configuration changes what a resume must keep:{}",
+                    path.string(), differences));
+  }
+  return start;
+}
+
+RunStart open_fork(const RunConfig& config) {
+  const ForkConfig& fork = config.fork;
+  RunStart start;
+  if (!fs::exists(fs::path(fork.from) / "manifest.json")) {
+    throw std::invalid_argument(fmt::format(
+        "fork.from: expected the folder of a checkpoint (with manifest.json), found none at {}",
+        fork.from));
+  }
+  auto checkpoint = std::make_unique<CheckpointReader>(fork.from);
+  TrainState parent = state_of(*checkpoint);
+  start.notes = fmt::format("fork: {} (step {}) gives", fork.from, parent.step);
+  if (fork.weights) {
+    check_same_model(config.model.shape, checkpoint->manifest().model,
+                     "fork.from: checkpoint " + fork.from);
+    start.checkpoint = std::move(checkpoint);
+    start.moments = fork.optimizer;
+    start.notes += " weights";
+  }
+  if (fork.optimizer) {
+    start.state.num_updates = parent.num_updates;
+    start.notes += " optimizer";
+  }
+  if (fork.ledger) {
+    start.ledger = std::move(parent.cursor);
+    start.notes += " ledger";
+  }
+  start.notes += "\n";
+  return start;
+}
+
+}  // namespace
+
+fs::path choose_checkpoint(const std::string& resume, const fs::path& run_folder,
+                           Session& session) {
+  if (resume != "none" && resume != "auto") return resume;
+  const FoundCheckpoint found = find_checkpoint(run_folder / "checkpoints", session.control());
+  if (session.rank() == 0) {
+    for (const std::string& note : found.notes)
+      std::fprintf(stderr, "passed over: %s\n", note.c_str());
+  }
+  if (!found.path && !found.notes.empty()) {
+    throw AgreedError(ExitCode::kBadInput,
+                      fmt::format("{}: holds checkpoints, but none is valid (see above); move the "
+                                  "folder away to start anew",
+                                  (run_folder / "checkpoints").string()));
+  }
+  if (found.path && resume == "none") {
+    throw AgreedError(ExitCode::kBadInput,
+                      fmt::format("run.name: {} holds checkpoints of an earlier run; expected "
+                                  "--resume auto, or another run.name",
+                                  run_folder.string()));
+  }
+  return found.path.value_or(fs::path());
+}
+
+RunStart open_run_start(const fs::path& checkpoint, const ResolvedConfig& config) {
+  if (!checkpoint.empty()) return open_resumed(checkpoint, config);
+  return config.run.fork.from.empty() ? RunStart{} : open_fork(config.run);
+}
+
+PlannedRun plan_run(const RunConfig& config, const RunData& data, RunStart& start) {
+  PlannedRun run;
+  if (start.resumed_from.empty()) {
+    run = begin_run(data.curriculum, data.infos, start.ledger ? &*start.ledger : nullptr);
+  } else {
+    run = resume_run(
+        data.curriculum, data.infos, start.state.cursor,
+        config.curriculum_from_resume ? CurriculumFrom::kResume : CurriculumFrom::kStart);
+  }
+  start.state.past_configs = past_configs_for(
+      start.state, start.resumed_from.empty() ? "" : start.checkpoint->config_yaml(),
+      run.cursor.segments.size());
+  start.state.cursor = run.cursor;
+  return run;
+}
+
+void skip_steps(int64_t num_steps, PlannedRun& run, RunStart& start) {
+  if (start.resumed_from.empty()) {
+    throw std::invalid_argument(
+        "--skip-steps: expected a checkpoint to go on from (--resume), found a new run");
+  }
+  TrainState& state = start.state;
+  const int64_t left = run.plan->end_step() - state.step;
+  if (num_steps < 1 || num_steps >= left) {
+    throw std::invalid_argument(fmt::format(
+        "--skip-steps: expected at least 1 and fewer than the {} steps that are left, got {}", left,
+        num_steps));
+  }
+  RowSchedule schedule(run.plan);
+  const Cursor before = run.cursor;
+  run.cursor = skip_steps(schedule, before, num_steps);
+  int64_t tokens = 0;
+  for (int64_t step = state.step; step < run.cursor.step; ++step) {
+    const StepRange range = run.plan->step_rows(step);
+    tokens += range.num_rows *
+              run.plan->curriculum.stages[static_cast<size_t>(range.stage)].sequence_length;
+  }
+  start.notes +=
+      fmt::format("skipped: steps {}-{}, rows {}-{}, {} tokens count as taken\n", state.step + 1,
+                  run.cursor.step, before.row, run.cursor.row - 1, tokens);
+  state.step = run.cursor.step;
+  state.tokens += tokens;
+  state.cursor = run.cursor;
+}
+
+}  // namespace phalanx

@@ -1,0 +1,45 @@
+#pragma once
+// Where a run begins: anew, at a checkpoint of its own (resume), or at one of another run (fork).
+// choose_checkpoint() is collective over the session's ranks; the others are local and belong
+// inside together(), since each rank reads the checkpoint by itself.
+// Errors: std::invalid_argument naming the checkpoint or field; AgreedError of choose_checkpoint().
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "configs/read_config.h"
+#include "parallel/session.h"
+#include "trainer/checkpoint/checkpoint_reader.h"
+#include "trainer/run_data.h"
+#include "trainer/train_state.h"
+
+namespace phalanx {
+
+struct RunStart {
+  std::filesystem::path resumed_from;            // empty: a new run
+  std::unique_ptr<CheckpointReader> checkpoint;  // of the weights; null: new ones
+  bool moments = true;                           // Adam's, from the checkpoint too
+  TrainState state;                              // at the first step to come
+  std::optional<Cursor> ledger;                  // of a fork: what its parent's sources have given
+  std::string notes;                             // lines for a person
+
+  bool new_weights() const { return checkpoint == nullptr; }
+};
+
+/// The checkpoint that --resume (none, auto or a path) means; empty: none. Rank 0 prints what was
+/// passed over.
+std::filesystem::path choose_checkpoint(const std::string& resume,
+                                        const std::filesystem::path& run_folder, Session& session);
+
+RunStart open_run_start(const std::filesystem::path& checkpoint, const ResolvedConfig& config);
+
+/// The plan from there on; start.state gets its cursor.
+PlannedRun plan_run(const RunConfig& config, const RunData& data, RunStart& start);
+
+/// Passes over the next steps of a resumed run (a loss spike): tokens, rate and ledger go on,
+/// weights and Adam's count stay. One step at least must be left.
+void skip_steps(int64_t num_steps, PlannedRun& run, RunStart& start);
+
+}  // namespace phalanx

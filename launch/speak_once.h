@@ -1,0 +1,16 @@
+#pragma once
+// How a command that runs on all ranks of a session ends: what all ranks know of is said once, and
+// all leave with the same code; what one rank alone met ends the job.
+//
+// Collective over the session's ranks. Prints to stderr.
+#include <functional>
+
+#include "parallel/session.h"
+
+namespace phalanx {
+
+/// Runs work() and returns its code. An ExitError (AgreedError among them) is printed by rank 0 and
+/// all ranks return its code after a barrier; any other error is printed here and aborts the job.
+ExitCode speak_once(Session& session, const std::function<ExitCode()>& work);
+
+}  // namespace phalanx
