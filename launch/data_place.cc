@@ -7,10 +7,11 @@
 #include <stdexcept>
 
 #include "launch/install_paths.h"
+#include "launch/run_start.h"
+#include "trainer/attempt_start.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/checkpoint/strict_json.h"
-#include "trainer/attempt_start.h"
 
 namespace phalanx {
 namespace {
@@ -59,11 +60,11 @@ void read_folder(const fs::path& folder, DataPlace& place) {
   place.state = std::move(found->state);
 }
 
-RunConfig read_config(const DataPlace& place, const std::string& stored, const std::string& what) {
-  if (!place.state) return read_run_config(place.request).run;
+ResolvedConfig read_stored(const DataPlace& place, const std::string& stored,
+                           const std::string& what) {
   ConfigRequest request = place.request;
   request.file = fmt::format("{} ({})", place.request.file, what);
-  return read_run_config_text(stored, request).run;
+  return read_run_config_text(stored, request);
 }
 
 PlacedData open_segment(const DataPlace& place, size_t segment) {
@@ -81,10 +82,20 @@ PlacedData open_segment(const DataPlace& place, size_t segment) {
   const std::string& stored = last ? place.config_yaml : past[segment];
   PlacedData placed;
   placed.config =
-      read_config(place, stored, last ? "config.yaml" : fmt::format("past_configs[{}]", segment));
+      read_stored(place, stored, last ? "config.yaml" : fmt::format("past_configs[{}]", segment))
+          .run;
   placed.data = open_run_data(placed.config, 0, kWorldOfOneShardEach);
   placed.planned = resume_run(placed.data.curriculum, placed.data.infos,
                               ledger_until(ledger, segment), CurriculumFrom::kStart);
+  return placed;
+}
+
+/// A run of the configuration file: new, forked, or going on from `checkpoint`.
+PlacedData open_as_train_does(const DataPlace& place, const std::string& checkpoint) {
+  const ResolvedConfig config = read_run_config(place.request);
+  RunStart start = open_run_start(checkpoint, config);
+  PlacedData placed{config.run, open_run_data(config.run, 0, kWorldOfOneShardEach), {}};
+  placed.planned = plan_run(placed.config, placed.data, start);
   return placed;
 }
 
@@ -99,11 +110,7 @@ DataPlace find_data_place(ConfigRequest request) {
 
 PlacedData open_newest_plan(const DataPlace& place) {
   if (place.state) return open_segment(place, place.state->cursor.segments.size() - 1);
-  PlacedData placed;
-  placed.config = read_config(place, "", "");
-  placed.data = open_run_data(placed.config, 0, kWorldOfOneShardEach);
-  placed.planned = begin_run(placed.data.curriculum, placed.data.infos);
-  return placed;
+  return open_as_train_does(place, "");
 }
 
 PlacedData open_resumed_plan(const DataPlace& place, const std::string& checkpoint) {
@@ -112,14 +119,7 @@ PlacedData open_resumed_plan(const DataPlace& place, const std::string& checkpoi
         fmt::format("--resume-from: expected a configuration file to resume with, found {}",
                     place.request.file));
   }
-  const TrainState state = read_checkpoint(checkpoint).state;
-  PlacedData placed;
-  placed.config = read_config(place, "", "");
-  placed.data = open_run_data(placed.config, 0, kWorldOfOneShardEach);
-  const bool changed = placed.config.curriculum_from_resume;
-  placed.planned = resume_run(placed.data.curriculum, placed.data.infos, state.cursor,
-                              changed ? CurriculumFrom::kResume : CurriculumFrom::kStart);
-  return placed;
+  return open_as_train_does(place, checkpoint);
 }
 
 PlacedData open_plan_of_step(const DataPlace& place, int64_t step) {

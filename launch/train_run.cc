@@ -16,9 +16,9 @@
 #include "launch/run_start.h"
 #include "parallel/agreement.h"
 #include "parallel/nccl_communicator.h"
+#include "trainer/attempt_start.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/hf_config.h"
-#include "trainer/attempt_start.h"
 
 namespace phalanx {
 namespace {

@@ -24,7 +24,7 @@ std::optional<AttemptStart> load_attempt_start(const std::filesystem::path& run_
   const std::string where = path.string();
   const nlohmann::json json = parse_strict_json(read_text(path, kMaxBytes), where);
   return AttemptStart{text(member(json, "config", where), where + ": config"),
-                  train_state_from_json(member(json, "state", where))};
+                      train_state_from_json(member(json, "state", where))};
 }
 
 std::vector<std::string> past_configs_for(const TrainState& state, const std::string& config_yaml,

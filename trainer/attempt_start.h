@@ -18,7 +18,8 @@ struct AttemptStart {
 /// Replaces the file of an earlier attempt in one step.
 void save_attempt_start(const std::filesystem::path& run_folder, const AttemptStart& start);
 /// Nothing if the folder has no such file.
-[[nodiscard]] std::optional<AttemptStart> load_attempt_start(const std::filesystem::path& run_folder);
+[[nodiscard]] std::optional<AttemptStart> load_attempt_start(
+    const std::filesystem::path& run_folder);
 
 /// What `state`, saved with `config_yaml`, must remember of configurations once the run goes on
 /// with a ledger of `num_segments`.

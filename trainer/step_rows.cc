@@ -28,7 +28,7 @@ std::string shard_of_document(const DatasetManifest& manifest, int64_t number) {
 }
 
 /// Row::documents numbers the document of token 0, then each that begins in [1, T].
-std::vector<RowDocument> documents_of(const std::shared_ptr<const DatasetReader>& dataset,
+std::vector<RowDocument> documents_of(const DatasetManifest& manifest, const OriginReader& origins,
                                       const Row& row) {
   std::vector<RowDocument> documents;
   std::vector<int64_t> positions{0};
@@ -37,7 +37,8 @@ std::vector<RowDocument> documents_of(const std::shared_ptr<const DatasetReader>
   }
   for (size_t i = 0; i < row.documents.size() && i < positions.size(); ++i) {
     const int64_t number = row.documents[i];
-    documents.push_back({positions[i], number, shard_of_document(dataset->manifest(), number)});
+    documents.push_back(
+        {positions[i], number, shard_of_document(manifest, number), origins.find(number)});
   }
   return documents;
 }
@@ -50,6 +51,11 @@ StepRows::StepRows(const std::shared_ptr<const MixturePlan>& plan, const RunData
   sources_ = data.sources[static_cast<size_t>(range_.stage)];
   RowSchedule schedule(plan);
   draws_ = schedule.step(step);
+  for (const RowDraw& draw : draws_) {
+    if (origins_.contains(draw.source)) continue;
+    const auto dataset = dataset_of(*sources_[static_cast<size_t>(draw.source)]);
+    if (dataset) origins_.emplace(draw.source, OriginReader(dataset));
+  }
 }
 
 int64_t StepRows::sequence_length() const {
@@ -75,7 +81,8 @@ StepRow StepRows::read(int64_t place) const {
     result.first_token = windows->first_token(result.draw.window);
   }
   if (const auto dataset = dataset_of(source)) {
-    result.documents = documents_of(dataset, result.row);
+    result.documents =
+        documents_of(dataset->manifest(), origins_.at(result.draw.source), result.row);
   }
   return result;
 }

@@ -3,12 +3,14 @@
 // row. Local, one thread; shares plan and sources.
 // Errors: std::invalid_argument if the plan has no such step; what the sources throw.
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "data/mixture/row_schedule.h"
+#include "data/shards/origins.h"
 #include "trainer/run_data.h"
 
 namespace phalanx {
@@ -18,8 +20,7 @@ struct RowDocument {
   int64_t position = 0;  // of its first token in the row; 0 for one that goes on from before
   int64_t number = 0;    // in the data set
   std::string shard;     // file name without suffix
-  std::string origin_file = {};  // empty: not recorded
-  int64_t origin_line = 0;
+  std::optional<DocumentOrigin> origin = std::nullopt;  // nothing: not recorded
 };
 
 struct StepRow {
@@ -49,6 +50,7 @@ class StepRows {
   std::vector<std::shared_ptr<const RowSource>> sources_;  // of the stage, in name order
   StepRange range_;
   std::vector<RowDraw> draws_;
+  std::map<int32_t, OriginReader> origins_;  // of the sources that the step draws from
 };
 
 }  // namespace phalanx

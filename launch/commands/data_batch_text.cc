@@ -24,9 +24,7 @@ ReplicaPlace replica_place(const StepRow& row, const StepRows& rows, const Repli
 
 std::string document_name(const RowDocument& document) {
   std::string name = fmt::format("document {} of {}", document.number, document.shard);
-  if (!document.origin_file.empty()) {
-    name += fmt::format(", {}:{}", document.origin_file, document.origin_line);
-  }
+  if (document.origin) name += ", " + origin_text(*document.origin);
   return name;
 }
 
@@ -140,9 +138,9 @@ std::string row_json(const StepRow& row, const StepRows& rows, const ReplicaView
   for (const RowDocument& document : row.documents) {
     Json entry{
         {"position", document.position}, {"document", document.number}, {"shard", document.shard}};
-    if (!document.origin_file.empty()) {
-      entry["file"] = document.origin_file;
-      entry["line"] = document.origin_line;
+    if (document.origin) {
+      entry["file"] = document.origin->file;
+      entry["line"] = document.origin->line;
     }
     json["documents"].push_back(std::move(entry));
   }

@@ -37,6 +37,9 @@ void run_mix(const MixArguments& arguments) {
   const PlacedData placed = arguments.resume_from.empty()
                                 ? open_newest_plan(place)
                                 : open_resumed_plan(place, arguments.resume_from);
+  for (const std::string& warning : placed.data.warnings) {
+    std::fprintf(stderr, "%s\n", warning.c_str());
+  }
   const auto& plan = placed.planned.plan;
   const auto stretches = [&](int64_t count) { return plan_curve(plan, count, kMinRows); };
   const int64_t fine = svg_stretches(plan->num_sources());

@@ -127,6 +127,31 @@ class DataBatch(RunTest):
         self.assertEqual([self.batch('runs/unsaved', step) for step in (3, 6)], expected)
         self.assertEqual(expected[0], self.batch('runs/unsaved/checkpoints/step-000004', 3))
 
+    def test_skipped_steps_and_forks(self):
+        self.train(1, 'skips', 'run.stop_after_steps=4', code=STOPPED)
+        run, reads = self.logged(1, 'skips', 'run.stop_after_steps=10', '--resume', 'auto',
+                                 '--skip-steps', '3', code=STOPPED)
+        self.assertEqual([self.batch('runs/skips', step)['skipped'] for step in (4, 5, 7, 8)],
+                         [False, True, True, False])
+        self.assert_read('runs/skips', (8, 10), reads, begin=8)
+        self.assert_counted('runs/skips', run, (2, 8, 10))
+        start = 'fork.from=runs/skips/checkpoints/step-000010'
+        _, reads = self.logged(1, 'forked', start, 'run.stop_after_steps=2', code=STOPPED)
+        self.assert_read('runs/forked', (1, 2), reads)
+        self.assertEqual(self.batch('run.yaml', 2, start), self.batch('runs/forked', 2))
+
+    def test_documents_are_named_by_their_origin(self):
+        rows = [row for row in self.batch('run.yaml', 1)['rows'] if row['source'] == 'prose']
+        document = rows[0]['documents'][0]
+        lines = (self.workspace.path / document['file']).read_text().splitlines()
+        end = ([start for start in rows[0]['document_starts'] if start > 0] + [SEQUENCE + 1])[0]
+        ids = ' '.join(str(token) for token in rows[0]['tokens'][:end])
+        text = subprocess.run([self.workspace.binary, 'tokenizer', 'decode', '--tokenizer',
+                               'tokenizer'], input=ids, cwd=self.workspace.path, check=True,
+                              capture_output=True, text=True).stdout
+        self.assertIn(text.removesuffix('<|endoftext|>'),
+                      json.loads(lines[document['line'] - 1])['text'])
+
     def test_what_was_not_recorded_is_named(self):
         self.train(1, 'older', 'run.stop_after_steps=4', code=STOPPED)
         self.train(1, 'older', *CHANGE, 'run.stop_after_steps=6', '--resume', 'auto', code=STOPPED)
