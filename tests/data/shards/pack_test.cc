@@ -52,7 +52,8 @@ TEST_F(Pack, MakesRowsOfWholeDocumentsForTheLengthsAskedFor) {
   const PackResult binned = pack("binned");
   std::map<std::string, std::string> files = bytes_of_tree(scratch_ / "binned");
   for (const auto& [name, bytes] : bytes_of_tree(scratch_ / "plain")) {
-    if (name.ends_with(".bin") || name.ends_with(".idx")) EXPECT_EQ(files[name], bytes) << name;
+    if (!name.ends_with(".bin") && !name.ends_with(".idx")) continue;
+    EXPECT_EQ(files[name], bytes) << name;
   }
   ASSERT_GT(binned.train.shards.size(), 3u);
   for (const ShardEntry& shard : binned.train.shards) {
