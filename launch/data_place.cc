@@ -95,7 +95,7 @@ PlacedData open_as_train_does(const DataPlace& place, const std::string& checkpo
   const ResolvedConfig config = read_run_config(place.request);
   RunStart start = open_run_start(checkpoint, config);
   PlacedData placed{config.run, open_run_data(config.run, 0, kWorldOfOneShardEach), {}};
-  placed.planned = plan_run(placed.config, placed.data, start);
+  placed.planned = plan_run(placed.config, placed.data, /*num_skipped=*/0, start);
   return placed;
 }
 

@@ -70,6 +70,35 @@ RunStart open_fork(const RunConfig& config) {
   return start;
 }
 
+void skip_steps(int64_t num_steps, PlannedRun& run, RunStart& start) {
+  if (start.resumed_from.empty()) {
+    throw std::invalid_argument(
+        "--skip-steps: expected a checkpoint to go on from (--resume), found a new run");
+  }
+  TrainState& state = start.state;
+  const int64_t left = run.plan->end_step() - state.step;
+  if (num_steps < 1 || num_steps >= left) {
+    throw std::invalid_argument(fmt::format(
+        "--skip-steps: expected at least 1 and fewer than the {} steps that are left, got {}", left,
+        num_steps));
+  }
+  RowSchedule schedule(run.plan);
+  const Cursor before = run.cursor;
+  run.cursor = phalanx::skip_steps(schedule, before, num_steps);
+  int64_t tokens = 0;
+  for (int64_t step = state.step; step < run.cursor.step; ++step) {
+    const StepRange range = run.plan->step_rows(step);
+    tokens += range.num_rows *
+              run.plan->curriculum.stages[static_cast<size_t>(range.stage)].sequence_length;
+  }
+  start.notes +=
+      fmt::format("skipped: steps {}-{}, rows {}-{}, {} tokens count as taken\n", state.step + 1,
+                  run.cursor.step, before.row, run.cursor.row - 1, tokens);
+  state.step = run.cursor.step;
+  state.tokens += tokens;
+  state.cursor = run.cursor;
+}
+
 }  // namespace
 
 fs::path choose_checkpoint(const std::string& resume, const fs::path& run_folder,
@@ -100,7 +129,8 @@ RunStart open_run_start(const fs::path& checkpoint, const ResolvedConfig& config
   return config.run.fork.from.empty() ? RunStart{} : open_fork(config.run);
 }
 
-PlannedRun plan_run(const RunConfig& config, const RunData& data, RunStart& start) {
+PlannedRun plan_run(const RunConfig& config, const RunData& data, int64_t num_skipped,
+                    RunStart& start) {
   PlannedRun run;
   if (start.resumed_from.empty()) {
     run = begin_run(data.curriculum, data.infos, start.ledger ? &*start.ledger : nullptr);
@@ -113,36 +143,8 @@ PlannedRun plan_run(const RunConfig& config, const RunData& data, RunStart& star
       start.state, start.resumed_from.empty() ? std::string() : start.checkpoint->config_yaml(),
       run.cursor.segments.size());
   start.state.cursor = run.cursor;
+  if (num_skipped != 0) skip_steps(num_skipped, run, start);
   return run;
-}
-
-void skip_steps(int64_t num_steps, PlannedRun& run, RunStart& start) {
-  if (start.resumed_from.empty()) {
-    throw std::invalid_argument(
-        "--skip-steps: expected a checkpoint to go on from (--resume), found a new run");
-  }
-  TrainState& state = start.state;
-  const int64_t left = run.plan->end_step() - state.step;
-  if (num_steps < 1 || num_steps >= left) {
-    throw std::invalid_argument(fmt::format(
-        "--skip-steps: expected at least 1 and fewer than the {} steps that are left, got {}", left,
-        num_steps));
-  }
-  RowSchedule schedule(run.plan);
-  const Cursor before = run.cursor;
-  run.cursor = skip_steps(schedule, before, num_steps);
-  int64_t tokens = 0;
-  for (int64_t step = state.step; step < run.cursor.step; ++step) {
-    const StepRange range = run.plan->step_rows(step);
-    tokens += range.num_rows *
-              run.plan->curriculum.stages[static_cast<size_t>(range.stage)].sequence_length;
-  }
-  start.notes +=
-      fmt::format("skipped: steps {}-{}, rows {}-{}, {} tokens count as taken\n", state.step + 1,
-                  run.cursor.step, before.row, run.cursor.row - 1, tokens);
-  state.step = run.cursor.step;
-  state.tokens += tokens;
-  state.cursor = run.cursor;
 }
 
 }  // namespace phalanx

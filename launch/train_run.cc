@@ -106,6 +106,16 @@ TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig&
   return options;
 }
 
+void print_plan(const MixturePlan& plan, const RunConfig& config,
+                const std::vector<std::string>& warnings, const std::string& notes) {
+  for (const std::string& warning : warnings) std::fprintf(stderr, "%s\n", warning.c_str());
+  std::fputs((plan_text(plan, config) + notes).c_str(), stderr);
+}
+
+void print_report(const RunConfig& config, const RunOutcome& outcome, const ReportPlace& place) {
+  std::fputs(("\n" + run_report(config, outcome, place)).c_str(), stdout);
+}
+
 }  // namespace
 
 bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, Session& session,
@@ -119,15 +129,9 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   RunStart start = together(control, [&] { return open_run_start(checkpoint, resolved); });
   RunData data =
       together(control, [&] { return open_run_data(config, session.rank(), session.size()); });
-  PlannedRun planned = together(control, [&] {
-    PlannedRun run = plan_run(config, data, start);
-    if (arguments.skip_steps != 0) skip_steps(arguments.skip_steps, run, start);
-    return run;
-  });
-  if (speaks) {
-    for (const std::string& warning : data.warnings) std::fprintf(stderr, "%s\n", warning.c_str());
-  }
-  if (speaks) std::fputs((plan_text(*planned.plan, config) + start.notes).c_str(), stderr);
+  PlannedRun planned =
+      together(control, [&] { return plan_run(config, data, arguments.skip_steps, start); });
+  if (speaks) print_plan(*planned.plan, config, data.warnings, start.notes);
   run_together(control, [&] {
     if (speaks && start.new_weights()) note_rope_base(config);
   });
@@ -151,8 +155,7 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   start.checkpoint.reset();
   const RunOutcome outcome = trainer.run();
   if (speaks) {
-    const ReportPlace place{run_folder.string(), resume_line(arguments, session), session.size()};
-    std::fputs(("\n" + run_report(config, outcome, place)).c_str(), stdout);
+    print_report(config, outcome, {run_folder, resume_line(arguments, session), session.size()});
   }
   return outcome.stopped;
 }

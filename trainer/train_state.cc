@@ -51,6 +51,20 @@ std::vector<std::string> past_configs(const nlohmann::json& json) {
   return configs;
 }
 
+/// Older checkpoints hold the first step of each stage instead. Where the plan begins with the run,
+/// it says where stages begin; where a curriculum was changed on the way, nothing else would.
+std::map<std::string, int64_t> stage_first_rows(const nlohmann::json& json, const Cursor& cursor) {
+  const std::string key = "stage_first_rows", file = "state.json";
+  if (json.is_object() && json.contains("stage_starts") && !json.contains(key)) {
+    if (cursor.segments.size() <= 1) return {};
+    throw std::invalid_argument(
+        file + ": expected " + key +
+        ", found stage_starts of an older phalanx in a run whose curriculum was changed on a "
+        "resume: finish it with that version, or fork a new run from the checkpoint");
+  }
+  return by_name<int64_t>(member(json, key.c_str(), file), file + ": " + key, count);
+}
+
 }  // namespace
 
 nlohmann::json to_json(const TrainState& state) {
@@ -76,8 +90,7 @@ TrainState train_state_from_json(const nlohmann::json& json) {
   state.num_updates = count_of("num_updates");
   state.attempt = count_of("attempt");
   state.cursor = cursor_from_json(field("cursor"), file + ": cursor");
-  state.stage_first_rows =
-      by_name<int64_t>(field("stage_first_rows"), file + ": stage_first_rows", count);
+  state.stage_first_rows = stage_first_rows(json, state.cursor);
   state.start_bits_per_byte =
       by_name<double>(field("start_bits_per_byte"), file + ": start_bits_per_byte", number);
   state.past_configs = past_configs(json);

@@ -25,7 +25,7 @@ struct PackOptions {
   int64_t shard_tokens = kDefaultShardTokens;
   std::string text_field = "text";
   std::vector<int64_t> bin_lengths;  // rows of whole documents are made for each (bins_file.h)
-  int64_t unit_bytes = 0;  // of input; 0: chosen by its size
+  int64_t unit_bytes = 0;            // of input; 0: chosen by its size
   // These change no byte of the result, and may differ from one attempt to the next.
   int64_t max_bad_lines = 0;  // in the whole job
   int64_t memory_bytes = kDefaultPackMemory;

@@ -193,6 +193,23 @@ TEST(TrainState, ReadsBackFromItsText) {
   EXPECT_EQ(bits(found.start_bits_per_byte.at("web")), bits(1.0 / 3));
 }
 
+TEST(TrainState, AnOlderCheckpointWithFirstStepsOfStagesStillLoads) {
+  TrainState state = some_state();
+  nlohmann::json old = nlohmann::json::parse(to_json(state).dump());
+  old.erase("stage_first_rows");
+  old.erase("past_configs");
+  old["stage_starts"] = {{"pretrain", 0}, {"long", 3}};
+  EXPECT_TRUE(train_state_from_json(old).stage_first_rows.empty());
+  state.cursor.segments.push_back(state.cursor.segments.front());
+  old["cursor"] = nlohmann::json::parse(to_json(state).dump())["cursor"];
+  EXPECT_EQ(
+      message_of([&] { train_state_from_json(old); }),
+      "state.json: expected stage_first_rows, found stage_starts of an older phalanx in a run "
+      "whose "
+      "curriculum was changed on a resume: finish it with that version, or fork a new run from the "
+      "checkpoint");
+}
+
 TEST(TrainState, PastConfigurationsReadBackAndMayBeAbsent) {
   TrainState state = some_state();
   state.past_configs = {"", "run: {name: \"a\"}\n"};
