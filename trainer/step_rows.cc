@@ -1,8 +1,6 @@
 #include "trainer/step_rows.h"
 
-#include <fmt/format.h>
-
-#include <stdexcept>
+#include <algorithm>
 
 #include "data/mixture/bin_loader.h"
 #include "data/mixture/plan_report.h"
@@ -18,27 +16,36 @@ std::shared_ptr<const DatasetReader> dataset_of(const RowSource& source) {
   return nullptr;
 }
 
-/// The file of the shard that holds document `number`.
-std::string shard_of_document(const DatasetManifest& manifest, int64_t number) {
-  for (const ShardEntry& shard : manifest.shards) {
-    if (number < shard.num_documents) return shard.file;
-    number -= shard.num_documents;
+/// Where the parts of documents in a row begin, in the data set.
+std::vector<int64_t> first_tokens(const RowSource& source, int64_t window,
+                                  const std::vector<int64_t>& positions) {
+  std::vector<int64_t> tokens;
+  if (const auto* windows = dynamic_cast<const SourceLoader*>(&source)) {
+    for (const int64_t p : positions) tokens.push_back(windows->first_token(window) + p);
+  } else if (const auto* bins = dynamic_cast<const BinLoader*>(&source)) {
+    std::vector<BinPiece> pieces;
+    const size_t shard = bins->find_pieces(window, pieces);
+    const int64_t begin = bins->dataset()->shard_begins()[shard];
+    for (const BinPiece& piece : pieces) tokens.push_back(begin + piece.begin);
   }
-  throw std::logic_error(fmt::format("{}: no document {}", manifest.name, number));
+  return tokens;
 }
 
 /// Row::documents numbers the document of token 0, then each that begins in [1, T].
-std::vector<RowDocument> documents_of(const DatasetManifest& manifest, const OriginReader& origins,
-                                      const Row& row) {
-  std::vector<RowDocument> documents;
+std::vector<RowDocument> documents_of(const RowSource& source, const OriginReader& origins,
+                                      int64_t window, const Row& row) {
+  const DatasetReader& dataset = *dataset_of(source);
   std::vector<int64_t> positions{0};
   for (const int64_t start : row.document_starts) {
     if (start > 0) positions.push_back(start);
   }
-  for (size_t i = 0; i < row.documents.size() && i < positions.size(); ++i) {
+  const std::vector<int64_t> tokens = first_tokens(source, window, positions);
+  std::vector<RowDocument> documents;
+  for (size_t i = 0; i < std::min({row.documents.size(), positions.size(), tokens.size()}); ++i) {
     const int64_t number = row.documents[i];
-    documents.push_back(
-        {positions[i], number, shard_of_document(manifest, number), origins.find(number)});
+    const size_t shard = dataset.shard_of_document(number);
+    documents.push_back({positions[i], tokens[i], tokens[i] - dataset.document_begin(number),
+                         number, dataset.manifest().shards[shard].file, origins.find(number)});
   }
   return documents;
 }
@@ -80,9 +87,9 @@ StepRow StepRows::read(int64_t place) const {
   if (const auto* windows = dynamic_cast<const SourceLoader*>(&source)) {
     result.first_token = windows->first_token(result.draw.window);
   }
-  if (const auto dataset = dataset_of(source)) {
+  if (dataset_of(source)) {
     result.documents =
-        documents_of(dataset->manifest(), origins_.at(result.draw.source), result.row);
+        documents_of(source, origins_.at(result.draw.source), result.draw.window, result.row);
   }
   return result;
 }

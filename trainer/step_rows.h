@@ -17,9 +17,11 @@ namespace phalanx {
 
 /// A document that a row holds a part of.
 struct RowDocument {
-  int64_t position = 0;  // of its first token in the row; 0 for one that goes on from before
-  int64_t number = 0;    // in the data set
-  std::string shard;     // file name without suffix
+  int64_t position = 0;     // in the row, of the part's first token
+  int64_t first_token = 0;  // its place in the data set
+  int64_t offset = 0;       // tokens of the document before the part; 0: it begins here
+  int64_t number = 0;       // in the data set
+  std::string shard;        // file name without suffix
   std::optional<DocumentOrigin> origin = std::nullopt;  // nothing: not recorded
 };
 

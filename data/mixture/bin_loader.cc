@@ -81,15 +81,20 @@ std::shared_ptr<const BinsFile> BinLoader::open_bins(size_t shard) const {
   return bins;
 }
 
-void BinLoader::read(int64_t window, Row& row) const {
+size_t BinLoader::find_pieces(int64_t window, std::vector<BinPiece>& pieces) const {
   if (window < 0 || window >= num_rows()) {
     throw std::logic_error(
         fmt::format("{}: bin {} of {}", reader_->folder().string(), window, num_rows()));
   }
   const auto after = std::upper_bound(first_rows_.begin(), first_rows_.end(), window);
   const auto shard = static_cast<size_t>(after - first_rows_.begin()) - 1;
-  std::vector<BinPiece> pieces;
   bins(shard)->read(window - first_rows_[shard], pieces);
+  return shard;
+}
+
+void BinLoader::read(int64_t window, Row& row) const {
+  std::vector<BinPiece> pieces;
+  const size_t shard = find_pieces(window, pieces);
   row.tokens.resize(static_cast<size_t>(config_.sequence_length) + 1);
   row.document_starts.clear();
   row.documents.clear();

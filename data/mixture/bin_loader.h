@@ -29,6 +29,8 @@ class BinLoader : public RowSource {
   void read(int64_t window, Row& row) const override;
   std::vector<int64_t> shard_rows() const override { return first_rows_; }
   std::shared_ptr<const DatasetReader> dataset() const { return reader_; }
+  /// The pieces of row `window`, in order, and the shard that they lie in.
+  size_t find_pieces(int64_t window, std::vector<BinPiece>& pieces) const;
 
  private:
   std::shared_ptr<const BinsFile> bins(size_t shard) const;

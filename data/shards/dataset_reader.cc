@@ -47,6 +47,20 @@ TokenPlace DatasetReader::find(int64_t position) const {
   return {shard, position - shard_begins_[shard]};
 }
 
+size_t DatasetReader::shard_of_document(int64_t document) const {
+  if (document < 0 || document >= num_documents()) {
+    throw std::logic_error(
+        fmt::format("{}: document {} of {}", folder_.string(), document, num_documents()));
+  }
+  const auto after = std::upper_bound(document_begins_.begin(), document_begins_.end(), document);
+  return static_cast<size_t>(after - document_begins_.begin()) - 1;
+}
+
+int64_t DatasetReader::document_begin(int64_t document) const {
+  const size_t holder = shard_of_document(document);
+  return shard_begins_[holder] + shard(holder)->document_start(document - first_document(holder));
+}
+
 std::string DatasetReader::bin_path(size_t shard) const {
   return (folder_ / manifest_.shards[shard].file).string() + ".bin";
 }

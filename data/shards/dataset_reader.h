@@ -60,6 +60,10 @@ class DatasetReader {
   /// Of shard `shard`, the number of its first document.
   int64_t first_document(size_t shard) const { return document_begins_[shard]; }
   int64_t num_documents() const { return document_begins_.back(); }
+  /// The shard that holds document `document` of [0, num_documents()).
+  [[nodiscard]] size_t shard_of_document(int64_t document) const;
+  /// The position of its first token.
+  [[nodiscard]] int64_t document_begin(int64_t document) const;
 
   [[nodiscard]] TokenPlace find(int64_t position) const;
   [[nodiscard]] std::string bin_path(size_t shard) const;

@@ -28,9 +28,11 @@ std::string document_name(const RowDocument& document) {
   return name;
 }
 
-bool begins_at(const Row& row, int64_t position) {
-  return std::find(row.document_starts.begin(), row.document_starts.end(), position) !=
-         row.document_starts.end();
+/// "document 7 of shard-00000, books.jsonl:9", and how far into it a part begins that goes on.
+std::string part_name(const RowDocument& document) {
+  std::string name = document_name(document);
+  if (document.offset > 0) name += fmt::format(", from its token {} on", document.offset);
+  return name;
 }
 
 std::string indent_lines(std::string_view text) {
@@ -68,9 +70,8 @@ std::string row_text(const StepRow& row, const StepRows& rows, const ReplicaView
   }
   text += '\n';
   for (const RowDocument& document : row.documents) {
-    const bool begins = begins_at(row.row, document.position);
-    text += fmt::format("       {} {:>6}  {}\n", begins ? "from" : "  in", document.position,
-                        document_name(document));
+    text += fmt::format("       {} {:>6}  {}\n", document.offset == 0 ? "from" : "  in",
+                        document.position, part_name(document));
   }
   return text;
 }
@@ -82,21 +83,15 @@ std::string decoded_text(const StepRow& row, const StepRows& rows, const Tokeniz
                   rows.source_name(row), row.draw.epoch, row.draw.window, row.num_valid_targets);
   // Ids up to the last target; what follows is padding.
   const int64_t end = row.row.num_valid_targets + 1;
-  std::vector<int64_t> cuts{0};
-  for (const int64_t start : row.row.document_starts) {
-    if (start > 0 && start < end) cuts.push_back(start);
-  }
-  cuts.push_back(end);
-  for (size_t i = 0; i + 1 < cuts.size(); ++i) {
-    const bool begins = begins_at(row.row, cuts[i]);
-    const auto document = std::find_if(row.documents.begin(), row.documents.end(),
-                                       [&](const RowDocument& d) { return d.position == cuts[i]; });
-    text += fmt::format("--- position {}: {}{}\n", cuts[i],
-                        begins ? "a document begins" : "goes on from before",
-                        document == row.documents.end() ? "" : ": " + document_name(*document));
-    const auto ids =
-        std::span(row.row.tokens)
-            .subspan(static_cast<size_t>(cuts[i]), static_cast<size_t>(cuts[i + 1] - cuts[i]));
+  for (size_t i = 0; i < row.documents.size(); ++i) {
+    const RowDocument& document = row.documents[i];
+    if (document.position >= end) break;
+    const int64_t next =
+        i + 1 < row.documents.size() ? std::min(end, row.documents[i + 1].position) : end;
+    text += fmt::format("--- position {}: {}\n", document.position, part_name(document));
+    const auto ids = std::span(row.row.tokens)
+                         .subspan(static_cast<size_t>(document.position),
+                                  static_cast<size_t>(next - document.position));
     text += indent_lines(terminal_text(tokenizer.decode(ids), LineEnds::kKeep));
   }
   if (end <= length) text += fmt::format("--- position {}: padding\n", end);
@@ -136,8 +131,11 @@ std::string row_json(const StepRow& row, const StepRows& rows, const ReplicaView
   json["document_starts"] = row.row.document_starts;
   json["documents"] = Json::array();
   for (const RowDocument& document : row.documents) {
-    Json entry{
-        {"position", document.position}, {"document", document.number}, {"shard", document.shard}};
+    Json entry{{"position", document.position},
+               {"document", document.number},
+               {"offset", document.offset},
+               {"first_token", document.first_token},
+               {"shard", document.shard}};
     if (document.origin) {
       entry["file"] = document.origin->file;
       entry["line"] = document.origin->line;

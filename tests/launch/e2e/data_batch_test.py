@@ -95,8 +95,10 @@ class DataBatch(RunTest):
             token = first_token + document['position']
             holder = bisect.bisect_right(begins, token) - 1
             self.assertEqual(document['document'], holder)
-            if document['position'] in row['document_starts']:
-                self.assertEqual(begins[holder], token)
+            self.assertEqual([document['first_token'], document['offset']],
+                             [token, token - begins[holder]])
+            self.assertEqual(document['offset'] == 0,
+                             document['position'] in row['document_starts'])
 
     def test_one_and_two_replicas(self):
         for ranks in (1, 2):
@@ -152,6 +154,30 @@ class DataBatch(RunTest):
         self.assertIn(text.removesuffix('<|endoftext|>'),
                       json.loads(lines[document['line'] - 1])['text'])
 
+    def test_parts_of_documents_in_rows_of_whole_documents(self):
+        """Each part is in the row what it is in the shard, also of a document that was cut."""
+        folder = self.workspace.path / 'data' / 'prose' / 'train'
+        self.workspace.program('data', 'bins', 'data/prose', '--sequence-length', str(SEQUENCE))
+        begins = document_begins(folder / 'shard-00000.idx')
+        data = (folder / 'shard-00000.bin').read_bytes()
+        tokens = struct.unpack(f'<{len(data) // 2}H', data)
+        rows = self.batch('run.yaml', 2, 'data.packing=best_fit', 'data.document_mask=true',
+                          'data.sources.prose.max_epochs=99',
+                          'stages[0].phases[0].mix={prose: 1.0}',
+                          'stages[0].phases[1].mix={prose: 1.0}', 'data.groups={}',
+                          'data.sources={prose: {path: data/prose, max_epochs: 99}}')['rows']
+        offsets = []
+        for row in rows:
+            ends = [document['position'] for document in row['documents'][1:]]
+            ends.append(row['num_valid_targets'] + len(row['documents']))
+            for document, end in zip(row['documents'], ends, strict=True):
+                first, length = document['first_token'], end - document['position']
+                self.assertEqual(row['tokens'][document['position']:end],
+                                 list(tokens[first:first + length]))
+                self.assertEqual(begins[document['document']] + document['offset'], first)
+                offsets.append(document['offset'])
+        self.assertGreater(max(offsets), 0)
+
     def test_what_was_not_recorded_is_named(self):
         self.train(1, 'older', 'run.stop_after_steps=4', code=STOPPED)
         self.train(1, 'older', *CHANGE, 'run.stop_after_steps=6', '--resume', 'auto', code=STOPPED)
@@ -206,8 +232,10 @@ class DataBatch(RunTest):
         text = self.workspace.program('data', 'batch', 'run.yaml', '--step', '1', '--decode')
         rows = self.batch('run.yaml', 1)['rows']
         self.assertEqual(text.count('\nrow '), len(rows))
-        self.assertEqual(text.count(': a document begins'),
-                         sum(len([start for start in row['document_starts']]) for row in rows))
+        parts = [line for line in text.splitlines() if re.match('--- position .*: document', line)]
+        self.assertEqual(sum('from its token' not in line for line in parts),
+                         sum(len(row['document_starts']) for row in rows))
+        self.assertEqual(len(parts), sum(len(row['documents']) for row in rows))
         ids = ' '.join(str(token) for token in rows[0]['tokens'])
         plain = subprocess.run([self.workspace.binary, 'tokenizer', 'decode', '--tokenizer',
                                 'tokenizer'], input=ids, cwd=self.workspace.path, check=True,
