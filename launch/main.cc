@@ -5,7 +5,11 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <stdexcept>
+#include <string>
+#include <vector>
 
+#include "launch/command_errors.h"
 #include "launch/commands/checkpoint.h"
 #include "launch/commands/config.h"
 #include "launch/commands/data.h"
@@ -50,8 +54,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::RuntimeError& error) {
     return error.get_exit_code();
   } catch (const CLI::Error& error) {
-    // 0: --help and --version
-    return app.exit(error) == 0 ? 0 : static_cast<int>(phalanx::ExitCode::kBadInput);
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    return report(std::invalid_argument(phalanx::command_line_error(app, error, words)));
   } catch (const std::exception& error) {
     return report(error);
   }

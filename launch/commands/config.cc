@@ -9,6 +9,7 @@
 
 #include "configs/field_list.h"
 #include "configs/suggest.h"
+#include "launch/command_errors.h"
 #include "launch/install_paths.h"
 
 namespace phalanx {
@@ -74,7 +75,7 @@ void add_config_command(CLI::App& app) {
   command
       ->add_option("--ranks", arguments->request.num_ranks,
                    "Also check the rules of the mesh for this many ranks")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least(1));
   CLI::Option* explain_option =
       command->add_option("--explain", arguments->explained, "A field, or nothing for all");
   explain_option->expected(0, 1);

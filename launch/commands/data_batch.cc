@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "launch/command_errors.h"
 #include "launch/commands/data.h"
 #include "launch/commands/data_batch_text.h"
 #include "launch/data_place.h"
@@ -114,15 +115,15 @@ void add_data_batch_command(CLI::App& data) {
       ->add_option("--step", arguments->step,
                    "As in metrics.jsonl and the progress line: the first is 1")
       ->required()
-      ->check(CLI::PositiveNumber);
+      ->check(at_least(1));
   batch->add_option("--row", arguments->row, "Only this row of the step, from 0")
-      ->check(CLI::NonNegativeNumber);
+      ->check(at_least(0));
   CLI::Option* size = batch->add_option("--dp-size", arguments->dp_size,
                                         "Say which of so many replicas reads a row");
-  size->check(CLI::PositiveNumber);
+  size->check(at_least(1));
   batch->add_option("--dp-rank", arguments->dp_rank, "Only the rows of this replica, from 0")
       ->needs(size)
-      ->check(CLI::NonNegativeNumber);
+      ->check(at_least(0));
   CLI::Option* json =
       batch->add_flag("--json", arguments->json, "One JSON object, for scripts (see README.md)");
   batch->add_flag("--decode", arguments->decode, "The text of the rows")->excludes(json);

@@ -8,6 +8,7 @@
 #include "data/shards/dataset_reader.h"
 #include "data/shards/dataset_verify.h"
 #include "data/shards/document_lengths.h"
+#include "launch/command_errors.h"
 #include "launch/commands/data.h"
 #include "launch/commands/inspect_report.h"
 #include "launch/commands/progress_line.h"
@@ -132,7 +133,7 @@ void add_data_inspect_command(CLI::App& data) {
   CLI::Option* quick = inspect->add_flag("--quick", arguments->quick,
                                          "Only what dataset.json says, no lengths of documents");
   inspect->add_option("--samples", arguments->samples, "Show the beginnings of so many documents")
-      ->check(CLI::NonNegativeNumber);
+      ->check(at_least(0));
   inspect->add_option("--document", arguments->document, "Show this document whole, nothing else")
       ->excludes(quick);
   inspect->add_option("--tokenizer", arguments->tokenizer,

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "data/file.h"
+#include "launch/command_errors.h"
 #include "launch/commands/data.h"
 #include "launch/data_place.h"
 #include "launch/plan_json.h"
@@ -72,7 +73,7 @@ void add_data_mix_command(CLI::App& data) {
                   "The plan of a run that goes on from this checkpoint with the file given");
   mix->add_option("--ranks", arguments->request.num_ranks,
                   "Also check the rules of the mesh for this many ranks")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least(1));
   mix->add_option("--svg", arguments->svg, "Also draw the plan into this file");
   mix->add_flag("--json", arguments->json, "One JSON object, for scripts (see README.md)");
   mix->callback([arguments] { run_mix(*arguments); });

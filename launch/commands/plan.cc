@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "configs/read_config.h"
+#include "launch/command_errors.h"
 #include "launch/install_paths.h"
 
 namespace phalanx {
@@ -142,16 +143,16 @@ void add_plan_command(CLI::App& app) {
       command->add_option("--model", arguments->model, "A preset of configs/model");
   command
       ->add_option("--ranks", arguments->request.num_ranks, "Ranks in all (default: one replica)")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least(1));
   command
       ->add_option("--tensor-parallel-size", arguments->tensor_parallel_size,
                    "Ranks of a replica; of a run: the override parallel.tensor_parallel_size=N")
       ->needs(model)
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(1))
       ->capture_default_str();
   command->add_option("--sequence-length", arguments->sequence_length, "Targets of a row")
       ->needs(model)
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(1))
       ->capture_default_str();
   command->callback([arguments] { run_plan(*arguments); });
 }

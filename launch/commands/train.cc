@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "launch/command_errors.h"
 #include "launch/install_paths.h"
 #include "launch/speak_once.h"
 #include "launch/train_run.h"
@@ -119,7 +120,7 @@ void add_train_command(CLI::App& app) {
   command
       ->add_option("--skip-steps", arguments->skip_steps,
                    "Resume: pass over so many steps, as after a loss spike; they count as taken")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least(1));
   command->add_flag("--dry-run", arguments->dry_run,
                     "Check configuration and data, print the plan, train nothing");
   command->callback([arguments] {

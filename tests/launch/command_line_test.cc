@@ -146,6 +146,25 @@ TEST_F(CommandLine, WrongArgumentsEndWithTwo) {
   }
 }
 
+TEST_F(CommandLine, AMistypedNameIsNamedWithTheNearestOne) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"trian x.yaml",
+       "expected a command, found 'trian'; did you mean 'train'? (see phalanx --help)"},
+      {"data pakc x",
+       "expected a command, found 'pakc'; did you mean 'pack'? (see phalanx data --help)"},
+      {"train x.yaml --resum auto",
+       "unknown option --resum; did you mean '--resume'? (see phalanx train --help)"},
+      {"data batch x --step=0",
+       "--step: expected a whole number from 1 on, found 0 (see phalanx data batch --help)"},
+      {"plan x --ranks two",
+       "--ranks: expected a whole number from 1 on, found two (see phalanx plan --help)"}};
+  for (const auto& [arguments, message] : cases) {
+    const Result result = run(arguments);
+    EXPECT_EQ(result.exit_code, 2) << arguments;
+    EXPECT_EQ(result.err, std::string("phalanx: error: ") + message + "\n");
+  }
+}
+
 TEST_F(CommandLine, EveryCommandHasHelpWithAnExample) {
   const Result help = run("--help");
   EXPECT_EQ(help.exit_code, 0);
