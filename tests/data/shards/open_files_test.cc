@@ -141,7 +141,8 @@ TEST_F(VerifyWhileReading, AChangedBlockIsNamedBeforeItsTokensAreUsed) {
     EXPECT_EQ(message_of<std::invalid_argument>([&] { rows.read(0, row); }),
               path(".bin") + ": block 0, bytes 0 to " + size + ": XXH3: expected " + expected +
                   " as its .xxh3 says, found " + hash_text(hash_file(path(".bin"))) +
-                  ": the shard changed since it was packed");
+                  ": one of the two files is damaged; `phalanx data inspect " +
+                  sample_.folder.string() + " --verify` says which");
   };
   check(SourceLoader(open(true), {.sequence_length = 16}));
   check(BinLoader(open(true), {.sequence_length = 8}));
