@@ -1,8 +1,8 @@
 #include "data/mixture/apportion.h"
 
 #include <algorithm>
-#include <functional>
 #include <numeric>
+#include <utility>
 
 namespace phalanx {
 
@@ -35,29 +35,48 @@ int64_t order_key(int64_t remainder, size_t place) {
 
 size_t place_of(int64_t key) { return static_cast<size_t>(65535 - (key & 65535)); }
 
+/// Moves the `count` greatest of the keys, which all differ, to the front. The loop does not branch
+/// on the keys: they are as good as random, and mispredicted branches would be most of its time.
+void move_greatest(std::span<int64_t> keys, size_t count) {
+  size_t begin = 0, end = keys.size();
+  while (begin < count && count < end) {
+    std::swap(keys[begin], keys[begin + (end - begin) / 2]);
+    const int64_t pivot = keys[begin];
+    size_t next = begin + 1;  // behind those greater than the pivot
+    for (size_t i = next; i < end; ++i) {
+      const int64_t key = keys[i];
+      keys[i] = keys[next];
+      keys[next] = key;
+      next += key > pivot;
+    }
+    std::swap(keys[begin], keys[next - 1]);
+    if (count < next) {
+      end = next - 1;
+    } else {
+      begin = next;
+    }
+  }
+}
+
 }  // namespace
 
 bool BlockDivider::hand_out(int64_t left, std::span<const int64_t> share,
                             std::span<const int64_t> limit, std::span<const int64_t> due,
                             std::span<int32_t> rows) {
+  const int sign = left > 0 ? 1 : -1;  // rows are taken back from the smallest keys
   order_.clear();
   for (size_t k = 0; k < due.size(); ++k) {
     const bool open =
         left > 0 ? share[k] > 0 && (limit.empty() || rows[k] < limit[k]) : rows[k] > 0;
-    if (open) order_.push_back(order_key(due[k] - rows[k] * kUnit, k));
+    if (open) order_.push_back(sign * order_key(due[k] - rows[k] * kUnit, k));
   }
   if (order_.empty()) return false;
-  const auto count = static_cast<size_t>(left > 0 ? left : -left);
+  const auto count = static_cast<size_t>(sign * left);
   if (count < order_.size()) {
-    const auto middle = order_.begin() + static_cast<int64_t>(count);
-    if (left > 0) {
-      std::nth_element(order_.begin(), middle, order_.end(), std::greater<>());
-    } else {
-      std::nth_element(order_.begin(), middle, order_.end());
-    }
+    move_greatest(order_, count);
     order_.resize(count);
   }
-  for (int64_t key : order_) rows[place_of(key)] += left > 0 ? 1 : -1;
+  for (const int64_t key : order_) rows[place_of(sign * key)] += sign;
   return true;
 }
 

@@ -59,24 +59,24 @@ BinLoader::BinLoader(std::shared_ptr<const DatasetReader> reader, const SourceLo
 }
 
 std::shared_ptr<const BinsFile> BinLoader::bins(size_t shard) const {
-  return reader_->files().get<BinsFile>(user_, shard, 1,
-                                        [this, shard] { return open_bins(shard); });
+  auto bins =
+      reader_->files().get<BinsFile>(user_, shard, 1, [this, shard] { return open_bins(shard); });
+  if (reader_->verifies()) {
+    const ShardEntry& entry = reader_->manifest().shards[shard];
+    reader_->verify_file(bins->path().string(), find_bins(entry, config_.sequence_length)->xxh3);
+  }
+  return bins;
 }
 
 std::shared_ptr<const BinsFile> BinLoader::open_bins(size_t shard) const {
   const ShardEntry& entry = reader_->manifest().shards[shard];
   auto bins = std::make_shared<const BinsFile>(reader_->folder() / entry.file,
                                                config_.sequence_length, entry);
-  const auto check = [&](const char* what, const std::string& expected, const std::string& found) {
-    if (expected == found) return;
-    throw std::invalid_argument(fmt::format("{}: {}: expected {} as {} beside it says, found {}",
-                                            bins->path().string(), what, expected, kManifestName,
-                                            found));
-  };
-  const BinsEntry& expected = *find_bins(entry, config_.sequence_length);
-  check("bins", fmt::format("{}", expected.num_bins), fmt::format("{}", bins->num_bins()));
-  if (reader_->verifies()) {
-    check("XXH3", hash_text(expected.xxh3), hash_text(hash_file(bins->path())));
+  const int64_t expected = find_bins(entry, config_.sequence_length)->num_bins;
+  if (bins->num_bins() != expected) {
+    throw std::invalid_argument(fmt::format("{}: bins: expected {} as {} beside it says, found {}",
+                                            bins->path().string(), expected, kManifestName,
+                                            bins->num_bins()));
   }
   return bins;
 }

@@ -9,15 +9,6 @@
 
 namespace phalanx {
 
-uint64_t mix_bits(uint64_t value) {
-  value += 0x9E3779B97F4A7C15ULL;
-  value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  value = (value ^ (value >> 27)) * 0x94D049BB133111EBULL;
-  return value ^ (value >> 31);
-}
-
-uint64_t absorb(uint64_t hash, uint64_t value) { return mix_bits(hash ^ value); }
-
 uint64_t absorb_text(uint64_t hash, std::string_view text) {
   hash = absorb(hash, text.size());
   for (size_t at = 0; at < text.size(); at += 8) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 #include "data/mixture/caps.h"
@@ -25,9 +26,10 @@ PlanMaker::PlanMaker(MixturePlan& plan)
 }
 
 void PlanMaker::run() {
-  plan_.prefix.assign(num_sources_, 0);
   std::vector<PlanPhase> all;
   all.swap(plan_.phases);
+  reserve_blocks(all);
+  plan_.prefix.assign(num_sources_, 0);
   int32_t stage = -1;
   for (PlanPhase phase : all) {
     while (stage < phase.stage) begin_stage(++stage);
@@ -48,6 +50,22 @@ void PlanMaker::run() {
   for (const PlanPhase& phase : plan_.phases) {
     plan_.hash = absorb(plan_.hash, plan_.block_hash[static_cast<size_t>(phase.end_block - 1)]);
   }
+}
+
+// Room for as many blocks as there will be, unless sources run out: a plan is some 15 MB, which is
+// not to be moved time and again as it grows. What is not used takes no memory.
+void PlanMaker::reserve_blocks(const std::vector<PlanPhase>& phases) {
+  size_t blocks = 0;
+  for (const PlanPhase& phase : phases) {
+    const auto rows = static_cast<double>(phase.end_row - phase.first_row);
+    const bool ramp = plan_.curriculum.stages[static_cast<size_t>(phase.stage)]
+                          .phases[static_cast<size_t>(phase.phase)]
+                          .ramp == Ramp::kLinear;
+    blocks += static_cast<size_t>(rows / kMaxBlockRows + (ramp ? std::sqrt(rows) : 0)) + 3;
+  }
+  plan_.blocks.reserve(blocks);
+  plan_.block_hash.reserve(blocks);
+  plan_.prefix.reserve((blocks + 1) * num_sources_);
 }
 
 // Finds what each source has given so far at this stage's T, and what it still may.

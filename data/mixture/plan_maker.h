@@ -17,6 +17,7 @@ class PlanMaker {
   void run();
 
  private:
+  void reserve_blocks(const std::vector<PlanPhase>& phases);
   void begin_stage(int32_t stage);
   void plan_phase(const PlanPhase& phase);
   void plan_span(ScheduleSpan span);

@@ -74,9 +74,10 @@ void BlockVerifier::verify_block(const File& bin, int64_t block) const {
   const uint64_t expected = hashes_[static_cast<size_t>(block)];
   if (found == expected) return;
   throw std::invalid_argument(fmt::format(
-      "{}: block {}, bytes {} to {}: XXH3: expected {} as its .xxh3 says, found {}: "
-      "the shard changed since it was packed",
-      bin.path().string(), block, begin, end - 1, hash_text(expected), hash_text(found)));
+      "{}: block {}, bytes {} to {}: XXH3: expected {} as its .xxh3 says, found {}: one of the two "
+      "files is damaged; `phalanx data inspect {} --verify` says which",
+      bin.path().string(), block, begin, end - 1, hash_text(expected), hash_text(found),
+      bin.path().parent_path().string()));
 }
 
 uint64_t hash_file(const std::filesystem::path& path) {

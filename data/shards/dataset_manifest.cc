@@ -68,6 +68,7 @@ PackingRecord parse_packing(const JsonFields& fields) {
   packing.rejected_empty = fields.count("rejected_empty");
   if (fields.has("rejected_bad")) packing.rejected_bad = fields.count("rejected_bad");
   if (fields.has("shuffled")) packing.shuffled = fields.flag("shuffled");
+  if (fields.has("inputs_xxh3")) packing.inputs_xxh3 = fields.hash("inputs_xxh3");
   size_t i = 0;
   for (const Json& input : fields.list("inputs")) {
     const JsonFields entry(input, fmt::format("{}[{}]", fields.place("inputs"), i++));
@@ -167,15 +168,17 @@ Json packing_json(const PackingRecord& packing) {
                       {"bytes", input.bytes},
                       {"documents", input.num_documents}});
   }
-  return {{"part", packing.part},
-          {"seed", packing.seed},
-          {"validation_per_mille", packing.validation_per_mille},
-          {"documents_read", packing.documents_read},
-          {"documents_in_other_part", packing.documents_in_other_part},
-          {"rejected_empty", packing.rejected_empty},
-          {"rejected_bad", packing.rejected_bad},
-          {"shuffled", packing.shuffled},
-          {"inputs", inputs}};
+  Json json = {{"part", packing.part},
+               {"seed", packing.seed},
+               {"validation_per_mille", packing.validation_per_mille},
+               {"documents_read", packing.documents_read},
+               {"documents_in_other_part", packing.documents_in_other_part},
+               {"rejected_empty", packing.rejected_empty},
+               {"rejected_bad", packing.rejected_bad},
+               {"shuffled", packing.shuffled},
+               {"inputs", inputs}};
+  if (packing.inputs_xxh3) json["inputs_xxh3"] = hash_text(*packing.inputs_xxh3);
+  return json;
 }
 
 Json shard_json(const ShardEntry& shard) {

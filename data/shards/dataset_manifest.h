@@ -60,6 +60,7 @@ struct PackingRecord {
   std::vector<InputEntry> inputs;
   int64_t rejected_bad = 0;  // lines that held no document
   bool shuffled = true;      // false: in the order of the input, which a run warns of
+  std::optional<uint64_t> inputs_xxh3 = std::nullopt;  // of inputs.txt, if there is one
 };
 
 struct DatasetManifest {

@@ -135,29 +135,40 @@ std::shared_ptr<const ShardFile> DatasetReader::open_checked(size_t shard) const
   check("tokens", entry.num_tokens, file->num_tokens());
   check("documents", entry.num_documents, file->num_documents());
   if (entry.idx_bytes > 0) check("bytes", entry.idx_bytes, file->idx_bytes());
-  if (verify_) (void)verifier(shard);
   return file;
 }
 
 BlockVerifier& DatasetReader::verifier(size_t shard) const {
-  const std::lock_guard lock(mutex_);
-  std::unique_ptr<BlockVerifier>& verifier = verifiers_[shard];
-  if (verifier) return *verifier;
   const ShardEntry& entry = manifest_.shards[shard];
   const std::filesystem::path prefix = folder_ / entry.file;
-  const std::string idx = prefix.string() + ".idx";
-  if (const uint64_t found = hash_file(idx); found != entry.idx_xxh3) {
-    throw std::invalid_argument(fmt::format(
-        "{}: XXH3: expected {} as {} says, found {}: the shard changed since it was "
-        "packed",
-        idx, hash_text(entry.idx_xxh3), (folder_ / kManifestName).string(), hash_text(found)));
-  }
-  verifier = std::make_unique<BlockVerifier>(prefix, entry.bin_bytes);
+  verify_file(prefix.string() + ".idx", entry.idx_xxh3);
+  const std::lock_guard lock(mutex_);
+  std::unique_ptr<BlockVerifier>& verifier = verifiers_[shard];
+  if (!verifier) verifier = std::make_unique<BlockVerifier>(prefix, entry.bin_bytes);
   return *verifier;
 }
 
+void DatasetReader::verify_file(const std::string& path, uint64_t expected) const {
+  {
+    const std::lock_guard lock(mutex_);
+    if (verified_.count(path) > 0) return;
+  }
+  // Nobody waits for this: two threads that need the same file at once both read it.
+  const uint64_t found = hash_file(path);
+  if (found != expected) {
+    throw std::invalid_argument(fmt::format(
+        "{}: XXH3: expected {} as {} says, found {}: the file changed since it was written", path,
+        hash_text(expected), (folder_ / kManifestName).string(), hash_text(found)));
+  }
+  const std::lock_guard lock(mutex_);
+  verified_.insert(path);
+}
+
 std::shared_ptr<const ShardFile> DatasetReader::shard(size_t shard) const {
-  return files_->get<ShardFile>(user_, shard, 2, [this, shard] { return open_checked(shard); });
+  auto file =
+      files_->get<ShardFile>(user_, shard, 2, [this, shard] { return open_checked(shard); });
+  if (verify_) (void)verifier(shard);
+  return file;
 }
 
 }  // namespace phalanx

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -72,6 +73,10 @@ class DatasetReader {
   /// opens none. With (rank, world) each rank of a job checks its share.
   void check_shards(size_t first, size_t stride) const;
 
+  /// Compares the hash of a file of the data set with the one dataset.json gives it, once: what was
+  /// found equal is remembered. Reads the whole file, holding no lock.
+  void verify_file(const std::string& path, uint64_t expected) const;
+
   /// The open file of shard `shard`; it stays open while the pointer lives.
   [[nodiscard]] std::shared_ptr<const ShardFile> shard(size_t shard) const;
 
@@ -88,6 +93,7 @@ class DatasetReader {
   bool verify_;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<BlockVerifier>> verifiers_;  // guarded by mutex_
+  mutable std::set<std::string> verified_;                         // whole files; likewise
 };
 
 }  // namespace phalanx

@@ -11,10 +11,11 @@
 namespace phalanx {
 
 /// One message for each thing that is wrong, in the order of the shards; none when all is well. For
-/// each shard: header and sizes, every entry of the index, the hashes of both files, the largest
-/// token id, and the bins: hash, every entry, and that they hold each target once. A damaged .bin
-/// is reported with its first damaged block where the sidecar is there. `progress` gets the bytes
-/// read so far. System errors are thrown.
+/// each shard: header and sizes, every entry of the index, the hashes of all files, the largest
+/// token id, and the bins: hash, every entry, and that they hold each target once; then the list of
+/// input files. The .bin is held against its sidecar of hashes as well: a damaged .bin is reported
+/// with its first damaged block, a damaged sidecar with its line. `progress` gets the bytes read so
+/// far. System errors are thrown.
 [[nodiscard]] std::vector<std::string> verify_dataset(
     const DatasetReader& reader, const std::function<void(int64_t bytes)>& progress);
 

@@ -77,7 +77,9 @@ void write_rejected(const PackPlan& plan, const std::vector<UnitRecord>& units,
 void write_manifests(const PackPlan& plan, const PackWork& work) {
   const ShardPlan shards = work.shard_plan().value();
   const std::vector<UnitRecord> units = work.unit_records(plan.units().size());
-  const PackingRecord record = packing_record(plan, units);
+  const std::string inputs = input_list(plan);
+  PackingRecord record = packing_record(plan, units);
+  record.inputs_xxh3 = xxh3(inputs);
   for (const bool validation : {false, true}) {
     DatasetManifest manifest = part_manifest(plan, record);
     std::filesystem::path folder;
@@ -96,7 +98,7 @@ void write_manifests(const PackPlan& plan, const PackWork& work) {
               [](const ShardEntry& a, const ShardEntry& b) { return a.file < b.file; });
     manifest.packing.documents_in_other_part = elsewhere;
     manifest.text_bytes = validation ? shards.validation_text_bytes : shards.train_text_bytes;
-    commit_file(folder / kInputListName, input_list(plan));
+    commit_file(folder / kInputListName, inputs);
     commit_file(folder / kManifestName, manifest_json(manifest));
   }
   write_rejected(plan, units, work.folder() / kRejectedName);

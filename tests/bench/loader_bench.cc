@@ -14,6 +14,7 @@
 
 #include "data/mixture/bin_loader.h"
 #include "data/mixture/prefetcher.h"
+#include "data/shards/bins_file.h"
 #include "data/shards/part_writer.h"
 
 namespace {
@@ -42,7 +43,7 @@ void make_dataset(const std::filesystem::path& folder, uint64_t seed) {
   manifest.end_of_document = kEnd;
   manifest.token_type = token_type_for(manifest.vocab_size);
   manifest.packing.part = "train";
-  PartWriter writer(folder, manifest, int64_t{1} << 30, {kLength});
+  PartWriter writer(folder, manifest, int64_t{1} << 30);
   std::vector<int32_t> document;
   for (uint64_t d = 0; writer.num_tokens() < 20'000'000; ++d) {
     document.assign(static_cast<size_t>(document_length(seed << 40 | d)), kEnd);
@@ -54,6 +55,9 @@ void make_dataset(const std::filesystem::path& folder, uint64_t seed) {
   }
   DatasetManifest written = writer.finish();
   written.packing.documents_read = written.num_documents();
+  for (ShardEntry& shard : written.shards) {
+    shard.bins = write_bins(folder / shard.file, {kLength});
+  }
   commit_file(folder / kManifestName, manifest_json(written));
 }
 

@@ -1,32 +1,15 @@
 // Work and memory of a run of 10 trillion tokens, counted and not timed; tests/bench has the times.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-
-#include <atomic>
-#include <cstdarg>
 
 #include "data/mixture/bin_loader.h"
 #include "tests/data/mixture/big_run.h"
+#include "tests/data/shards/counted_opens.h"
 #include "tests/data/shards/scratch.h"
-
-namespace {
-std::atomic<int64_t> num_opens{0};  // the wrapped call can be reached by no other way
-}
-
-extern "C" {
-int __real_open(const char* path, int flags, ...);
-int __wrap_open(const char* path, int flags, ...) {
-  va_list arguments;
-  va_start(arguments, flags);
-  const int mode = (flags & O_CREAT) != 0 ? va_arg(arguments, int) : 0;
-  va_end(arguments);
-  ++num_opens;
-  return __real_open(path, flags, mode);
-}
-}
 
 namespace phalanx {
 namespace {
+
+using testing::num_opens;
 
 TEST(Scale, TenTrillionTokensOpenFiftyManifestsAndAJumpReadsItsRowsOnly) {
   const Scratch scratch;

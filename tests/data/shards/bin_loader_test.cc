@@ -114,8 +114,9 @@ TEST(BinLoader, ChangedBinsAreNamedWhereReadingIsVerified) {
       std::make_shared<const DatasetReader>(sample.folder, ReaderOptions{nullptr, true});
   EXPECT_EQ(message_of<std::invalid_argument>(
                 [&] { BinLoader(reader, {.sequence_length = 7}).read(1, row); }),
-            path + ": XXH3: expected " + expected + " as dataset.json beside it says, found " +
-                hash_text(hash_file(path)));
+            path + ": XXH3: expected " + expected + " as " +
+                (sample.folder / "dataset.json").string() + " says, found " +
+                hash_text(hash_file(path)) + ": the file changed since it was written");
 }
 
 TEST(BinLoader, TheFingerprintChangesWithTheBinsOfTheLengthsInUseOnly) {

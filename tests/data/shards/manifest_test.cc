@@ -23,6 +23,7 @@ DatasetManifest sample() {
   manifest.packing.documents_read = 11;
   manifest.packing.rejected_bad = 1;
   manifest.packing.shuffled = false;
+  manifest.packing.inputs_xxh3 = 9;
   manifest.shards = {{"shard-00000", 60, 4, 120, UINT64_MAX, 1},
                      {"shard-00001", 40, 3, 80, 2, 3, 94, 7, {{512, 2, 5}, {4096, 1, 6}}}};
   return manifest;
@@ -50,6 +51,7 @@ TEST(Manifest, RoundTripsEveryField) {
   EXPECT_EQ(read.packing.inputs[0].pattern, "books/*.txt");
   EXPECT_EQ(read.packing.rejected_bad, 1);
   EXPECT_FALSE(read.packing.shuffled);
+  EXPECT_EQ(read.packing.inputs_xxh3, 9u);
   EXPECT_EQ(read.shards[1].idx_bytes, 94);
   EXPECT_EQ(read.shards[1].origins_xxh3, 7);
   ASSERT_EQ(read.shards[1].bins.size(), 2u);

@@ -1,32 +1,18 @@
 // What is opened, and how many descriptors stay open: open(2) goes through this test.
-#include <fcntl.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdarg>
+#include <future>
 
 #include "data/mixture/bin_loader.h"
 #include "data/mixture/keyed_permutation.h"
+#include "tests/data/shards/counted_opens.h"
 #include "tests/data/shards/sample.h"
-
-namespace {
-std::atomic<int64_t> num_opens{0};  // the wrapped call can be reached by no other way
-}
-
-extern "C" {
-int __real_open(const char* path, int flags, ...);
-int __wrap_open(const char* path, int flags, ...) {
-  va_list arguments;
-  va_start(arguments, flags);
-  const int mode = (flags & O_CREAT) != 0 ? va_arg(arguments, int) : 0;
-  va_end(arguments);
-  ++num_opens;
-  return __real_open(path, flags, mode);
-}
-}
 
 namespace phalanx {
 namespace {
+
+using testing::num_opens;
+using testing::on_open;
 
 /// The folder of a data set of `num_shards` equal shards: links to the files of one.
 std::filesystem::path many_shards(const Sample& one, const std::filesystem::path& folder,
@@ -110,6 +96,48 @@ TEST(OpenFiles, AFailedOpeningLeavesNothing) {
   EXPECT_EQ(*pool.get<int>(user, 1, 2, [] { return std::make_shared<const int>(7); }), 7);
 }
 
+TEST(OpenFiles, WhatWasVerifiedIsNotReadAgainWhenItIsReopened) {
+  const Scratch scratch;
+  const Sample one(scratch / "one", 40, 1000, 1000, {8});
+  const std::filesystem::path folder = many_shards(one, scratch / "many", 5);
+  const auto opens = [&](bool verify) {
+    const ReaderOptions options{std::make_shared<FilePool>(2), verify};
+    const BinLoader loader(std::make_shared<const DatasetReader>(folder, options), {8});
+    const int64_t rows = loader.num_rows(), before = num_opens;
+    Row row;
+    for (int64_t i = 0; i < 4 * rows; ++i) loader.read(i * (rows / 5 + 1) % rows, row);
+    return num_opens - before;
+  };
+  const int64_t plain = opens(false);
+  EXPECT_GT(plain, 1000);                 // nearly all rows reopen their shard
+  EXPECT_EQ(opens(true) - plain, 5 * 3);  // of each shard the index, the hashes and the bins
+}
+
+TEST(OpenFiles, OthersOpenFilesWhileOneIsVerified) {
+  const Scratch scratch;
+  const Sample sample(scratch / "d", 40, 1000, 1000, {8});
+  for (const std::string suffix : {".idx", ".bins-8"}) {
+    const auto files = std::make_shared<FilePool>();
+    const uint64_t user = files->new_user();
+    const BinLoader loader(
+        std::make_shared<const DatasetReader>(sample.folder, ReaderOptions{files, true}), {8});
+    int times = 0;
+    std::future<void> other;
+    bool free = false;
+    on_open = [&](const std::string& path) {
+      if (!path.ends_with(suffix) || ++times != 2) return;  // the second opening is for the hash
+      other = std::async(std::launch::async, [&] {
+        (void)files->get<int>(user, 0, 1, [] { return std::make_shared<const int>(1); });
+      });
+      free = other.wait_for(std::chrono::seconds(20)) == std::future_status::ready;
+    };
+    Row row;
+    loader.read(0, row);
+    on_open = nullptr;
+    EXPECT_TRUE(free) << suffix;
+  }
+}
+
 class VerifyWhileReading : public ::testing::Test {
  protected:
   VerifyWhileReading() : sample_(scratch_ / "d", 200, 4000, 1000, {8}) {}
@@ -141,7 +169,8 @@ TEST_F(VerifyWhileReading, AChangedBlockIsNamedBeforeItsTokensAreUsed) {
     EXPECT_EQ(message_of<std::invalid_argument>([&] { rows.read(0, row); }),
               path(".bin") + ": block 0, bytes 0 to " + size + ": XXH3: expected " + expected +
                   " as its .xxh3 says, found " + hash_text(hash_file(path(".bin"))) +
-                  ": the shard changed since it was packed");
+                  ": one of the two files is damaged; `phalanx data inspect " +
+                  sample_.folder.string() + " --verify` says which");
   };
   check(SourceLoader(open(true), {.sequence_length = 16}));
   check(BinLoader(open(true), {.sequence_length = 8}));
@@ -155,7 +184,7 @@ TEST_F(VerifyWhileReading, AChangedIndexIsNamed) {
                 [&] { SourceLoader(open(true), {.sequence_length = 16}).read(0, row); }),
             path(".idx") + ": XXH3: expected " + expected + " as " +
                 (sample_.folder / "dataset.json").string() + " says, found " +
-                hash_text(hash_file(path(".idx"))) + ": the shard changed since it was packed");
+                hash_text(hash_file(path(".idx"))) + ": the file changed since it was written");
 }
 
 TEST_F(VerifyWhileReading, AMissingOrBrokenSidecarIsAnError) {

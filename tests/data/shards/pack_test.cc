@@ -234,6 +234,16 @@ TEST_F(Pack, DamagedOriginsAreRefused) {
   EXPECT_EQ(message.rfind(path.string() + ": expected the origins of ", 0), 0u) << message;
 }
 
+TEST_F(Pack, AChangedListOfInputFilesIsFound) {
+  pack("out");
+  const std::filesystem::path path = scratch_ / "out/train/inputs.txt";
+  const std::string list = slurp(path), other = "/elsewhere" + list;
+  spill(path, other);
+  EXPECT_EQ(verify_dataset(DatasetReader(scratch_ / "out/train"), {}),
+            std::vector<std::string>{path.string() + ": XXH3: expected " + hash_text(xxh3(list)) +
+                                     ", found " + hash_text(xxh3(other))});
+}
+
 TEST_F(Pack, PackedInputGivesTheSameTokensInAnotherOrderOnlyByItsName) {
   const std::string lines = slurp(scratch_ / "in/a.jsonl");
   std::vector<std::vector<std::string>> found;

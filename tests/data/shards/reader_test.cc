@@ -125,6 +125,44 @@ TEST(Verify, NamesEachDamagedFileAndItsFirstDamagedBlock) {
   EXPECT_EQ(problems[1].rfind((sample.folder / "shard-00004.idx").string(), 0), 0u) << problems[1];
 }
 
+TEST(Verify, ASidecarThatIsDamagedBesideAHealthyBinIsNamed) {
+  const Scratch scratch;
+  const Sample sample(scratch / "d", 200, 1 << 20);
+  const std::string path = (sample.folder / "shard-00000.xxh3").string();
+  const std::string size =
+      std::to_string(std::filesystem::file_size(sample.folder / "shard-00000.bin") - 1);
+  const std::string good = slurp(path);
+  const auto verify = [&] { return verify_dataset(DatasetReader(sample.folder), {}); };
+  std::string other = good;
+  other[0] = good[0] == '0' ? '1' : '0';
+  spill(path, other);
+  EXPECT_EQ(verify(),
+            std::vector<std::string>{path + ": line 1: expected " + good.substr(0, 16) +
+                                     ", the hash of bytes 0 to " + size +
+                                     " of shard-00000.bin, which is as dataset.json says, found " +
+                                     other.substr(0, 16)});
+  spill(path, "g" + good.substr(1));
+  EXPECT_EQ(verify(),
+            std::vector<std::string>{path + ": line 1: expected 16 hexadecimal digits, found \"g" +
+                                     good.substr(1, 15) + "\""});
+  std::filesystem::remove(path);
+  EXPECT_EQ(verify(), std::vector<std::string>{
+                          path + ": expected the hashes of shard-00000.bin, found no such file"});
+}
+
+TEST(Verify, ATruncatedBinIsReportedAsTheBinsDamage) {
+  const Scratch scratch;
+  const Sample sample(scratch / "d", 200, 1 << 20);
+  const std::string path = (sample.folder / "shard-00000.bin").string();
+  const std::string last = std::to_string(std::filesystem::file_size(path) - 1);
+  std::filesystem::resize_file(path, 0);
+  const auto problems = verify_dataset(DatasetReader(sample.folder), {});
+  ASSERT_GE(problems.size(), 1u);
+  EXPECT_EQ(problems[0].rfind(path + ": XXH3: expected ", 0), 0u) << problems[0];
+  EXPECT_NE(problems[0].find("; the first damaged block is bytes 0 to " + last), std::string::npos)
+      << problems[0];
+}
+
 TEST(Verify, FindsIdsOutsideTheVocabulary) {
   const Scratch scratch;
   const Sample sample(scratch / "d", 200, 1 << 20);

@@ -93,7 +93,7 @@ class DataOptions(RunTest):
         try:
             refused = self.train(2, 'shard', 'data.verify=true', '--resume', 'auto', code=BAD_INPUT)
             self.one_error(refused, 'shard-00000.bin: block 0, bytes 0 to ', 'XXH3: expected ',
-                           'the shard changed since it was packed')
+                           '`phalanx data inspect data/prose/train --verify` says which')
             path.write_bytes(content[:-2])
             refused = self.train(2, 'shard', '--resume', 'auto', code=BAD_INPUT)
             self.one_error(refused, 'shard-00000.bin: size: expected ')
