@@ -11,6 +11,7 @@
 
 #include "configs/field_list.h"
 #include "data/file.h"
+#include "data/file_lock.h"
 #include "launch/plan_text.h"
 #include "launch/run_report.h"
 #include "launch/run_start.h"
@@ -38,9 +39,19 @@ int64_t next_attempt(const fs::path& metrics) {
   return attempt;
 }
 
+/// One run at a time works in its folder: two would set each other's checkpoints aside.
+FileLock lock_run(const fs::path& run_folder) {
+  make_folders(run_folder / "checkpoints");
+  std::optional<FileLock> lock = FileLock::try_exclude(run_folder / "lock");
+  if (lock) return std::move(*lock);
+  throw std::invalid_argument(fmt::format(
+      "run.name: expected {} to be free, found another phalanx train at work in it: wait for it to "
+      "end, or choose another run.name",
+      run_folder.string()));
+}
+
 void prepare_folder(const fs::path& run_folder, const ResolvedConfig& config,
                     const TrainState& state) {
-  make_folders(run_folder / "checkpoints");
   clean_checkpoints(run_folder / "checkpoints");
   fs::remove(run_folder / "stop");  // of an earlier stop: it has been obeyed
   commit_file(run_folder / "config.yaml", resolved_yaml(config));
@@ -137,9 +148,11 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   });
   if (arguments.dry_run) return false;
 
+  std::optional<FileLock> lock;  // held by the first rank to the end
   run_together(control, [&] {
     check_device(config, session);
     if (!speaks) return;
+    lock = lock_run(run_folder);
     start.state.attempt = next_attempt(run_folder / "metrics.jsonl");
     prepare_folder(run_folder, resolved, start.state);
   });

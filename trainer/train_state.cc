@@ -54,15 +54,16 @@ std::vector<std::string> past_configs(const nlohmann::json& json) {
 /// Older checkpoints hold the first step of each stage instead. Where the plan begins with the run,
 /// it says where stages begin; where a curriculum was changed on the way, nothing else would.
 std::map<std::string, int64_t> stage_first_rows(const nlohmann::json& json, const Cursor& cursor) {
-  const std::string key = "stage_first_rows", file = "state.json";
+  const char* key = "stage_first_rows";
+  const char* file = "state.json";
   if (json.is_object() && json.contains("stage_starts") && !json.contains(key)) {
     if (cursor.segments.size() <= 1) return {};
-    throw std::invalid_argument(
-        file + ": expected " + key +
-        ", found stage_starts of an older phalanx in a run whose curriculum was changed on a "
-        "resume: finish it with that version, or fork a new run from the checkpoint");
+    throw std::invalid_argument(fmt::format(
+        "{}: expected {}, found stage_starts of an older phalanx in a run whose curriculum was "
+        "changed on a resume: finish it with that version, or fork a new run from the checkpoint",
+        file, key));
   }
-  return by_name<int64_t>(member(json, key.c_str(), file), file + ": " + key, count);
+  return by_name<int64_t>(member(json, key, file), fmt::format("{}: {}", file, key), count);
 }
 
 }  // namespace

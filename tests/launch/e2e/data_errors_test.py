@@ -170,6 +170,7 @@ def add_empty_documents(folder):
                      + struct.pack(f'<{count + 1}q', *range(count + 1)))
     manifest = json.loads((folder / 'dataset.json').read_text())
     manifest['documents'] = manifest['shards'][0]['documents'] = count
+    manifest['shards'][0]['idx_bytes'] = path.stat().st_size
     manifest['packing'] |= {'part': 'adopted', 'documents_read': count,
                             'documents_in_other_part': 0, 'validation_per_mille': 0}
     (folder / 'dataset.json').write_text(json.dumps(manifest))

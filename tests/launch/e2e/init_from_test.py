@@ -16,7 +16,9 @@ def make_folder(folder):
     torch.manual_seed(1)
     model = Phi3ForCausalLM(config)
     for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
+        # Norms around 1, so that the logits, and with them the first loss, are far from those of
+        # phalanx's own first weights, whatever the rows are.
+        torch.nn.init.normal_(parameter, mean=float(parameter.dim() == 1), std=0.2)
     model.save_pretrained(folder)
 
 

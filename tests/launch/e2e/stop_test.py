@@ -54,6 +54,17 @@ class Stop(RunTest):
         self.assertTrue((checkpoints / saved).is_dir())
         self.assert_stopped_and_resumable(result, 'usr2', 2)
 
+    def test_a_second_launch_of_a_run_at_work_is_refused(self):
+        training = self.start('twice', 1)
+        for resume in ('none', 'auto'):
+            second = self.workspace.train(1, 'twice', *LONG, '--resume', resume)
+            self.assertEqual(second.code, BAD_INPUT, str(second))
+            self.assertEqual(second.our_errors(), [
+                'phalanx: error: run.name: expected runs/twice to be free, found another phalanx '
+                'train at work in it: wait for it to end, or choose another run.name'])
+        training.process.send_signal(signal.SIGUSR1)
+        self.assert_stopped_and_resumable(training.finish(60), 'twice', 1)
+
     def test_a_killed_rank_ends_the_run_and_resume_repeats_its_steps(self):
         options = (*LONG, 'checkpoint.interval=5 steps')
         training = self.workspace.start(2, 'killed', *options)
