@@ -102,11 +102,13 @@ at::Device device_of(const RunConfig& config, const Session& session) {
 }
 
 TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig& config,
-                               const fs::path& resumed_from, StopSignals& signals) {
+                               const fs::path& resumed_from, bool save_first,
+                               StopSignals& signals) {
   TrainerOptions options;
   options.run_folder = run_folder;
   options.config_yaml = resolved_yaml(config);
   options.resumed_from = resumed_from;
+  options.save_first = save_first;
   options.on_terminal = isatty(STDERR_FILENO) == 1;
   options.requests = [&signals, stop_file = run_folder / "stop"] {
     Requests requests = signals.poll();
@@ -164,7 +166,8 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   const RunContext context{mesh, control, *groups.tp, *groups.dp, device_of(config, session)};
   Trainer trainer(config, context, std::move(data), std::move(planned), std::move(start.state),
                   {start.checkpoint.get(), start.moments},
-                  trainer_options(run_folder, resolved, checkpoint, signals));
+                  trainer_options(run_folder, resolved, checkpoint,
+                                  /*save_first=*/arguments.skip_steps > 0, signals));
   start.checkpoint.reset();
   const RunOutcome outcome = trainer.run();
   if (speaks) {
