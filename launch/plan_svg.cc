@@ -39,20 +39,7 @@ class Picture {
   std::string draw(const std::string& title) const {
     const auto lines = static_cast<double>((order_.size() + legend_columns_ - 1) / legend_columns_);
     const double height = kBottom + 78 + lines * kLegendLine;
-    std::string text = fmt::format(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
-        "width=\"{0:.0f}\" "
-        "height=\"{1:.0f}\" font-family=\"Helvetica, Arial, sans-serif\" font-size=\"12\">\n"
-        "<style>.paper{{fill:#ffffff}}.ink{{fill:#1d2530}}.soft{{fill:#5d6877}}"
-        ".grid{{stroke:#e2e6ec}}.edge{{stroke:#8a94a3}}\n"
-        "@media (prefers-color-scheme: dark){{.paper{{fill:#12161c}}.ink{{fill:#e8ecf2}}"
-        ".soft{{fill:#a3aebc}}.grid{{stroke:#2a323d}}.edge{{stroke:#6d7886}}.series{{filter:"
-        "brightness(1.4)}}}}</style>\n"
-        "<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n"
-        "<text class=\"ink\" x=\"{2:.0f}\" y=\"28\" font-size=\"17\" "
-        "font-weight=\"bold\">{3}</text>\n"
-        "<text class=\"soft\" x=\"{2:.0f}\" y=\"47\">{4}</text>\n",
-        kWidth, height, kLeft, escaped(title), escaped(subtitle()));
+    std::string text = svg_head(title, subtitle(), {kWidth, height, kLeft});
     text += y_axis() + x_axis() + phase_edges() + "<g class=\"series\">\n" + events();
     for (const size_t k : order_) text += dots(k);
     for (const size_t k : order_) text += line(k);
@@ -286,6 +273,11 @@ class Picture {
 }  // namespace
 
 std::string plan_svg(const MixturePlan& plan, const PlanCurve& curve, const std::string& title) {
+  if (curve.stretches.empty()) {
+    return svg_head(title, "Nothing is left to train: there is no plan to draw.",
+                    {kWidth, kTop, kLeft}) +
+           "</svg>\n";
+  }
   return Picture(plan, curve).draw(title);
 }
 

@@ -11,6 +11,9 @@ namespace {
 /// arXiv:2305.16264).
 constexpr double kManyEpochs = 4.0;
 
+constexpr const char* kNothingLeft =
+    "nothing is left to train: the curriculum ends where the run stands";
+
 std::string tokens_text(int64_t tokens) { return count_text(static_cast<double>(tokens)); }
 
 std::string kind_name(SourceKind kind) {
@@ -80,6 +83,7 @@ std::string totals_text(const PlanReport& report) {
 }  // namespace
 
 std::vector<std::string> plan_notes(const PlanReport& report) {
+  if (report.num_steps == 0) return {kNothingLeft};
   std::vector<std::string> notes;
   for (const SourceReport& source : report.sources) {
     if (source.tokens == 0) notes.push_back(fmt::format("{} is never drawn", source.name));

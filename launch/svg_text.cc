@@ -61,4 +61,21 @@ std::string colour(double hue, double lightness) {
   return fmt::format("#{:02x}{:02x}{:02x}", channel(0), channel(8), channel(4));
 }
 
+std::string svg_head(const std::string& title, const std::string& subtitle, const SvgFrame& frame) {
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
+      "width=\"{0:.0f}\" height=\"{1:.0f}\" font-family=\"Helvetica, Arial, sans-serif\" "
+      "font-size=\"12\">\n"
+      "<style>.paper{{fill:#ffffff}}.ink{{fill:#1d2530}}.soft{{fill:#5d6877}}"
+      ".grid{{stroke:#e2e6ec}}.edge{{stroke:#8a94a3}}\n"
+      "@media (prefers-color-scheme: dark){{.paper{{fill:#12161c}}.ink{{fill:#e8ecf2}}"
+      ".soft{{fill:#a3aebc}}.grid{{stroke:#2a323d}}.edge{{stroke:#6d7886}}.series{{filter:"
+      "brightness(1.4)}}}}</style>\n"
+      "<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n"
+      "<text class=\"ink\" x=\"{2:.0f}\" y=\"28\" font-size=\"17\" "
+      "font-weight=\"bold\">{3}</text>\n"
+      "<text class=\"soft\" x=\"{2:.0f}\" y=\"47\">{4}</text>\n",
+      frame.width, frame.height, frame.left, escaped(title), escaped(subtitle));
+}
+
 }  // namespace phalanx

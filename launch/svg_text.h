@@ -21,4 +21,12 @@ std::string axis_text(double tokens);
 /// #rrggbb of a hue in degrees, with fixed saturation and about the given lightness.
 std::string colour(double hue, double lightness);
 
+/// In pixels; `left` is where text begins.
+struct SvgFrame {
+  double width, height, left;
+};
+
+/// The picture up to and with its title and a line below it: the first 60 pixels of its height.
+std::string svg_head(const std::string& title, const std::string& subtitle, const SvgFrame& frame);
+
 }  // namespace phalanx

@@ -39,23 +39,23 @@ int64_t next_attempt(const fs::path& metrics) {
   return attempt;
 }
 
-/// One run at a time works in its folder: two would set each other's checkpoints aside.
-FileLock lock_run(const fs::path& run_folder) {
+/// Takes the folder for this start of the run. One at a time works there: two would set each
+/// other's checkpoints aside.
+FileLock take_folder(const fs::path& run_folder, const ResolvedConfig& config, TrainState& state) {
   make_folders(run_folder / "checkpoints");
   std::optional<FileLock> lock = FileLock::try_exclude(run_folder / "lock");
-  if (lock) return std::move(*lock);
-  throw std::invalid_argument(fmt::format(
-      "run.name: expected {} to be free, found another phalanx train at work in it: wait for it to "
-      "end, or choose another run.name",
-      run_folder.string()));
-}
-
-void prepare_folder(const fs::path& run_folder, const ResolvedConfig& config,
-                    const TrainState& state) {
+  if (!lock) {
+    throw std::invalid_argument(fmt::format(
+        "run.name: expected {} to be free, found another phalanx train at work in it: wait for it "
+        "to end, or choose another run.name",
+        run_folder.string()));
+  }
   clean_checkpoints(run_folder / "checkpoints");
   fs::remove(run_folder / "stop");  // of an earlier stop: it has been obeyed
+  state.attempt = next_attempt(run_folder / "metrics.jsonl");
   commit_file(run_folder / "config.yaml", resolved_yaml(config));
   save_attempt_start(run_folder, {resolved_yaml(config), state});
+  return std::move(*lock);
 }
 
 /// The command that goes on with this run, as a person would type it here.
@@ -102,11 +102,13 @@ at::Device device_of(const RunConfig& config, const Session& session) {
 }
 
 TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig& config,
-                               const fs::path& resumed_from, StopSignals& signals) {
+                               const fs::path& resumed_from, bool save_first,
+                               StopSignals& signals) {
   TrainerOptions options;
   options.run_folder = run_folder;
   options.config_yaml = resolved_yaml(config);
   options.resumed_from = resumed_from;
+  options.save_first = save_first;
   options.on_terminal = isatty(STDERR_FILENO) == 1;
   options.requests = [&signals, stop_file = run_folder / "stop"] {
     Requests requests = signals.poll();
@@ -148,13 +150,11 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   });
   if (arguments.dry_run) return false;
 
-  std::optional<FileLock> lock;  // held by the first rank to the end
-  run_together(control, [&] {
+  // The first rank's, held to the end.
+  const std::optional<FileLock> lock = together(control, [&]() -> std::optional<FileLock> {
     check_device(config, session);
-    if (!speaks) return;
-    lock = lock_run(run_folder);
-    start.state.attempt = next_attempt(run_folder / "metrics.jsonl");
-    prepare_folder(run_folder, resolved, start.state);
+    if (!speaks) return std::nullopt;
+    return take_folder(run_folder, resolved, start.state);
   });
   // Kernels and allocations without a device of their own go to the current one.
   const c10::DeviceGuard guard(device_of(config, session));
@@ -164,7 +164,8 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   const RunContext context{mesh, control, *groups.tp, *groups.dp, device_of(config, session)};
   Trainer trainer(config, context, std::move(data), std::move(planned), std::move(start.state),
                   {start.checkpoint.get(), start.moments},
-                  trainer_options(run_folder, resolved, checkpoint, signals));
+                  trainer_options(run_folder, resolved, checkpoint,
+                                  /*save_first=*/arguments.skip_steps > 0, signals));
   start.checkpoint.reset();
   const RunOutcome outcome = trainer.run();
   if (speaks) {

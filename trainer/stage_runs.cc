@@ -21,6 +21,18 @@ int64_t end_step(const StepSpan& span) {
   return span.first_step + (span.end_row - span.first_row) / span.rows_per_step;
 }
 
+StageRun stage_run(const RunConfig& config, const StageConfig& stage, int64_t first_row,
+                   int64_t last_step, std::vector<StageSteps> steps, at::Device device) {
+  const int64_t positions = std::max({stage.sequence_length, config.evaluation.sequence_length,
+                                      config.stages.front().sequence_length});
+  return {stage.name,
+          first_row,
+          last_step,
+          stage.micro_batch_size,
+          LrSchedule(stage.learning_rate, std::move(steps), stage.sequence_length),
+          RopeTable(stage.rope_theta, config.model.shape.head_dim, positions, device)};
+}
+
 std::vector<StageSteps> steps_since(int64_t row, const StageConfig& stage,
                                     const std::vector<StepSpan>& spans) {
   std::vector<StageSteps> steps;
@@ -65,12 +77,13 @@ std::vector<StageRun> make_stage_runs(const RunConfig& config, const MixturePlan
     if (spans.empty()) continue;  // lies before a changed curriculum
     const auto known = stage_first_rows.find(stage.name);
     const int64_t first = known == stage_first_rows.end() ? spans.front().first_row : known->second;
-    const int64_t positions = std::max(stage.sequence_length, config.evaluation.sequence_length);
+    stages.push_back(stage_run(config, stage, first, end_step(spans.back()),
+                               steps_since(first, stage, spans), device));
+  }
+  if (stages.empty()) {
+    const StageConfig& last = config.stages.back();
     stages.push_back(
-        {stage.name, first, end_step(spans.back()), stage.micro_batch_size,
-         LrSchedule(stage.learning_rate, steps_since(first, stage, spans), stage.sequence_length),
-         RopeTable(stage.rope_theta, config.model.shape.head_dim,
-                   std::max(positions, config.stages.front().sequence_length), device)});
+        stage_run(config, last, plan.first_row(), plan.end_step(), steps_of(last), device));
   }
   return stages;
 }

@@ -27,7 +27,8 @@ std::vector<StageSteps> steps_of(const StageConfig& stage);
 
 /// The plan may start inside a stage (a curriculum changed on resume); the stage's learning rate
 /// still counts from where it began, which `stage_first_rows` (TrainState) remembers. Steps before
-/// the plan count as having had the sizes that the configuration gives.
+/// the plan count as having had the sizes that the configuration gives. Of a plan without steps
+/// (nothing is left to train) there is the last stage, for evaluation.
 std::vector<StageRun> make_stage_runs(const RunConfig& config, const MixturePlan& plan,
                                       const std::map<std::string, int64_t>& stage_first_rows,
                                       at::Device device);

@@ -97,6 +97,7 @@ RunOutcome Trainer::run() {
       state_.start_bits_per_byte[source] = result.bits_per_byte;
     }
   }
+  if (options_.save_first) save_start();
   while (state_.step < plan_->end_step()) {
     Requests agreed;
     const int64_t tokens_before = state_.tokens;
@@ -216,6 +217,15 @@ ValidationResults Trainer::evaluate() {
   validated_step_ = state_.step;
   const int64_t step = std::min(state_.step, plan_->end_step() - 1);
   return evaluator_.evaluate(stage_of(stages_, step).rope);
+}
+
+/// Skipped steps have begun stages too, as far as a later change of curriculum is concerned.
+void Trainer::save_start() {
+  for (const StageRun& stage : stages_) {
+    if (stage.first_row >= state_.cursor.row) continue;
+    state_.stage_first_rows.try_emplace(stage.name, stage.first_row);
+  }
+  save();
 }
 
 void Trainer::save() {

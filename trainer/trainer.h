@@ -35,6 +35,7 @@ struct TrainerOptions {
   std::filesystem::path run_folder;
   std::string config_yaml;             // resolved, stored in each checkpoint
   std::filesystem::path resumed_from;  // a checkpoint; empty: a new run
+  bool save_first = false;             // before the first step, what the start has changed
   std::function<Requests()> requests;  // asked once a step
   bool on_terminal = false;
 };
@@ -67,6 +68,7 @@ class Trainer {
   bool ends_phase() const;
   bool crosses(const Duration& interval, int64_t tokens_before) const;
   ValidationResults evaluate();
+  void save_start();
   void save();
   void report(const StepRecord& record);
   RunOutcome outcome() const;

@@ -91,23 +91,42 @@ LedgerSegment begin_segment(const MixturePlan& plan) {
   return {plan.start.row, plan.start.step, plan.hash, plan.start.taken, {}, {}};
 }
 
-void check_phases(const MixturePlan& plan, const Cursor& cursor) {
+bool begins_step(const MixturePlan& plan, int64_t row, int64_t step) {
+  if (step == plan.end_step()) return row == plan.end_row();
+  return step < plan.end_step() && plan.step_rows(step).first_row == row;
+}
+
+/// What keeps `plan` from going on where the cursor's last segment stands; nothing if it can.
+std::optional<std::string> schedule_change(const MixturePlan& plan, const Cursor& cursor) {
   const std::vector<PhaseMark>& old = cursor.segments.back().phases;
   const std::vector<PhaseMark> now = phase_marks(plan, std::min(cursor.row, plan.end_row()));
   for (size_t i = 0; i < std::max(old.size(), now.size()); ++i) {
     if (i < old.size() && i < now.size() && old[i].hash == now[i].hash) continue;
-    throw std::invalid_argument(
-        fmt::format("{}: expected the schedule that the run followed up to row {}, found another: "
-                    "put it back, or "
-                    "say `curriculum_from: resume` to begin the new one at this row",
-                    i < old.size() ? old[i].name : now[i].name, cursor.row));
+    return fmt::format(
+        "{}: expected the schedule that the run followed up to row {}, found another: put it back, "
+        "or say `curriculum_from: resume` to begin the new one at this row",
+        i < old.size() ? old[i].name : now[i].name, cursor.row);
   }
-  if (cursor.row > plan.end_row() || plan.step_at(cursor.row) != cursor.step) {
-    throw std::invalid_argument(fmt::format(
-        "stages: expected step {} to begin at row {}, as it did before, found other steps: put the "
-        "batch sizes back, or say `curriculum_from: resume`",
-        cursor.step, cursor.row));
+  if (begins_step(plan, cursor.row, cursor.step)) return std::nullopt;
+  return fmt::format(
+      "stages: expected step {} to begin at row {}, as it did before, found other steps: put the "
+      "batch sizes back, or say `curriculum_from: resume`",
+      cursor.step, cursor.row);
+}
+
+/// The plan that the last segment follows, if the curriculum still makes the very same one.
+std::shared_ptr<const MixturePlan> unchanged_plan(const Curriculum& curriculum,
+                                                  const std::vector<SourceInfo>& sources,
+                                                  const Cursor& cursor) {
+  const LedgerSegment& last = cursor.segments.back();
+  try {
+    auto plan = std::make_shared<const MixturePlan>(
+        make_plan(curriculum, sources, {last.first_row, last.first_step, last.taken}));
+    if (plan->hash == last.plan_hash && !schedule_change(*plan, cursor)) return plan;
+  } catch (const std::invalid_argument&) {
+    // No such plan was ever followed, so this one is new; whether it can begin is asked next.
   }
+  return nullptr;
 }
 
 }  // namespace
@@ -134,16 +153,19 @@ PlannedRun resume_run(const Curriculum& curriculum, std::vector<SourceInfo> sour
   check_order(cursor, curriculum);
   PlannedRun run{nullptr, cursor};
   run.cursor.sources = join_sources(cursor, sources);
-  const LedgerSegment& last = cursor.segments.back();
-  PlanStart start{last.first_row, last.first_step, last.taken};
-  if (from == CurriculumFrom::kResume) start = {cursor.row, cursor.step, cursor.taken};
-  run.plan = std::make_shared<const MixturePlan>(make_plan(curriculum, std::move(sources), start));
   if (from == CurriculumFrom::kResume) {
+    run.plan = unchanged_plan(curriculum, sources, cursor);
+    if (run.plan) return run;
+    run.plan = std::make_shared<const MixturePlan>(
+        make_plan(curriculum, std::move(sources), {cursor.row, cursor.step, cursor.taken}));
     run.cursor.segments.push_back(begin_segment(*run.plan));
-  } else {
-    check_phases(*run.plan, cursor);
-    run.cursor.segments.back().plan_hash = run.plan->hash;
+    return run;
   }
+  const LedgerSegment& last = cursor.segments.back();
+  run.plan = std::make_shared<const MixturePlan>(
+      make_plan(curriculum, std::move(sources), {last.first_row, last.first_step, last.taken}));
+  if (const auto change = schedule_change(*run.plan, cursor)) throw std::invalid_argument(*change);
+  run.cursor.segments.back().plan_hash = run.plan->hash;
   return run;
 }
 

@@ -22,7 +22,8 @@ struct PlannedRun {
                                    const Cursor* ledger = nullptr);
 
 /// Goes on at `cursor`. With kStart the schedule before the cursor must be what it was, else the
-/// error names the first phase that differs; with kResume a new segment begins.
+/// error names the first phase that differs. With kResume another schedule, before or after the
+/// cursor, begins there in a new segment; the same one goes on in its own.
 [[nodiscard]] PlannedRun resume_run(const Curriculum& curriculum, std::vector<SourceInfo> sources,
                                     const Cursor& cursor, CurriculumFrom from);
 

@@ -119,7 +119,8 @@ void add_train_command(CLI::App& app) {
       ->capture_default_str();
   command
       ->add_option("--skip-steps", arguments->skip_steps,
-                   "Resume: pass over so many steps, as after a loss spike; they count as taken")
+                   "Resume: pass over so many steps, as after a loss spike; they count as taken. "
+                   "Saved at once: for one start, since each one with it passes over as many")
       ->check(at_least(1));
   command->add_flag("--dry-run", arguments->dry_run,
                     "Check configuration and data, print the plan, train nothing");

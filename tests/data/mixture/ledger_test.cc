@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "data/mixture/resume.h"
 #include "tests/data/mixture/fake_source.h"
@@ -176,6 +177,69 @@ TEST(Resume, ChangedCurriculaAndForksKeepAnExactLedger) {
       std::erase_if(counted, [](const auto& source) { return source.second.empty(); });
     }
   }
+}
+
+// `curriculum_from: resume` left in a configuration, over any number of restarts, after a change of
+// curriculum or none: the rows are those of a run that was never stopped again, in one segment.
+TEST(Resume, RestartsWithoutAChangeStayInTheirSegment) {
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    testing::Dice dice(seed);
+    TestRun setup = testing::random_setup(seed, true);
+    PlannedRun whole = begin_run(setup.curriculum(), setup.sources);
+    if (seed % 2 == 1) {
+      const Cursor cursor = cursor_after(whole, dice.between(0, whole.plan->end_step()));
+      setup.stages.back().phases.back().tokens += 4000;  // the later the change, the less is left
+      setup.stages[0].global_batch_size = dice.between(1, 30);
+      whole = resume_run(setup.curriculum(), setup.sources, cursor, CurriculumFrom::kResume);
+      ASSERT_EQ(whole.cursor.segments.size(), 2U);
+    }
+    RowSchedule expected(whole.plan);
+    Cursor cursor = whole.cursor;
+    for (int restart = 0; restart < 5; ++restart) {
+      const PlannedRun run =
+          resume_run(setup.curriculum(), setup.sources, cursor, CurriculumFrom::kResume);
+      ASSERT_EQ(run.cursor.segments.size(), whole.cursor.segments.size()) << "seed " << seed;
+      ASSERT_EQ(run.plan->end_step(), whole.plan->end_step());
+      RowSchedule found(run.plan);
+      const int64_t stop = dice.between(cursor.step, run.plan->end_step());
+      for (int64_t step = cursor.step; step < stop; ++step) {
+        const std::vector<RowDraw> mine = found.step(step), theirs = expected.step(step);
+        ASSERT_TRUE(std::equal(mine.begin(), mine.end(), theirs.begin(), theirs.end(),
+                               [](const RowDraw& a, const RowDraw& b) {
+                                 return std::tie(a.source, a.draw, a.window) ==
+                                        std::tie(b.source, b.draw, b.window);
+                               }))
+            << "seed " << seed << " step " << step;
+      }
+      cursor = cursor_after(run, stop);
+    }
+    EXPECT_EQ(cursor, cursor_after(whole, cursor.step));
+  }
+}
+
+TEST(Resume, AnyChangeOfTheScheduleBeginsASegment) {
+  const Cursor cursor = cursor_of(small_setup(), 5);
+  const auto segments = [&](const std::function<void(TestRun&)>& change) {
+    TestRun setup = small_setup();
+    change(setup);
+    return resume_run(setup.curriculum(), setup.sources, cursor, CurriculumFrom::kResume)
+        .cursor.segments.size();
+  };
+  EXPECT_EQ(segments([](TestRun&) {}), 1U);
+  EXPECT_EQ(segments([](TestRun& run) { run.stages[0].phases[0].mix[0].weight = 0.65; }), 2U);
+  EXPECT_EQ(segments([](TestRun& run) { run.stages[0].phases[1].tokens += 64 * 6; }), 2U);
+  EXPECT_EQ(segments([](TestRun& run) { run.stages[0].global_batch_size = 32; }), 2U);
+  // One that could not have been followed from the start: it would have taken more than the cap.
+  EXPECT_EQ(segments([&](TestRun& run) {
+              const auto taken = static_cast<double>(cursor.taken.at("books").at(6));
+              run.data.sources[0].max_epochs = (taken + 10) / 40.0;
+              run.stages[0].phases[0].mix = {{"web", 0.5}, {"books", 0.5}};
+              run.stages[0].phases[0].tokens = 320 * 6;
+              run.stages[0].phases[1].mix = {{"web", 0.5}, {"code", 0.5}, {"books", 0.0}};
+              run.stages[0].phases[1].ramp = Ramp::kStep;
+              run.stages[0].phases[1].ramp_tokens = std::nullopt;
+            }),
+            2U);
 }
 
 TEST(Resume, ARemovedSourceKeepsItsCount) {

@@ -83,6 +83,31 @@ class DataMix(RunTest):
         self.assertEqual({source['source']: source['tokens'] + source['tokens_before']
                           for source in plan['sources']}, taken)
 
+    def test_nothing_is_left_to_train(self):
+        """A finished run whose curriculum was cut to less than it has taken, or not at all."""
+        whole = self.train(1, 'finished')
+        shorter = ('stages[0].phases[1].tokens=1024', 'curriculum_from=resume')
+        end = 'runs/finished/checkpoints/step-000020'
+        text = self.workspace.program('data', 'mix', 'run.yaml', *shorter, '--resume-from', end,
+                                      '--svg', 'left.svg')
+        self.assertEqual(text.rstrip(),
+                         'plan: 0 steps, 0 tokens, from step 21 on\n'
+                         '  note: nothing is left to train: the curriculum ends where the run '
+                         'stands')
+        root = xml.parse(self.workspace.path / 'left.svg').getroot()
+        self.assertTrue(any('Nothing is left to train' in ''.join(node.itertext())
+                            for node in root.iter(SVG + 'text')))
+        plan = self.mix('run.yaml', *shorter, '--resume-from', end)
+        self.assertEqual([plan['num_steps'], plan['phases'], len(plan['notes'])], [0, [], 1])
+        for change in ((), shorter[1:], shorter):
+            again = self.train(1, 'finished', *change, '--resume', 'auto')
+            self.assertIn(f'runs/finished finished after step {STEPS} of {STEPS}', again.out)
+            for line in whole.out.splitlines():
+                if line.startswith(SOURCES):
+                    self.assertIn(line.split()[-4:], [row.split()[-4:]
+                                                      for row in again.out.splitlines()])
+        self.assertEqual(len(again.metrics()), STEPS)
+
     def test_the_picture(self):
         self.workspace.program('data', 'mix', 'run.yaml', 'run.name=a-b', '--svg', 'mix.svg')
         root = xml.parse(self.workspace.path / 'mix.svg').getroot()

@@ -79,6 +79,25 @@ class DataOrder(RunTest):
         self.assertEqual([line['step'] for line in run.metrics()], list(range(1, STEPS + 1)))
         self.assert_exact_ledger(run, 14)
 
+    def test_a_setting_that_is_left_behind_moves_nothing(self):
+        """`curriculum_from: resume` in the configuration, at any number of restarts."""
+        asked = ('stages[0].phases[0].mix.sums=0.2', 'curriculum_from=resume')
+        self.train(2, 'asked-once', 'run.stop_after_steps=6', code=STOPPED)
+        whole = self.train(2, 'asked-once', *asked, '--resume', 'auto')
+        self.train(2, 'left', 'run.stop_after_steps=6', code=STOPPED)
+        for steps in (7, 11, 14):
+            self.train(2, 'left', *asked, f'run.stop_after_steps={steps}', '--resume', 'auto',
+                       code=STOPPED)
+        run = self.train(2, 'left', *asked, '--resume', 'auto')
+        for mine, theirs in zip(run.metrics(), whole.metrics(), strict=True):
+            self.assertEqual([mine['step'], mine['loss'], mine['sources']],
+                             [theirs['step'], theirs['loss'], theirs['sources']])
+        self.assertEqual(state_of(run.checkpoint(STEPS))['cursor'],
+                         state_of(whole.checkpoint(STEPS))['cursor'])
+        self.assert_exact_ledger(run, 6)
+        again = self.train(2, 'left', *asked, '--resume', 'auto')
+        self.assertIn(f'runs/left finished after step {STEPS} of {STEPS}', again.out)
+
     def test_a_changed_future_needs_nothing(self):
         """A phase that has not begun may change without a word."""
         self.train(2, 'future', 'run.stop_after_steps=10', code=STOPPED)

@@ -1,9 +1,11 @@
 """A new run takes weights, optimizer and ledger along from a checkpoint of another, as it chooses; a
 resumed run passes over steps, which the ledger notes."""
 
+import os
 import re
+import signal
 
-from support import (BAD_INPUT, SEQUENCE, STEPS, STOPPED, RunTest, main, state_of, tensors_of)
+from support import (BAD_INPUT, DONE, SEQUENCE, STEPS, STOPPED, RunTest, main, state_of, tensors_of)
 
 # Rates that do not depend on where a stage began, and the curriculum's last 10 steps.
 FLAT = ('stages[0].learning_rate.schedule=constant', 'stages[0].learning_rate.warmup_steps=0')
@@ -148,6 +150,28 @@ class Skip(RunTest):
         self.assertEqual(expected['cursor']['segments'][0].pop('skipped'), [])
         self.assertEqual(state['cursor'], expected['cursor'])
         self.assertEqual(state['tokens'], expected['tokens'])
+
+    def test_a_skip_outlives_a_kill_before_the_next_checkpoint(self):
+        longer = 'stages[0].phases[1].tokens=40960'
+        self.train(2, 'killed', longer, 'run.stop_after_steps=10', code=STOPPED)
+        skip = ('--skip-steps', '3', '--resume', 'runs/killed/checkpoints/step-000010')
+        whole = self.train(2, 'not-killed', longer, 'run.stop_after_steps=20', *skip, code=STOPPED)
+        run = self.workspace.start(2, 'killed', longer, *skip)
+        run.wait_for_steps(11)
+        os.kill(run.ranks()[1], signal.SIGKILL)
+        self.assertNotEqual(run.finish().code, DONE)
+        state = state_of(run.folder / 'checkpoints' / 'step-000013')
+        self.assertEqual([state['step'], state['num_updates'], state['tokens']],
+                         [13, 10, 13 * ROWS_A_STEP * SEQUENCE])
+        run = self.train(2, 'killed', longer, 'run.stop_after_steps=20', '--resume', 'auto',
+                         code=STOPPED)
+        self.assertEqual(state_of(run.checkpoint(20))['cursor'],
+                         state_of(whole.checkpoint(20))['cursor'])
+        self.assertEqual(tensors_of(run.checkpoint(20)), tensors_of(whole.checkpoint(20)))
+        lines = {line['step']: line for line in run.metrics() if line['step'] <= 20}
+        self.assertEqual([lines[line['step']]['loss'] for line in whole.metrics()],
+                         [line['loss'] for line in whole.metrics()])
+        self.assertEqual(list(lines), [*range(1, 11), *range(14, 21)])
 
     def test_ranges_that_meet_are_one(self):
         self.train(1, 'meet', 'run.stop_after_steps=2', code=STOPPED)
