@@ -60,6 +60,7 @@ Json identity_json(const PackPlan& plan) {
           {"validation_per_mille", options.validation_per_mille},
           {"shard_tokens", options.shard_tokens},
           {"text_field", options.text_field},
+          {"input_format", file_format_name(options.format)},
           {"best_fit", options.bin_lengths},
           {"tokenizer", plan.tokenizer},
           {"vocab_size", plan.vocab_size},
@@ -91,6 +92,7 @@ PackOptions parse_options(const JsonFields& fields) {
   options.validation_per_mille = fields.count("validation_per_mille", 0, 500);
   options.shard_tokens = fields.count("shard_tokens", 1);
   options.text_field = fields.text("text_field");
+  options.format = parse_file_format(fields.text("input_format"));
   for (const Json& length : fields.list("best_fit")) {
     if (!length.is_number_unsigned()) refuse(fields.place("best_fit"), "lengths", shown(length));
     options.bin_lengths.push_back(length.get<int64_t>());
@@ -111,7 +113,7 @@ PackPlan make_pack_plan(const PackOptions& options, const PackTokenizer& tokeniz
   plan.vocab_size = tokenizer.vocab_size;
   plan.end_of_document = tokenizer.end_of_document;
   int64_t bytes = 0;
-  for (const InputFile& input : expand_inputs(options.inputs)) {
+  for (const InputFile& input : expand_inputs(options.inputs, options.format)) {
     check_name(input.path.string());
     plan.inputs.push_back(look_at(input.path.string(), input.pattern));
     bytes += plan.inputs.back().bytes;

@@ -30,7 +30,7 @@ struct PackArguments {
   std::string tokenizer, output, kind, name, licence;
   double validation_fraction = 0.02;
   uint64_t seed = 0;
-  std::string shard_tokens, text_field = "text", memory = "2GiB", unit, share;
+  std::string shard_tokens, text_field = "text", format = "auto", memory = "2GiB", unit, share;
   std::vector<int64_t> bin_lengths;
   int64_t max_bad_lines = 0;
   int threads = 0;
@@ -102,6 +102,7 @@ PackOptions pack_options(const PackArguments& arguments, int processes_here) {
     options.shard_tokens = parse_option("--shard-tokens", arguments.shard_tokens, parse_count);
   }
   options.text_field = arguments.text_field;
+  options.format = parse_file_format(arguments.format);
   options.bin_lengths = arguments.bin_lengths;
   std::sort(options.bin_lengths.begin(), options.bin_lengths.end());
   options.memory_bytes = parse_option("--memory", arguments.memory, parse_bytes);
@@ -188,11 +189,17 @@ void add_scale_options(CLI::App& pack, PackArguments& arguments) {
   pack.add_option("--text-field", arguments.text_field,
                   "Field of a JSON line, or column of a Parquet file, that holds the text")
       ->capture_default_str();
+  pack.add_option("--format", arguments.format,
+                  "What all inputs hold, whatever their names: jsonl, text or parquet")
+      ->check(CLI::IsMember({"auto", "jsonl", "text", "parquet"}))
+      ->capture_default_str();
   pack.add_option("--best-fit", arguments.bin_lengths,
                   "Also make rows of whole documents for these sequence lengths (data.packing)")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
-  pack.add_option("--max-bad-lines", arguments.max_bad_lines,
-                  "Lines without a document to skip and list in rejected.jsonl; one more stops")
+  pack.add_option(
+          "--max-bad-lines", arguments.max_bad_lines,
+          "Lines, rows and files without a document to skip and list in rejected.jsonl; one more "
+          "stops")
       ->capture_default_str();
   pack.add_option("--memory", arguments.memory,
                   "Memory of a process for the shuffle, which is done on disk beyond it")
@@ -218,9 +225,11 @@ void add_data_pack_command(CLI::App& data) {
       "  phalanx data pack ... --shard $SLURM_ARRAY_TASK_ID/64      # a job array does; run it\n"
       "      again while it ends with 75: the others were not done\n"
       "makes data/books/train and data/books/validation, the same bytes however many share the\n"
-      "work. .jsonl and .ndjson hold one document a line in the field \"text\", .parquet one a\n"
-      "row; any other file is one document; .gz and .zst are unpacked. After a kill the same\n"
-      "command goes on with what is in data/books.tmp.");
+      "work. .json, .jsonl and .ndjson hold one document a line in the field \"text\", .parquet "
+      "one\n"
+      "a row; any other file is one document, unless --format says what all inputs hold; .gz,\n"
+      ".zst and .zstd are unpacked. After a kill the same command goes on with what is in\n"
+      "data/books.tmp.");
   pack->add_option("inputs,--input", arguments->inputs,
                    "Files, folders or quoted patterns (*, ?, **)")
       ->required();

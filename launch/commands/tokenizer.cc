@@ -20,6 +20,7 @@
 #include "data/tokenizer/bpe_trainer.h"
 #include "data/tokenizer/encoder.h"
 #include "data/tokenizer/tokenizer_file.h"
+#include "data/utf8.h"
 #include "launch/commands/json_line.h"
 
 namespace phalanx {
@@ -99,10 +100,17 @@ class DocumentReader {
 
   void take(const Record& record) {
     if (!record.problem.empty()) {
-      throw std::invalid_argument(
-          fmt::format("{}:{}: {}", files_[next_file_ - 1], record.line, record.problem));
+      refuse(record, std::string(record.problem));
+    }
+    if (const std::string byte = first_byte_not_utf8(record.text); !byte.empty()) {
+      refuse(record, "expected text in UTF-8, found " + byte);
     }
     documents_.emplace_back(record.text);
+  }
+
+  [[noreturn]] void refuse(const Record& record, const std::string& problem) const {
+    const std::string line = record.line == 0 ? "" : fmt::format(":{}", record.line);
+    throw std::invalid_argument(fmt::format("{}{}: {}", files_[next_file_ - 1], line, problem));
   }
 
   std::vector<std::string> files_;
@@ -161,9 +169,15 @@ void add_train(CLI::App& tokenizer) {
   CLI::App* train = tokenizer.add_subcommand("train", "Train a byte-level BPE vocabulary on text");
   train
       ->add_option("--input", options->inputs,
-                   "Files, folders or patterns; .jsonl: a field of every line, .parquet: a column "
-                   "of every row, any other file: one document; .gz and .zst are unpacked")
+                   "Files, folders or patterns; .json, .jsonl, .ndjson: a field of every line, "
+                   ".parquet: a column of every row, any other file: one document; .gz, .zst and "
+                   ".zstd are unpacked")
       ->required();
+  train
+      ->add_option("--format", options->format,
+                   "What all inputs hold, whatever their names: jsonl, text or parquet")
+      ->check(CLI::IsMember({"auto", "jsonl", "text", "parquet"}))
+      ->capture_default_str();
   train->add_option("--text-field", options->text_field, "The field, or a Parquet file's column")
       ->capture_default_str();
   train->add_option("--vocab-size", options->vocab_size, "Tokens, specials counted")->required();
@@ -226,7 +240,8 @@ void add_tokenizer_command(CLI::App& app) {
 }
 
 void tokenizer_train(const TokenizerTrainOptions& options, std::ostream& out) {
-  DocumentReader reader(input_files(options.inputs), {.text_field = options.text_field});
+  DocumentReader reader(input_files(options.inputs), {.text_field = options.text_field,
+                                                      .format = parse_file_format(options.format)});
   TrainOptions train_options;
   train_options.vocab_size = options.vocab_size;
   const Tokenizer tokenizer(
