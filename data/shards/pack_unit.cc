@@ -87,7 +87,7 @@ class UnitEncoder::Worker {
   void run(Task& task) {
     try {
       UnitRecord found;
-      found.records_of_file.resize(static_cast<size_t>(task.unit.end_file - task.unit.first_file));
+      found.files.resize(static_cast<size_t>(task.unit.end_file - task.unit.first_file));
       while (const std::optional<QueuedChunk> item = task.queue.pop()) {
         item->chunk->parse([&](const Record& record) { take(task, found, item->file, record); });
       }
@@ -100,7 +100,7 @@ class UnitEncoder::Worker {
 
  private:
   void take(Task& task, UnitRecord& found, uint64_t file, const Record& record) {
-    ++found.records_of_file[file - static_cast<uint64_t>(task.unit.first_file)];
+    ++found.files[file - static_cast<uint64_t>(task.unit.first_file)].records;
     if (!record.problem.empty()) {
       reject(task, {file, record.line, std::string(record.problem)});
     } else if (record.text.empty()) {
@@ -168,9 +168,7 @@ class UnitEncoder::Worker {
   static void add(Task& task, const UnitRecord& found) {
     const std::lock_guard lock(task.mutex);
     UnitRecord& sum = task.record;
-    for (size_t i = 0; i < found.records_of_file.size(); ++i) {
-      sum.records_of_file[i] += found.records_of_file[i];
-    }
+    for (size_t i = 0; i < found.files.size(); ++i) sum.files[i].records += found.files[i].records;
     sum.num_documents += found.num_documents;
     sum.rejected_empty += found.rejected_empty;
     sum.num_held_out += found.num_held_out;
@@ -206,7 +204,10 @@ void UnitEncoder::encode(const PackUnit& unit, int64_t bad_before,
             .mutex = {},
             .record = {},
             .failure = {}};
-  task.record.records_of_file.resize(static_cast<size_t>(unit.end_file - unit.first_file));
+  for (int64_t i = unit.first_file; i < unit.end_file; ++i) {
+    const PackInput& input = plan_.inputs[static_cast<size_t>(i)];
+    task.record.files.push_back({input.bytes, input.mtime_ns, 0});
+  }
   for (const auto& worker : workers_) worker->clear();
   {
     std::vector<std::jthread> threads;

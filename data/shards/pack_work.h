@@ -51,6 +51,8 @@ class PackWork {
   void commit_shard_plan(const ShardPlan& plan) const;
   void commit_shard(const PlannedShard& shard, const ShardEntry& entry) const;
   void commit_plan(const PackPlan& plan) const;
+  /// The plan as it stays: packed, with the input files as the units read them.
+  void commit_packed(PackPlan plan) const;
   PackPlan plan() const;
 
   /// Nothing when another process has it in hand.
@@ -67,6 +69,10 @@ class PackWork {
  private:
   bool is_complete(const PackPlan& asked) const;
   bool begin(const PackPlan& asked) const;
+  /// Gives `there` the files of finished units as they were packed, which must not have changed
+  /// since, and the others as they are now.
+  void take_inputs(PackPlan& there, const PackPlan& asked) const;
+  void take_packed_files(PackPlan& plan, size_t unit) const;
 
   std::filesystem::path output_, folder_;
   std::optional<FileLock> in_use_;

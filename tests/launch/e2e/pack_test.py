@@ -247,8 +247,18 @@ class Packing(PackingCase):
         self.program(*self.arguments('changed', 'changing'), '--shard', '0/2', code=STOPPED)
         (text / 'b.txt').write_text('another document')
         done = self.program(*self.arguments('changed', 'changing'), code=BAD_INPUT)
-        self.assertIn('changed.tmp: inputs[1]: expected changing/b.txt of 10 bytes', done.stderr)
-        self.assertIn('remove the folder to start anew', done.stderr)
+        self.assertIn('changing/b.txt: expected 10 bytes, modified at ', done.stderr)
+        self.assertIn('put that file back, or remove changed.tmp to start anew', done.stderr)
+
+    def test_a_bad_line_that_is_mended(self):
+        text = self.path / 'mended'
+        text.mkdir()
+        (text / 'a.jsonl').write_text('{"text": "one"}\n{"text": "two}\n')
+        self.program(*self.arguments('mended-out', 'mended'), code=BAD_INPUT)
+        (text / 'a.jsonl').write_text('{"text": "one"}\n{"text": "two"}\n')
+        self.program(*self.arguments('mended-out', 'mended'))
+        self.assertIn('was packed already',
+                      self.program(*self.arguments('mended-out', 'mended')).stdout)
 
     def test_bad_lines(self):
         text = self.path / 'bad'
