@@ -66,6 +66,7 @@ std::optional<PackPlan> PackWork::open(const PackPlan& asked) {
     }
     make_folders(folder_);
     in_use_ = FileLock::share(folder_ / kLockName);
+    has_locks_ = in_use_->keeps_others_out();
     if (in_use_->is_current() && fs::exists(folder_ / kPackPlanName)) {
       PackPlan there = plan();
       check_same_job(there, asked, folder_.string());

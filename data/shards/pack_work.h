@@ -34,6 +34,8 @@ class PackWork {
   /// folder until release(), so that nobody finishes it meanwhile.
   [[nodiscard]] std::optional<PackPlan> open(const PackPlan& asked);
   void release() { in_use_.reset(); }
+  /// False when processes that do the same at once are not kept apart here. Once it is open.
+  bool has_locks() const { return has_locks_; }
 
   const std::filesystem::path& folder() const { return folder_; }
   std::filesystem::path unit_folder(size_t unit) const;
@@ -76,6 +78,7 @@ class PackWork {
 
   std::filesystem::path output_, folder_;
   std::optional<FileLock> in_use_;
+  bool has_locks_ = true;
 };
 
 }  // namespace phalanx

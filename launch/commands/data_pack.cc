@@ -157,6 +157,7 @@ ExitCode pack_on_session(const PackArguments& arguments, Session& session) {
                                      pack_tokenizer(*tokenizer),
                                      first ? show_pack_progress(line) : ReportProgress());
   });
+  if (first) warn_without_locks(*job, arguments.output);
   together(control, [&] { job->encode_units(share); });
   together(control, [&] {
     if (!first) return;

@@ -73,6 +73,15 @@ ReportProgress show_pack_progress(ProgressLine& line) {
   };
 }
 
+void warn_without_locks(const PackJob& job, const std::filesystem::path& output) {
+  if (job.has_locks()) return;
+  fmt::print(stderr,
+             "phalanx: warning: {}: this file system has no file locks: processes that pack into "
+             "it at once must be ranks of one mpirun, or members of a job array with --shard of "
+             "their own\n",
+             output.string());
+}
+
 void print_pack_result(const PackJob& job, const PackResult& result,
                        const std::filesystem::path& output) {
   fmt::print("{} {} ({}) into {}\n", job.was_complete() ? "was packed already:" : "packed",

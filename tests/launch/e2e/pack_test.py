@@ -143,6 +143,15 @@ class Packing(PackingCase):
         self.assertEqual([member.returncode for member in members], [DONE] * 4)
         self.assert_same('at-once')
 
+    def test_a_file_system_without_locks(self):
+        for count in (1, 2):
+            done = self.program(*self.arguments(f'unlocked{count}'), prefix=(
+                *self.ranks(count), 'env', f'LD_PRELOAD={os.environ["PHALANX_NO_LOCKS"]}'))
+            self.assertEqual(done.stderr.count('phalanx: warning: '), 1, done.stderr)
+            self.assertIn(f'unlocked{count}: this file system has no file locks', done.stderr)
+            self.assert_same(f'unlocked{count}')
+        self.assertNotIn('no file locks', self.program(*self.arguments('locked')).stderr)
+
     def test_kills_at_any_moment(self):
         """As many data sets as it takes: how far a process gets before a kill is the machine's."""
         numbers = random.Random(11)
