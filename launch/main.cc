@@ -2,8 +2,10 @@
 // on stderr and an exit code. Exit codes are in ARCHITECTURE.md; a command that ends with one of
 // its own throws CLI::RuntimeError(code).
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 
 #include "launch/commands/checkpoint.h"
@@ -12,6 +14,7 @@
 #include "launch/commands/plan.h"
 #include "launch/commands/tokenizer.h"
 #include "launch/commands/train.h"
+#include "launch/speak_once.h"
 #include "parallel/exit_codes.h"
 
 namespace {
@@ -29,9 +32,33 @@ int report(const std::exception& error) {
   const phalanx::ExitCode code = phalanx::exit_code_of(error);
   const bool bug = code == phalanx::ExitCode::kBug;
   std::fflush(stdout);
-  std::fprintf(stderr, "phalanx: %s: %s%s\n", bug ? "internal error" : "error", error.what(),
+  std::fprintf(stderr, "phalanx: %s: %s%s\n", phalanx::message_kind(code), error.what(),
                bug ? "\nThis is a bug; please report it." : "");
   return static_cast<int>(code);
+}
+
+int run(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::RuntimeError& error) {
+    return error.get_exit_code();
+  } catch (const CLI::Error& error) {
+    // 0: --help and --version
+    return app.exit(error) == 0 ? 0 : static_cast<int>(phalanx::ExitCode::kBadInput);
+  } catch (const std::exception& error) {
+    return report(error);
+  }
+}
+
+/// What was printed may still be in memory, and a full disk be noticed only now.
+int flushed(int code) {
+  errno = 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  if (flushed && std::ferror(stdout) == 0) return code;
+  std::fprintf(stderr, "phalanx: error: cannot write standard output%s%s\n", errno == 0 ? "" : ": ",
+               errno == 0 ? "" : std::strerror(errno));
+  return code == 0 ? static_cast<int>(phalanx::ExitCode::kBadInput) : code;
 }
 
 }  // namespace
@@ -44,15 +71,5 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "phalanx " PHALANX_VERSION);
   app.require_subcommand(1);
   add_commands(app);
-  try {
-    app.parse(argc, argv);
-    return 0;
-  } catch (const CLI::RuntimeError& error) {
-    return error.get_exit_code();
-  } catch (const CLI::Error& error) {
-    // 0: --help and --version
-    return app.exit(error) == 0 ? 0 : static_cast<int>(phalanx::ExitCode::kBadInput);
-  } catch (const std::exception& error) {
-    return report(error);
-  }
+  return flushed(run(app, argc, argv));
 }

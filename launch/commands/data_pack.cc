@@ -152,11 +152,16 @@ ExitCode pack_on_session(const PackArguments& arguments, Session& session) {
   const JobShare share = together(control, [&] { return share_of(arguments, session); });
   const auto tokenizer = together(control, [&] { return load_tokenizer(arguments.tokenizer); });
   ProgressLine line;
-  const std::unique_ptr<PackJob> job = together(control, [&] {
-    return std::make_unique<PackJob>(pack_options(arguments, session.local_size()),
-                                     pack_tokenizer(*tokenizer),
-                                     first ? show_pack_progress(line) : ReportProgress());
-  });
+  std::unique_ptr<PackJob> job;
+  // The first alone, since it makes the folder, and there may be no locks to keep others off.
+  for (const bool turn : {true, false}) {
+    together(control, [&] {
+      if (first != turn) return;
+      job = std::make_unique<PackJob>(pack_options(arguments, session.local_size()),
+                                      pack_tokenizer(*tokenizer),
+                                      first ? show_pack_progress(line) : ReportProgress());
+    });
+  }
   if (first) warn_without_locks(*job, arguments.output);
   together(control, [&] { job->encode_units(share); });
   together(control, [&] {
@@ -231,9 +236,9 @@ void add_data_pack_command(CLI::App& data) {
       "a row; any other file is one document, unless --format says what all inputs hold; .gz,\n"
       ".zst and .zstd are unpacked. After a kill the same command goes on with what is in\n"
       "data/books.tmp.");
+  // Given either way; required() would have the help ask for both.
   pack->add_option("inputs,--input", arguments->inputs,
-                   "Files, folders or quoted patterns (*, ?, **)")
-      ->required();
+                   "Files, folders or quoted patterns (*, ?, **), at least one");
   pack->add_option("--tokenizer", arguments->tokenizer, "tokenizer.json, its folder, or .tiktoken")
       ->required();
   pack->add_option("--output", arguments->output, "Folder to make")->required();
@@ -247,9 +252,11 @@ void add_data_pack_command(CLI::App& data) {
   pack->add_option("--shard-tokens", arguments->shard_tokens,
                    "Most tokens in a shard, such as 100M (default: 2^30)");
   pack->add_option("--threads", arguments->threads,
-                   "Tokenizing threads (default: all cores); the result does not depend on it");
+                   "Tokenizing threads (default: all cores); the result does not depend on it")
+      ->check(CLI::PositiveNumber);
   add_scale_options(*pack, *arguments);
   pack->callback([arguments] {
+    if (arguments->inputs.empty()) throw CLI::RequiredError("--input");
     const ExitCode code = run_pack(*arguments);
     if (code != ExitCode::kDone) throw CLI::RuntimeError(static_cast<int>(code));
   });

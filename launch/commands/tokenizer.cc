@@ -1,14 +1,10 @@
 #include "launch/commands/tokenizer.h"
 
 #include <fmt/format.h>
-#include <glob.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <deque>
-#include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -16,109 +12,16 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "data/shards/record_reader.h"
 #include "data/tokenizer/bpe_trainer.h"
 #include "data/tokenizer/encoder.h"
 #include "data/tokenizer/tokenizer_file.h"
-#include "data/utf8.h"
 #include "launch/commands/json_line.h"
+#include "launch/commands/training_text.h"
 
 namespace phalanx {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::json;
-
-std::vector<std::string> files_below(const fs::path& folder) {
-  std::vector<std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.is_regular_file()) files.push_back(entry.path().string());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-std::vector<std::string> glob_matches(const std::string& pattern) {
-  glob_t found{};
-  const int status = ::glob(pattern.c_str(), 0, nullptr, &found);
-  std::vector<std::string> paths(found.gl_pathv,
-                                 found.gl_pathv + (status == 0 ? found.gl_pathc : 0));
-  ::globfree(&found);
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
-
-std::vector<std::string> input_files(const std::vector<std::string>& inputs) {
-  std::vector<std::string> files;
-  for (const std::string& input : inputs) {
-    const size_t before = files.size();
-    const std::vector<std::string> paths =
-        fs::exists(input) ? std::vector<std::string>{input} : glob_matches(input);
-    for (const std::string& path : paths) {
-      const std::vector<std::string> below =
-          fs::is_directory(path) ? files_below(path) : std::vector<std::string>{path};
-      files.insert(files.end(), below.begin(), below.end());
-    }
-    if (files.size() == before) {
-      throw std::invalid_argument(fmt::format(
-          "--input {}: expected a file, a folder of files or a pattern, found no file", input));
-    }
-  }
-  return files;
-}
-
-// The documents of files, one after the other.
-class DocumentReader {
- public:
-  DocumentReader(std::vector<std::string> files, RecordFormat format)
-      : files_(std::move(files)), format_(std::move(format)) {}
-
-  bool next(std::string& document) {
-    while (documents_.empty()) {
-      if (const auto chunk = next_chunk()) {
-        chunk->parse([this](const Record& record) { take(record); });
-      } else {
-        return false;
-      }
-    }
-    document = std::move(documents_.front());
-    documents_.pop_front();
-    return true;
-  }
-
- private:
-  // Null when all files are read.
-  std::unique_ptr<RecordChunk> next_chunk() {
-    while (true) {
-      if (reader_) {
-        if (auto chunk = reader_->next()) return chunk;
-      }
-      if (next_file_ == files_.size()) return nullptr;
-      reader_ = open_records(files_[next_file_++], format_);
-    }
-  }
-
-  void take(const Record& record) {
-    if (!record.problem.empty()) {
-      refuse(record, std::string(record.problem));
-    }
-    if (const std::string byte = first_byte_not_utf8(record.text); !byte.empty()) {
-      refuse(record, "expected text in UTF-8, found " + byte);
-    }
-    documents_.emplace_back(record.text);
-  }
-
-  [[noreturn]] void refuse(const Record& record, const std::string& problem) const {
-    const std::string line = record.line == 0 ? "" : fmt::format(":{}", record.line);
-    throw std::invalid_argument(fmt::format("{}{}: {}", files_[next_file_ - 1], line, problem));
-  }
-
-  std::vector<std::string> files_;
-  RecordFormat format_;
-  size_t next_file_ = 0;
-  std::unique_ptr<RecordReader> reader_;  // of the file before next_file_
-  std::deque<std::string> documents_;     // of the last chunk
-};
 
 int32_t read_id(const json& value, const std::string& place) {
   if (!value.is_number_integer() ||
@@ -240,12 +143,12 @@ void add_tokenizer_command(CLI::App& app) {
 }
 
 void tokenizer_train(const TokenizerTrainOptions& options, std::ostream& out) {
-  DocumentReader reader(input_files(options.inputs), {.text_field = options.text_field,
-                                                      .format = parse_file_format(options.format)});
+  TrainingText text(options.inputs, {.text_field = options.text_field,
+                                     .format = parse_file_format(options.format)});
   TrainOptions train_options;
   train_options.vocab_size = options.vocab_size;
   const Tokenizer tokenizer(
-      train_bpe([&reader](std::string& document) { return reader.next(document); }, train_options));
+      train_bpe([&text](std::string& document) { return text.next(document); }, train_options));
   const std::string path = save_tokenizer(tokenizer, options.output);
   out << fmt::format("{}: vocabulary {}, fingerprint {}\n", path, tokenizer.vocab_size(),
                      tokenizer.fingerprint());

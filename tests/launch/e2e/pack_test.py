@@ -121,6 +121,7 @@ class Packing(PackingCase):
     def test_a_job_array(self):
         share = [self.program(*self.arguments('array'), '--shard', f'{i}/3',
                               code=STOPPED).stderr for i in (2, 0)]
+        self.assertTrue(share[0].startswith('phalanx: stopped: '), share[0])
         self.assertIn('run the same command again', share[0])
         self.program(*self.arguments('array'), '--shard', '1/3', code=STOPPED)
         self.program(*self.arguments('array'), '--shard', '0/3', code=STOPPED)
