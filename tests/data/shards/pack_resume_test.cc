@@ -259,6 +259,7 @@ TEST_F(PackInPieces, AFileThatChangedAfterItsUnitWasDoneIsRefused) {
     mine.encode_units({});
     mine.plan_shards();
   }
+  EXPECT_EQ(job("out").units_left(), 0) << "as it was packed, not as it was when the job began";
   spill(scratch_ / "in/a.jsonl", first);
   message = refusal();
   EXPECT_TRUE(message.ends_with(": put that file back, or remove " +
