@@ -10,38 +10,42 @@
 namespace phalanx {
 namespace {
 
-/// False when the lock is held elsewhere and `operation` does not wait.
-bool lock(const File& file, int operation) {
+enum class Outcome { kLocked, kHeldElsewhere, kNoLocks };
+
+/// Held elsewhere only where `operation` does not wait.
+Outcome lock(const File& file, int operation) {
   while (::flock(file.descriptor(), operation) != 0) {
     const int error = errno;
     if (error == EINTR) continue;
-    if (error == EWOULDBLOCK) return false;
-    if (error == ENOSYS || error == EOPNOTSUPP || error == ENOLCK) return true;
+    if (error == EWOULDBLOCK) return Outcome::kHeldElsewhere;
+    if (error == ENOSYS || error == EOPNOTSUPP) return Outcome::kNoLocks;
     throw std::system_error(error, std::generic_category(), "lock " + file.path().string());
   }
-  return true;
+  return Outcome::kLocked;
 }
 
 }  // namespace
 
-FileLock::FileLock(File file) : file_(std::move(file)) {}
+FileLock::FileLock(File file, bool keeps_others_out)
+    : file_(std::move(file)), keeps_others_out_(keeps_others_out) {}
 
 FileLock FileLock::share(const std::filesystem::path& path) {
   File file = File::open_append(path);
-  lock(file, LOCK_SH);
-  return FileLock(std::move(file));
+  const Outcome outcome = lock(file, LOCK_SH);
+  return FileLock(std::move(file), outcome == Outcome::kLocked);
 }
 
 FileLock FileLock::exclude(const std::filesystem::path& path) {
   File file = File::open_append(path);
-  lock(file, LOCK_EX);
-  return FileLock(std::move(file));
+  const Outcome outcome = lock(file, LOCK_EX);
+  return FileLock(std::move(file), outcome == Outcome::kLocked);
 }
 
 std::optional<FileLock> FileLock::try_exclude(const std::filesystem::path& path) {
   File file = File::open_append(path);
-  if (!lock(file, LOCK_EX | LOCK_NB)) return std::nullopt;
-  return FileLock(std::move(file));
+  const Outcome outcome = lock(file, LOCK_EX | LOCK_NB);
+  if (outcome == Outcome::kHeldElsewhere) return std::nullopt;
+  return FileLock(std::move(file), outcome == Outcome::kLocked);
 }
 
 bool FileLock::is_current() const {

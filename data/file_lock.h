@@ -3,8 +3,9 @@
 // with the object or with the process, so a kill leaves nothing locked.
 //
 // Local. One owner. The file is made if it is not there and is never removed here. Where a file
-// system has no locks at all the lock counts as taken: two processes that do the same work at once
-// are then not kept apart. Errors: std::system_error with the path.
+// system has no locks at all the lock counts as taken, and keeps_others_out() says that it does
+// nothing: who holds it must see to it that no two processes do the same work. Errors:
+// std::system_error with the path.
 #include <filesystem>
 #include <optional>
 
@@ -21,13 +22,16 @@ class FileLock {
   /// Nothing when another lock is held.
   [[nodiscard]] static std::optional<FileLock> try_exclude(const std::filesystem::path& path);
 
+  /// False on a file system without locks.
+  [[nodiscard]] bool keeps_others_out() const { return keeps_others_out_; }
   /// False when the file was removed or renamed since, so that newcomers lock another one.
   [[nodiscard]] bool is_current() const;
 
  private:
-  explicit FileLock(File file);
+  FileLock(File file, bool keeps_others_out);
 
   File file_;
+  bool keeps_others_out_;
 };
 
 }  // namespace phalanx

@@ -2,8 +2,10 @@
 // on stderr and an exit code. Exit codes are in ARCHITECTURE.md; a command that ends with one of
 // its own throws CLI::RuntimeError(code).
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <stdexcept>
 #include <string>
@@ -16,6 +18,7 @@
 #include "launch/commands/plan.h"
 #include "launch/commands/tokenizer.h"
 #include "launch/commands/train.h"
+#include "launch/speak_once.h"
 #include "parallel/exit_codes.h"
 
 namespace {
@@ -33,21 +36,12 @@ int report(const std::exception& error) {
   const phalanx::ExitCode code = phalanx::exit_code_of(error);
   const bool bug = code == phalanx::ExitCode::kBug;
   std::fflush(stdout);
-  std::fprintf(stderr, "phalanx: %s: %s%s\n", bug ? "internal error" : "error", error.what(),
+  std::fprintf(stderr, "phalanx: %s: %s%s\n", phalanx::message_kind(code), error.what(),
                bug ? "\nThis is a bug; please report it." : "");
   return static_cast<int>(code);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  // A write past the limit on file sizes then fails like one on a full disk: with a message.
-  std::signal(SIGXFSZ, SIG_IGN);
-  CLI::App app("phalanx: pretraining of phi-4-style language models on many ranks", "phalanx");
-  app.footer("Example:\n  mpirun -np 2 phalanx train configs/quickstart.yaml");
-  app.set_version_flag("--version", "phalanx " PHALANX_VERSION);
-  app.require_subcommand(1);
-  add_commands(app);
+int run(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
     return 0;
@@ -60,4 +54,27 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     return report(error);
   }
+}
+
+/// What was printed may still be in memory, and a full disk be noticed only now.
+int flushed(int code) {
+  errno = 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  if (flushed && std::ferror(stdout) == 0) return code;
+  std::fprintf(stderr, "phalanx: error: cannot write standard output%s%s\n", errno == 0 ? "" : ": ",
+               errno == 0 ? "" : std::strerror(errno));
+  return code == 0 ? static_cast<int>(phalanx::ExitCode::kBadInput) : code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // A write past the limit on file sizes then fails like one on a full disk: with a message.
+  std::signal(SIGXFSZ, SIG_IGN);
+  CLI::App app("phalanx: pretraining of phi-4-style language models on many ranks", "phalanx");
+  app.footer("Example:\n  mpirun -np 2 phalanx train configs/quickstart.yaml");
+  app.set_version_flag("--version", "phalanx " PHALANX_VERSION);
+  app.require_subcommand(1);
+  add_commands(app);
+  return flushed(run(app, argc, argv));
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what phalanx needs to build and run: Debian packages, and the torch (LibTorch) and
-# pyarrow (Arrow) wheels in a local Python environment. Running it again when nothing is missing takes well under a second.
+# pyarrow (Arrow) wheels in a local Python environment. Running it again when nothing is missing takes
+# well under a second.
 set -euo pipefail
 
 readonly TORCH="torch==2.11.0"

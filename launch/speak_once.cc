@@ -5,16 +5,25 @@
 
 namespace phalanx {
 
+const char* message_kind(ExitCode code) {
+  if (code == ExitCode::kBug) return "internal error";
+  return code == ExitCode::kStopped ? "stopped" : "error";
+}
+
 ExitCode speak_once(Session& session, const std::function<ExitCode()>& work) {
   try {
     return work();
   } catch (const ExitError& error) {  // known to all ranks: one speaks, all leave together
-    if (session.rank() == 0) std::fprintf(stderr, "phalanx: error: %s\n", error.what());
+    if (session.rank() == 0) {
+      std::fprintf(stderr, "phalanx: %s: %s\n", message_kind(error.code()), error.what());
+    }
     session.control().barrier();
     return error.code();
   } catch (const std::exception& error) {  // this rank alone: the others wait for it
-    std::fprintf(stderr, "phalanx: error on rank %d: %s\n", session.rank(), error.what());
-    session.abort(exit_code_of(error));
+    const ExitCode code = exit_code_of(error);
+    std::fprintf(stderr, "phalanx: %s on rank %d: %s\n", message_kind(code), session.rank(),
+                 error.what());
+    session.abort(code);
   }
 }
 

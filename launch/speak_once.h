@@ -5,9 +5,13 @@
 // Collective over the session's ranks. Prints to stderr.
 #include <functional>
 
+#include "parallel/exit_codes.h"
 #include "parallel/session.h"
 
 namespace phalanx {
+
+/// What the message of an error with this code is called: "error", "stopped", "internal error".
+[[nodiscard]] const char* message_kind(ExitCode code);
 
 /// Runs work() and returns its code. An ExitError (AgreedError among them) is printed by rank 0 and
 /// all ranks return its code after a barrier; any other error is printed here and aborts the job.

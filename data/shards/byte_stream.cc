@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "data/file.h"
+#include "data/shards/file_kind.h"
 
 namespace phalanx {
 namespace {
 
+constexpr int kMaxWindowLog = 31;  // what zstd --long=31 makes; the library stops at 27 by itself
 constexpr size_t kPackedBufferBytes = size_t{64} << 10;
 
 class PlainStream final : public ByteStream {
@@ -116,6 +118,7 @@ class ZstdStream final : public PackedStream {
  public:
   explicit ZstdStream(const std::filesystem::path& path) : PackedStream(path) {
     if (!state_) throw std::bad_alloc();
+    ZSTD_DCtx_setParameter(state_.get(), ZSTD_d_windowLogMax, kMaxWindowLog);
   }
 
  protected:
@@ -138,13 +141,15 @@ class ZstdStream final : public PackedStream {
 
 }  // namespace
 
-bool is_packed(const std::filesystem::path& path) {
-  return path.extension() == ".gz" || path.extension() == ".zst";
-}
-
 std::unique_ptr<ByteStream> open_byte_stream(const std::filesystem::path& path) {
-  if (path.extension() == ".gz") return std::make_unique<GzipStream>(path);
-  if (path.extension() == ".zst") return std::make_unique<ZstdStream>(path);
+  switch (packing_of(path)) {
+    case Packing::kGzip:
+      return std::make_unique<GzipStream>(path);
+    case Packing::kZstd:
+      return std::make_unique<ZstdStream>(path);
+    case Packing::kNone:
+      break;
+  }
   return std::make_unique<PlainStream>(path);
 }
 

@@ -1,10 +1,10 @@
 #pragma once
-// The bytes of a file from its beginning to its end, unpacked on the way when its name ends in .gz
-// (one or more members) or .zst (one or more frames).
+// The bytes of a file from its beginning to its end, unpacked on the way when its name says so
+// (packing_of): gzip of one or more members, zstd of one or more frames.
 //
-// Local. One owner. Memory: some 100 KiB, and for .zst the window of the frame (at most 128 MiB).
-// Errors: std::system_error (machine); std::invalid_argument with the path for packed data that is
-// damaged or ends in the middle.
+// Local. One owner. Memory: some 100 KiB, and for zstd the window of the frame (at most 2 GiB; 8
+// MiB unless it was packed with --long or --ultra). Errors: std::system_error (machine);
+// std::invalid_argument with the path for packed data that is damaged or ends in the middle.
 #include <cstddef>
 #include <filesystem>
 #include <memory>
@@ -20,8 +20,5 @@ class ByteStream {
 };
 
 [[nodiscard]] std::unique_ptr<ByteStream> open_byte_stream(const std::filesystem::path& path);
-
-/// True for names that end in .gz or .zst.
-[[nodiscard]] bool is_packed(const std::filesystem::path& path);
 
 }  // namespace phalanx

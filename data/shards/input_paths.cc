@@ -8,8 +8,6 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "data/shards/byte_stream.h"
-
 namespace phalanx {
 namespace {
 
@@ -107,29 +105,17 @@ class Matcher {
   std::vector<fs::path> files_;
 };
 
-void check_readable_kind(const fs::path& path) {
-  const auto refuse = [&](const std::string& expected, const std::string& found) {
-    throw std::invalid_argument(
-        fmt::format("{}: expected {}, found {}", path.string(), expected, found));
-  };
-  const bool packed = is_packed(path);
-  const std::string inner = (packed ? path.stem() : path).extension().string();
-  for (const char* unreadable : {".xz", ".bz2", ".zip", ".tar", ".tgz", ".arrow"}) {
-    if (inner != unreadable) continue;
-    refuse("plain text, .jsonl or .parquet (the first two as .gz or .zst too)",
-           inner + ": unpack it first");
-  }
-  if (packed && inner == ".parquet") {
-    refuse("a .parquet file as it is, which is packed inside", path.extension().string());
-  }
+void check_file(const fs::path& path, FileFormat format) {
+  (void)format_of(path, format);
   if (path.string().find('\n') != std::string::npos) {
-    refuse("a path without a line break", "one");
+    throw std::invalid_argument(
+        fmt::format("{}: expected a path without a line break, found one", path.string()));
   }
 }
 
 }  // namespace
 
-std::vector<InputFile> expand_inputs(std::span<const std::string> patterns) {
+std::vector<InputFile> expand_inputs(std::span<const std::string> patterns, FileFormat format) {
   std::map<std::string, size_t> found;
   for (size_t i = 0; i < patterns.size(); ++i) {
     const std::vector<fs::path> files = Matcher(patterns[i]).files();
@@ -138,7 +124,7 @@ std::vector<InputFile> expand_inputs(std::span<const std::string> patterns) {
           fmt::format("input \"{}\": expected files, found none that match", patterns[i]));
     }
     for (const fs::path& file : files) {
-      check_readable_kind(file);
+      check_file(file, format);
       found.try_emplace(file.lexically_normal().string(), i);
     }
   }

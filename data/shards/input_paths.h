@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "data/shards/file_kind.h"
+
 namespace phalanx {
 
 struct InputFile {
@@ -15,8 +17,9 @@ struct InputFile {
 };
 
 /// Regular files (links are followed), each once, sorted by the bytes of the path. Throws
-/// std::invalid_argument for a pattern that matches no file and for a kind of file that is not
-/// read.
-[[nodiscard]] std::vector<InputFile> expand_inputs(std::span<const std::string> patterns);
+/// std::invalid_argument for a pattern that matches no file and for a file that cannot be read as
+/// `format` (format_of).
+[[nodiscard]] std::vector<InputFile> expand_inputs(std::span<const std::string> patterns,
+                                                   FileFormat format = FileFormat::kAuto);
 
 }  // namespace phalanx

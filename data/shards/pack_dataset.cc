@@ -130,7 +130,7 @@ PackJob::PackJob(const PackOptions& options, const PackTokenizer& tokenizer, Rep
     : options_(options), tokenizer_(tokenizer), report_(std::move(report)), work_(options.output) {
   check_options(options, tokenizer);
   plan_ = work_.open(make_pack_plan(options, tokenizer));
-  if (plan_) bad_lines_.resize(plan_->units().size());
+  if (plan_) bad_lines_.resize(plan_->units.size());
 }
 
 int64_t PackJob::bad_lines_before(size_t unit) {
@@ -149,7 +149,7 @@ int64_t PackJob::bad_lines_before(size_t unit) {
 
 void PackJob::encode_units(const JobShare& share) {
   if (!has_work()) return;
-  const std::vector<PackUnit> units = plan_->units();
+  const std::vector<PackUnit>& units = plan_->units;
   std::vector<size_t> mine;
   PackProgress base;
   const auto bytes_of = [&](const PackUnit& unit) {
@@ -179,14 +179,14 @@ void PackJob::encode_units(const JobShare& share) {
 }
 
 int64_t PackJob::units_left() const {
-  return has_work() ? static_cast<int64_t>(plan_->units().size()) - work_.units_done() : 0;
+  return has_work() ? static_cast<int64_t>(plan_->units.size()) - work_.units_done() : 0;
 }
 
 void PackJob::plan_shards() {
   if (!has_work()) return;
   const FileLock lock = work_.lock("plan");
   if (work_.shard_plan()) return;
-  const std::vector<UnitRecord> units = work_.unit_records(plan_->units().size());
+  const std::vector<UnitRecord> units = work_.unit_records(plan_->units.size());
   check_bad_lines(*plan_, units, options_.max_bad_lines);
   const std::vector<RunFile> runs = work_.open_runs(units);
   merge_threads(options_, runs.size());
@@ -216,7 +216,7 @@ void PackJob::write_shards(const JobShare& share) {
     make_folders(work_.part_folder(shard));
   }
   if (mine.empty()) return work_.release();
-  const std::vector<RunFile> runs = work_.open_runs(work_.unit_records(plan_->units().size()));
+  const std::vector<RunFile> runs = work_.open_runs(work_.unit_records(plan_->units.size()));
   const int64_t threads =
       std::min(merge_threads(options_, runs.size()), static_cast<int64_t>(mine.size()));
   const int64_t buffer = run_buffer(options_, runs.size(), threads);
@@ -245,11 +245,10 @@ PackResult PackJob::finish() {
   work_.release();
   const std::optional<FileLock> lock = work_.lock_all();
   if (!lock) return result();
-  PackPlan plan = work_.plan();
+  const PackPlan plan = work_.plan();
   if (!plan.packed) {
     write_manifests(plan, work_);
-    plan.packed = true;
-    work_.commit_plan(plan);
+    work_.commit_packed(plan);
   }
   work_.finish();
   return result();

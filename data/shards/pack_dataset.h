@@ -40,6 +40,8 @@ class PackJob {
   /// OUTPUT was there: an earlier attempt or another process finished the job, and the calls below
   /// do nothing but tell its result.
   bool was_complete() const { return !plan_.has_value(); }
+  /// False: no two processes that are not in one session may hold the same share.
+  bool has_locks() const { return work_.has_locks(); }
 
   /// All of the share that is not done and that no other process has in hand.
   void encode_units(const JobShare& share);

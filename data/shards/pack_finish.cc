@@ -33,13 +33,13 @@ PackingRecord packing_record(const PackPlan& plan, const std::vector<UnitRecord>
   for (const UnitRecord& unit : units) {
     record.rejected_empty += unit.rejected_empty;
     record.rejected_bad += static_cast<int64_t>(unit.rejected.size());
-    for (const int64_t count : unit.records_of_file) {
+    for (const UnitFile& read : unit.files) {
       const PackInput& input = plan.inputs.at(file++);
       InputEntry& entry = record.inputs[static_cast<size_t>(input.pattern)];
       ++entry.num_files;
-      entry.bytes += input.bytes;
-      entry.num_documents += count;
-      record.documents_read += count;
+      entry.bytes += read.bytes;
+      entry.num_documents += read.records;
+      record.documents_read += read.records;
     }
   }
   return record;
@@ -76,7 +76,7 @@ void write_rejected(const PackPlan& plan, const std::vector<UnitRecord>& units,
 
 void write_manifests(const PackPlan& plan, const PackWork& work) {
   const ShardPlan shards = work.shard_plan().value();
-  const std::vector<UnitRecord> units = work.unit_records(plan.units().size());
+  const std::vector<UnitRecord> units = work.unit_records(plan.units.size());
   const std::string inputs = input_list(plan);
   PackingRecord record = packing_record(plan, units);
   record.inputs_xxh3 = xxh3(inputs);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/shards/dataset_manifest.h"
+#include "data/shards/file_kind.h"
 
 namespace phalanx {
 
@@ -24,10 +25,11 @@ struct PackOptions {
   int64_t validation_per_mille = 0;  // of documents, 0 to 500
   int64_t shard_tokens = kDefaultShardTokens;
   std::string text_field = "text";
-  std::vector<int64_t> bin_lengths;  // rows of whole documents are made for each (bins_file.h)
-  int64_t unit_bytes = 0;            // of input; 0: chosen by its size
+  FileFormat format = FileFormat::kAuto;  // of all inputs
+  std::vector<int64_t> bin_lengths;       // rows of whole documents are made for each (bins_file.h)
+  int64_t unit_bytes = 0;                 // of input; 0: chosen by its size
   // These change no byte of the result, and may differ from one attempt to the next.
-  int64_t max_bad_lines = 0;  // in the whole job
+  int64_t max_bad_lines = 0;  // bad records, in the whole job
   int64_t memory_bytes = kDefaultPackMemory;
   int num_threads = 1;
 };

@@ -25,7 +25,7 @@ void check_name(const std::string& path) {
 }
 
 constexpr std::string_view kFormatName = "phalanx.packing";
-constexpr int64_t kFormatVersion = 1;
+constexpr int64_t kFormatVersion = 2;
 // A unit is what a kill can cost; a thousand of them keep the merge of their runs cheap.
 constexpr int64_t kSmallestUnitBytes = int64_t{256} << 20;
 constexpr int64_t kMostUnits = 1024;
@@ -60,6 +60,7 @@ Json identity_json(const PackPlan& plan) {
           {"validation_per_mille", options.validation_per_mille},
           {"shard_tokens", options.shard_tokens},
           {"text_field", options.text_field},
+          {"input_format", file_format_name(options.format)},
           {"best_fit", options.bin_lengths},
           {"tokenizer", plan.tokenizer},
           {"vocab_size", plan.vocab_size},
@@ -76,8 +77,46 @@ Json identity_json(const PackPlan& plan) {
 }
 
 std::string described(const PackInput& input) {
-  return fmt::format("{} of {} bytes, modified at {}.{:09}", input.path, input.bytes,
-                     input.mtime_ns / 1000000000, input.mtime_ns % 1000000000);
+  return fmt::format("{} bytes, modified at {}.{:09}", input.bytes, input.mtime_ns / 1000000000,
+                     input.mtime_ns % 1000000000);
+}
+
+/// A unit ends with the file that makes it `unit_bytes` long.
+std::vector<PackUnit> cut_units(const std::vector<PackInput>& inputs, int64_t unit_bytes) {
+  std::vector<PackUnit> units;
+  int64_t bytes = 0;
+  for (int64_t i = 0; i < static_cast<int64_t>(inputs.size()); ++i) {
+    if (units.empty() || bytes >= unit_bytes) {
+      units.push_back({i, i});
+      bytes = 0;
+    }
+    units.back().end_file = i + 1;
+    bytes += inputs[static_cast<size_t>(i)].bytes;
+  }
+  return units;
+}
+
+/// Units one after another, as the number of the file after each.
+Json units_json(const std::vector<PackUnit>& units) {
+  Json list = Json::array();
+  for (const PackUnit& unit : units) list.push_back(unit.end_file);
+  return list;
+}
+
+std::vector<PackUnit> parse_units(const JsonFields& fields, int64_t num_inputs) {
+  std::vector<PackUnit> units;
+  int64_t end = 0;
+  for (const Json& value : fields.list("units")) {
+    const int64_t first = end;
+    if (value.is_number_unsigned()) end = value.get<int64_t>();
+    if (end <= first) refuse(fields.place("units"), "rising numbers of files", shown(value));
+    units.push_back({first, end});
+  }
+  if (end != num_inputs) {
+    refuse(fields.place("units"), fmt::format("{} files in all", num_inputs),
+           fmt::format("{}", end));
+  }
+  return units;
 }
 
 PackOptions parse_options(const JsonFields& fields) {
@@ -91,6 +130,7 @@ PackOptions parse_options(const JsonFields& fields) {
   options.validation_per_mille = fields.count("validation_per_mille", 0, 500);
   options.shard_tokens = fields.count("shard_tokens", 1);
   options.text_field = fields.text("text_field");
+  options.format = parse_file_format(fields.text("input_format"));
   for (const Json& length : fields.list("best_fit")) {
     if (!length.is_number_unsigned()) refuse(fields.place("best_fit"), "lengths", shown(length));
     options.bin_lengths.push_back(length.get<int64_t>());
@@ -111,28 +151,15 @@ PackPlan make_pack_plan(const PackOptions& options, const PackTokenizer& tokeniz
   plan.vocab_size = tokenizer.vocab_size;
   plan.end_of_document = tokenizer.end_of_document;
   int64_t bytes = 0;
-  for (const InputFile& input : expand_inputs(options.inputs)) {
+  for (const InputFile& input : expand_inputs(options.inputs, options.format)) {
     check_name(input.path.string());
     plan.inputs.push_back(look_at(input.path.string(), input.pattern));
     bytes += plan.inputs.back().bytes;
   }
   plan.unit_bytes = options.unit_bytes > 0 ? options.unit_bytes
                                            : std::max(kSmallestUnitBytes, bytes / kMostUnits);
+  plan.units = cut_units(plan.inputs, plan.unit_bytes);
   return plan;
-}
-
-std::vector<PackUnit> PackPlan::units() const {
-  std::vector<PackUnit> units;
-  int64_t bytes = 0;
-  for (int64_t i = 0; i < static_cast<int64_t>(inputs.size()); ++i) {
-    if (units.empty() || bytes >= unit_bytes) {
-      units.push_back({i, i});
-      bytes = 0;
-    }
-    units.back().end_file = i + 1;
-    bytes += inputs[static_cast<size_t>(i)].bytes;
-  }
-  return units;
 }
 
 std::string PackPlan::place(uint64_t file, int64_t line) const {
@@ -146,6 +173,7 @@ std::string pack_plan_json(const PackPlan& plan) {
   document.update(identity_json(plan));
   document["unit_bytes"] = plan.unit_bytes;
   document["inputs"] = inputs_json(plan.inputs);
+  document["units"] = units_json(plan.units);
   return document.dump(1) + "\n";
 }
 
@@ -171,6 +199,7 @@ PackPlan parse_pack_plan(std::string_view json, const std::string& where) {
     plan.inputs.push_back({entry.text("path"), entry.count("pattern", 0, last),
                            entry.count("bytes"), entry.count("mtime_ns", INT64_MIN, INT64_MAX)});
   }
+  plan.units = parse_units(fields, static_cast<int64_t>(plan.inputs.size()));
   return plan;
 }
 
@@ -189,10 +218,16 @@ void check_same_job(const PackPlan& there, const PackPlan& asked, const std::str
                      fmt::format("{}", asked.inputs.size()));
   }
   for (size_t i = 0; i < there.inputs.size(); ++i) {
-    const std::string expected = described(there.inputs[i]);
-    const std::string found = described(asked.inputs[i]);
+    const std::string& expected = there.inputs[i].path;
+    const std::string& found = asked.inputs[i].path;
     if (expected != found) refuse_other_job(where, fmt::format("inputs[{}]", i), expected, found);
   }
+}
+
+void check_same_file(const PackInput& packed, const PackInput& now, const std::string& remedy) {
+  if (packed.bytes == now.bytes && packed.mtime_ns == now.mtime_ns) return;
+  throw std::invalid_argument(fmt::format("{}: expected {}, as when it was packed, found {}: {}",
+                                          packed.path, described(packed), described(now), remedy));
 }
 
 void check_unchanged(const PackInput& input) {

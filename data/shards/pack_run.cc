@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "data/block_hash.h"
+#include "data/shards/run_search.h"
 
 namespace phalanx {
 namespace {
@@ -168,14 +169,9 @@ void RunFile::read(int64_t offset, std::span<std::byte> bytes) const {
 }
 
 int64_t RunFile::lower_bound(const OrderKey& order) const {
-  int64_t low = 0, high = num_entries_;
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    RunEntry entry;
-    read(entry_at(middle), std::as_writable_bytes(std::span(&entry, 1)));
-    (entry.order < order ? low : high) = entry.order < order ? middle + 1 : middle;
-  }
-  return low;
+  return count_before(order, num_entries_, [&](int64_t first, std::span<RunEntry> entries) {
+    read(entry_at(first), std::as_writable_bytes(entries));
+  });
 }
 
 }  // namespace phalanx

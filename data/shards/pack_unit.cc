@@ -12,10 +12,10 @@
 #include <utility>
 
 #include "data/file.h"
-#include "data/shards/byte_stream.h"
 #include "data/shards/chunk_queue.h"
 #include "data/shards/pack_run.h"
 #include "data/shards/record_reader.h"
+#include "data/utf8.h"
 
 namespace phalanx {
 namespace {
@@ -26,14 +26,15 @@ constexpr int64_t kMaxChunkBytes = int64_t{4} << 20;
 /// Bytes of a file that have been read when `unpacked` bytes of records have come out of it: known
 /// between the ends only where nothing is packed.
 int64_t bytes_read(const PackInput& input, int64_t unpacked) {
-  return is_packed(input.path) ? 0 : std::min(unpacked, input.bytes);
+  return packing_of(input.path) != Packing::kNone ? 0 : std::min(unpacked, input.bytes);
 }
 
 }  // namespace
 
 void refuse_bad_line(const PackPlan& plan, const RejectedRecord& record, int64_t limit) {
-  const std::string rule =
-      limit == 0 ? "" : fmt::format(" (more than the {} bad lines allowed)", limit);
+  const std::string rule = limit == 0 ? ""
+                                      : fmt::format(" (more than the {} bad line{} allowed)", limit,
+                                                    limit == 1 ? "" : "s");
   throw std::invalid_argument(
       fmt::format("{}: {}{}", plan.place(record.file, record.line), record.problem, rule));
 }
@@ -86,7 +87,7 @@ class UnitEncoder::Worker {
   void run(Task& task) {
     try {
       UnitRecord found;
-      found.records_of_file.resize(static_cast<size_t>(task.unit.end_file - task.unit.first_file));
+      found.files.resize(static_cast<size_t>(task.unit.end_file - task.unit.first_file));
       while (const std::optional<QueuedChunk> item = task.queue.pop()) {
         item->chunk->parse([&](const Record& record) { take(task, found, item->file, record); });
       }
@@ -99,11 +100,13 @@ class UnitEncoder::Worker {
 
  private:
   void take(Task& task, UnitRecord& found, uint64_t file, const Record& record) {
-    ++found.records_of_file[file - static_cast<uint64_t>(task.unit.first_file)];
+    ++found.files[file - static_cast<uint64_t>(task.unit.first_file)].records;
     if (!record.problem.empty()) {
       reject(task, {file, record.line, std::string(record.problem)});
     } else if (record.text.empty()) {
       ++found.rejected_empty;
+    } else if (const std::string byte = first_byte_not_utf8(record.text); !byte.empty()) {
+      reject(task, {file, record.line, fmt::format("expected text in UTF-8, found {}", byte)});
     } else {
       add_document(task, found, file, record);
     }
@@ -122,7 +125,9 @@ class UnitEncoder::Worker {
     std::vector<int32_t> ids = encode_(record.text);
     check(ids, file, record.line);
     ids.push_back(plan_.end_of_document);
-    check_length(static_cast<int64_t>(ids.size()), file, record.line);
+    if (static_cast<int64_t>(ids.size()) > plan_.options.shard_tokens) {
+      return reject(task, {file, record.line, too_long(ids.size())});
+    }
     RunEntry entry;
     entry.order = order_key(file, record.line, plan_.options.seed);
     entry.content_hash = document_content_hash(record.text);
@@ -153,20 +158,17 @@ class UnitEncoder::Worker {
     }
   }
 
-  void check_length(int64_t length, uint64_t file, int64_t line) const {
-    if (length <= plan_.options.shard_tokens) return;
-    throw std::invalid_argument(fmt::format(
-        "{}: expected at most {} tokens, the size of a shard, found {}: split the document or "
-        "allow larger shards",
-        plan_.place(file, line), plan_.options.shard_tokens, length));
+  std::string too_long(size_t length) const {
+    return fmt::format(
+        "expected at most {} tokens, the size of a shard, found {}: split the document or allow "
+        "larger shards",
+        plan_.options.shard_tokens, length);
   }
 
   static void add(Task& task, const UnitRecord& found) {
     const std::lock_guard lock(task.mutex);
     UnitRecord& sum = task.record;
-    for (size_t i = 0; i < found.records_of_file.size(); ++i) {
-      sum.records_of_file[i] += found.records_of_file[i];
-    }
+    for (size_t i = 0; i < found.files.size(); ++i) sum.files[i].records += found.files[i].records;
     sum.num_documents += found.num_documents;
     sum.rejected_empty += found.rejected_empty;
     sum.num_held_out += found.num_held_out;
@@ -202,7 +204,10 @@ void UnitEncoder::encode(const PackUnit& unit, int64_t bad_before,
             .mutex = {},
             .record = {},
             .failure = {}};
-  task.record.records_of_file.resize(static_cast<size_t>(unit.end_file - unit.first_file));
+  for (int64_t i = unit.first_file; i < unit.end_file; ++i) {
+    const PackInput& input = plan_.inputs[static_cast<size_t>(i)];
+    task.record.files.push_back({input.bytes, input.mtime_ns, 0});
+  }
   for (const auto& worker : workers_) worker->clear();
   {
     std::vector<std::jthread> threads;
@@ -223,7 +228,10 @@ void UnitEncoder::encode(const PackUnit& unit, int64_t bad_before,
 }
 
 void UnitEncoder::read_files(Task& task, const ReportProgress& report) const {
-  const RecordFormat format{plan_.options.text_field, chunk_bytes_};
+  RecordFormat format;
+  format.text_field = plan_.options.text_field;
+  format.chunk_bytes = chunk_bytes_;
+  format.format = plan_.options.format;
   int64_t finished = 0;
   for (int64_t i = task.unit.first_file; i < task.unit.end_file; ++i) {
     const PackInput& input = plan_.inputs[static_cast<size_t>(i)];

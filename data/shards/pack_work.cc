@@ -66,14 +66,44 @@ std::optional<PackPlan> PackWork::open(const PackPlan& asked) {
     }
     make_folders(folder_);
     in_use_ = FileLock::share(folder_ / kLockName);
+    has_locks_ = in_use_->keeps_others_out();
     if (in_use_->is_current() && fs::exists(folder_ / kPackPlanName)) {
-      const PackPlan there = plan();
+      PackPlan there = plan();
       check_same_job(there, asked, folder_.string());
+      take_inputs(there, asked);
       for (const char* name : {"units", "locks", "shards"}) make_folders(folder_ / name);
       return there;
     }
     in_use_.reset();
     if (!begin(asked)) std::this_thread::sleep_for(kPause);
+  }
+}
+
+void PackWork::take_inputs(PackPlan& there, const PackPlan& asked) const {
+  const bool decided = there.packed || fs::exists(folder_ / kShardPlanName);
+  for (size_t i = 0; i < there.units.size(); ++i) {
+    const auto [first, end] = there.units[i];
+    if (!there.packed && !unit_is_done(i)) {
+      std::copy(asked.inputs.begin() + first, asked.inputs.begin() + end,
+                there.inputs.begin() + first);
+      continue;
+    }
+    if (!there.packed) take_packed_files(there, i);
+    const std::string remedy =
+        decided ? fmt::format("remove {} to start anew", folder_.string())
+                : fmt::format("remove {}, which is then packed again", unit_folder(i).string());
+    for (auto file = static_cast<size_t>(first); file < static_cast<size_t>(end); ++file) {
+      check_same_file(there.inputs[file], asked.inputs[file], "put that file back, or " + remedy);
+    }
+  }
+}
+
+void PackWork::take_packed_files(PackPlan& plan, size_t unit) const {
+  auto file = static_cast<size_t>(plan.units.at(unit).first_file);
+  for (const UnitFile& read : load_unit_record(unit_folder(unit)).files) {
+    PackInput& input = plan.inputs.at(file++);
+    input.bytes = read.bytes;
+    input.mtime_ns = read.mtime_ns;
   }
 }
 
@@ -89,8 +119,11 @@ bool PackWork::is_complete(const PackPlan& asked) const {
   const fs::path path = output_ / kPackPlanName;
   if (!fs::exists(path)) return false;
   try {
-    check_same_job(parse_pack_plan(read_text(path, kMaxPlanBytes), path.string()), asked,
-                   output_.string());
+    const PackPlan there = parse_pack_plan(read_text(path, kMaxPlanBytes), path.string());
+    check_same_job(there, asked, output_.string());
+    for (size_t i = 0; i < there.inputs.size(); ++i) {
+      check_same_file(there.inputs[i], asked.inputs[i], "");
+    }
   } catch (const std::invalid_argument&) {
     return false;
   }
@@ -156,6 +189,12 @@ void PackWork::commit_shard(const PlannedShard& shard, const ShardEntry& entry) 
 
 void PackWork::commit_plan(const PackPlan& pack) const {
   commit_file(folder_ / kPackPlanName, pack_plan_json(pack));
+}
+
+void PackWork::commit_packed(PackPlan plan) const {
+  for (size_t i = 0; i < plan.units.size(); ++i) take_packed_files(plan, i);
+  plan.packed = true;
+  commit_plan(plan);
 }
 
 PackPlan PackWork::plan() const {

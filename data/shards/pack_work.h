@@ -34,6 +34,8 @@ class PackWork {
   /// folder until release(), so that nobody finishes it meanwhile.
   [[nodiscard]] std::optional<PackPlan> open(const PackPlan& asked);
   void release() { in_use_.reset(); }
+  /// False when processes that do the same at once are not kept apart here. Once it is open.
+  bool has_locks() const { return has_locks_; }
 
   const std::filesystem::path& folder() const { return folder_; }
   std::filesystem::path unit_folder(size_t unit) const;
@@ -51,6 +53,8 @@ class PackWork {
   void commit_shard_plan(const ShardPlan& plan) const;
   void commit_shard(const PlannedShard& shard, const ShardEntry& entry) const;
   void commit_plan(const PackPlan& plan) const;
+  /// The plan as it stays: packed, with the input files as the units read them.
+  void commit_packed(PackPlan plan) const;
   PackPlan plan() const;
 
   /// Nothing when another process has it in hand.
@@ -67,9 +71,14 @@ class PackWork {
  private:
   bool is_complete(const PackPlan& asked) const;
   bool begin(const PackPlan& asked) const;
+  /// Gives `there` the files of finished units as they were packed, which must not have changed
+  /// since, and the others as they are now.
+  void take_inputs(PackPlan& there, const PackPlan& asked) const;
+  void take_packed_files(PackPlan& plan, size_t unit) const;
 
   std::filesystem::path output_, folder_;
   std::optional<FileLock> in_use_;
+  bool has_locks_ = true;
 };
 
 }  // namespace phalanx

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <stdexcept>
+#include <span>
 #include <utility>
 
 #include "data/shards/byte_stream.h"
@@ -13,46 +13,56 @@
 namespace phalanx {
 namespace {
 
-constexpr size_t kMaxFileBytes = size_t{1} << 30;  // of a file that is one document
 constexpr size_t kFirstReadBytes = size_t{64} << 10;
 
 class WholeFileChunk final : public RecordChunk {
  public:
-  explicit WholeFileChunk(std::string text) : text_(std::move(text)) {}
-  void parse(const RecordVisitor& visit) const override { visit({0, text_, {}}); }
+  WholeFileChunk(std::string text, std::string problem)
+      : text_(std::move(text)), problem_(std::move(problem)) {}
+  void parse(const RecordVisitor& visit) const override { visit({0, text_, problem_}); }
   int64_t bytes() const override { return static_cast<int64_t>(text_.capacity()); }
 
  private:
-  std::string text_;
+  std::string text_, problem_;
 };
 
 class WholeFileReader final : public RecordReader {
  public:
-  explicit WholeFileReader(const std::filesystem::path& file)
-      : file_(file), stream_(open_byte_stream(file)) {}
+  WholeFileReader(const std::filesystem::path& file, size_t max_bytes)
+      : max_bytes_(max_bytes), stream_(open_byte_stream(file)) {}
 
   std::unique_ptr<RecordChunk> next() override {
     if (!stream_) return nullptr;
-    std::string text;
-    for (size_t filled = 0, wanted = kFirstReadBytes; filled == text.size(); wanted = filled) {
-      if (filled > kMaxFileBytes) {
-        throw std::invalid_argument(
-            fmt::format("{}: expected a document of at most {} bytes, found a longer one",
-                        file_.string(), kMaxFileBytes));
-      }
-      text.resize(filled + wanted);
-      filled += stream_->read(std::span(text).subspan(filled));
-      if (filled < text.size()) {
-        text.resize(filled);
-        break;
-      }
-    }
+    std::string text = read();
     stream_.reset();
-    return std::make_unique<WholeFileChunk>(std::move(text));
+    std::string problem;
+    if (text.size() > max_bytes_) {
+      problem = fmt::format("expected a document of at most {} bytes, found a longer one: split it",
+                            max_bytes_);
+    } else if (const std::string content = packed_content(text); !content.empty()) {
+      problem = "expected text, found " + content;
+    }
+    if (!problem.empty()) text = {};
+    return std::make_unique<WholeFileChunk>(std::move(text), std::move(problem));
   }
 
  private:
-  std::filesystem::path file_;
+  /// The whole file, or one byte more than is allowed.
+  std::string read() {
+    std::string text;
+    for (size_t filled = 0; filled == text.size() && filled <= max_bytes_;) {
+      text.resize(std::min(std::max(2 * filled, kFirstReadBytes), max_bytes_ + 1));
+      const size_t got = stream_->read(std::span(text).subspan(filled));
+      if (filled + got < text.size()) {
+        text.resize(filled + got);
+        break;
+      }
+      filled += got;
+    }
+    return text;
+  }
+
+  size_t max_bytes_;
   std::unique_ptr<ByteStream> stream_;  // null once it was read
 };
 
@@ -60,12 +70,14 @@ class WholeFileReader final : public RecordReader {
 
 std::unique_ptr<RecordReader> open_records(const std::filesystem::path& file,
                                            const RecordFormat& format) {
-  if (file.extension() == ".parquet") return open_parquet_records(file, format);
-  const std::filesystem::path name = is_packed(file) ? file.stem() : file.filename();
-  if (name.extension() == ".jsonl" || name.extension() == ".ndjson") {
-    return open_line_records(file, format);
+  switch (format_of(file, format.format)) {
+    case FileFormat::kLines:
+      return open_line_records(file, format);
+    case FileFormat::kParquet:
+      return open_parquet_records(file, format);
+    default:
+      return std::make_unique<WholeFileReader>(file, static_cast<size_t>(format.max_file_bytes));
   }
-  return std::make_unique<WholeFileReader>(file);
 }
 
 }  // namespace phalanx

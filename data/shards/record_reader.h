@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "data/shards/file_kind.h"
+
 namespace phalanx {
 
 /// One record of a file: a document, or what is wrong with it.
@@ -41,10 +43,13 @@ class RecordReader {
 struct RecordFormat {
   std::string text_field = "text";         // of a JSON line; column of a Parquet file
   int64_t chunk_bytes = int64_t{1} << 20;  // wanted size of a chunk of lines
+  FileFormat format = FileFormat::kAuto;
+  // What is longer is a record with a problem, and never in memory whole.
+  int64_t max_line_bytes = int64_t{64} << 20;
+  int64_t max_file_bytes = int64_t{1} << 30;  // of a file that is one document, unpacked
 };
 
-/// By the file's name: .jsonl and .ndjson hold a JSON object a line, .parquet rows, any other file
-/// is one document; .gz or .zst after that is unpacked on the way.
+/// Reads the file as `format.format` says (file_kind.h), unpacked on the way.
 [[nodiscard]] std::unique_ptr<RecordReader> open_records(const std::filesystem::path& file,
                                                          const RecordFormat& format);
 

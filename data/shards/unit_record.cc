@@ -20,6 +20,14 @@ Json rejected_json(const std::vector<RejectedRecord>& rejected) {
   return list;
 }
 
+Json files_json(const std::vector<UnitFile>& files) {
+  Json list = Json::array();
+  for (const UnitFile& file : files) {
+    list.push_back({{"bytes", file.bytes}, {"mtime_ns", file.mtime_ns}, {"records", file.records}});
+  }
+  return list;
+}
+
 Json runs_json(const std::vector<RunRecord>& runs) {
   Json list = Json::array();
   for (const RunRecord& run : runs) list.push_back({{"name", run.name}, {"bytes", run.bytes}});
@@ -29,7 +37,7 @@ Json runs_json(const std::vector<RunRecord>& runs) {
 }  // namespace
 
 void commit_unit_record(const std::filesystem::path& folder, const UnitRecord& unit) {
-  const Json document = {{"records_of_file", unit.records_of_file},
+  const Json document = {{"files", files_json(unit.files)},
                          {"documents", unit.num_documents},
                          {"rejected_empty", unit.rejected_empty},
                          {"held_out", unit.num_held_out},
@@ -44,10 +52,10 @@ UnitRecord load_unit_record(const std::filesystem::path& folder) {
   const Json document = parse_json(read_text(path, kMaxUnitRecordBytes), path.string());
   const JsonFields fields(document, path.string());
   UnitRecord unit;
-  for (const Json& count : fields.list("records_of_file")) {
-    if (!count.is_number_unsigned())
-      refuse(fields.place("records_of_file"), "counts", count.dump());
-    unit.records_of_file.push_back(count.get<int64_t>());
+  for (const Json& file : fields.list("files")) {
+    const JsonFields entry(file, fields.place("files"));
+    unit.files.push_back({entry.count("bytes"), entry.count("mtime_ns", INT64_MIN, INT64_MAX),
+                          entry.count("records")});
   }
   unit.num_documents = fields.count("documents");
   unit.rejected_empty = fields.count("rejected_empty");

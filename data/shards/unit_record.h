@@ -20,9 +20,16 @@ struct RunRecord {
   int64_t bytes = 0;
 };
 
+/// An input file as it was read.
+struct UnitFile {
+  int64_t bytes = 0;
+  int64_t mtime_ns = 0;
+  int64_t records = 0;
+};
+
 struct UnitRecord {
-  std::vector<int64_t> records_of_file;  // read, for each file of the unit
-  int64_t num_documents = 0;             // in the runs
+  std::vector<UnitFile> files;
+  int64_t num_documents = 0;  // in the runs
   int64_t rejected_empty = 0;
   int64_t num_held_out = 0;                // with a content hash that falls to validation
   uint64_t smallest_content = UINT64_MAX;  // hash

@@ -30,7 +30,7 @@ struct PackArguments {
   std::string tokenizer, output, kind, name, licence;
   double validation_fraction = 0.02;
   uint64_t seed = 0;
-  std::string shard_tokens, text_field = "text", memory = "2GiB", unit, share;
+  std::string shard_tokens, text_field = "text", format = "auto", memory = "2GiB", unit, share;
   std::vector<int64_t> bin_lengths;
   int64_t max_bad_lines = 0;
   int threads = 0;
@@ -102,6 +102,7 @@ PackOptions pack_options(const PackArguments& arguments, int processes_here) {
     options.shard_tokens = parse_option("--shard-tokens", arguments.shard_tokens, parse_count);
   }
   options.text_field = arguments.text_field;
+  options.format = parse_file_format(arguments.format);
   options.bin_lengths = arguments.bin_lengths;
   std::sort(options.bin_lengths.begin(), options.bin_lengths.end());
   options.memory_bytes = parse_option("--memory", arguments.memory, parse_bytes);
@@ -151,11 +152,17 @@ ExitCode pack_on_session(const PackArguments& arguments, Session& session) {
   const JobShare share = together(control, [&] { return share_of(arguments, session); });
   const auto tokenizer = together(control, [&] { return load_tokenizer(arguments.tokenizer); });
   ProgressLine line;
-  const std::unique_ptr<PackJob> job = together(control, [&] {
-    return std::make_unique<PackJob>(pack_options(arguments, session.local_size()),
-                                     pack_tokenizer(*tokenizer),
-                                     first ? show_pack_progress(line) : ReportProgress());
-  });
+  std::unique_ptr<PackJob> job;
+  // The first alone, since it makes the folder, and there may be no locks to keep others off.
+  for (const bool turn : {true, false}) {
+    together(control, [&] {
+      if (first != turn) return;
+      job = std::make_unique<PackJob>(pack_options(arguments, session.local_size()),
+                                      pack_tokenizer(*tokenizer),
+                                      first ? show_pack_progress(line) : ReportProgress());
+    });
+  }
+  if (first) warn_without_locks(*job, arguments.output);
   together(control, [&] { job->encode_units(share); });
   together(control, [&] {
     if (!first) return;
@@ -188,11 +195,17 @@ void add_scale_options(CLI::App& pack, PackArguments& arguments) {
   pack.add_option("--text-field", arguments.text_field,
                   "Field of a JSON line, or column of a Parquet file, that holds the text")
       ->capture_default_str();
+  pack.add_option("--format", arguments.format,
+                  "What all inputs hold, whatever their names: jsonl, text or parquet")
+      ->check(CLI::IsMember({"auto", "jsonl", "text", "parquet"}))
+      ->capture_default_str();
   pack.add_option("--best-fit", arguments.bin_lengths,
                   "Also make rows of whole documents for these sequence lengths (data.packing)")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
-  pack.add_option("--max-bad-lines", arguments.max_bad_lines,
-                  "Lines without a document to skip and list in rejected.jsonl; one more stops")
+  pack.add_option(
+          "--max-bad-lines", arguments.max_bad_lines,
+          "Lines, rows and files without a document to skip and list in rejected.jsonl; one more "
+          "stops")
       ->capture_default_str();
   pack.add_option("--memory", arguments.memory,
                   "Memory of a process for the shuffle, which is done on disk beyond it")
@@ -218,12 +231,14 @@ void add_data_pack_command(CLI::App& data) {
       "  phalanx data pack ... --shard $SLURM_ARRAY_TASK_ID/64      # a job array does; run it\n"
       "      again while it ends with 75: the others were not done\n"
       "makes data/books/train and data/books/validation, the same bytes however many share the\n"
-      "work. .jsonl and .ndjson hold one document a line in the field \"text\", .parquet one a\n"
-      "row; any other file is one document; .gz and .zst are unpacked. After a kill the same\n"
-      "command goes on with what is in data/books.tmp.");
+      "work. .json, .jsonl and .ndjson hold one document a line in the field \"text\", .parquet "
+      "one\n"
+      "a row; any other file is one document, unless --format says what all inputs hold; .gz,\n"
+      ".zst and .zstd are unpacked. After a kill the same command goes on with what is in\n"
+      "data/books.tmp.");
+  // Given either way; required() would have the help ask for both.
   pack->add_option("inputs,--input", arguments->inputs,
-                   "Files, folders or quoted patterns (*, ?, **)")
-      ->required();
+                   "Files, folders or quoted patterns (*, ?, **), at least one");
   pack->add_option("--tokenizer", arguments->tokenizer, "tokenizer.json, its folder, or .tiktoken")
       ->required();
   pack->add_option("--output", arguments->output, "Folder to make")->required();
@@ -237,9 +252,11 @@ void add_data_pack_command(CLI::App& data) {
   pack->add_option("--shard-tokens", arguments->shard_tokens,
                    "Most tokens in a shard, such as 100M (default: 2^30)");
   pack->add_option("--threads", arguments->threads,
-                   "Tokenizing threads (default: all cores); the result does not depend on it");
+                   "Tokenizing threads (default: all cores); the result does not depend on it")
+      ->check(CLI::PositiveNumber);
   add_scale_options(*pack, *arguments);
   pack->callback([arguments] {
+    if (arguments->inputs.empty()) throw CLI::RequiredError("--input");
     const ExitCode code = run_pack(*arguments);
     if (code != ExitCode::kDone) throw CLI::RuntimeError(static_cast<int>(code));
   });

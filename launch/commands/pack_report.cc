@@ -6,6 +6,7 @@
 #include <chrono>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "data/shards/pack_finish.h"
@@ -15,6 +16,17 @@ namespace {
 
 double megabytes(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
+/// "1 document", "2 documents".
+std::string counted(int64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+/// In columns: the count to the right, its noun to the left.
+std::string column(int64_t count, std::string_view noun, int digits) {
+  return fmt::format("{:>{}} {:<{}}", count, digits, std::string(noun) + (count == 1 ? "" : "s"),
+                     noun.size() + 1);
+}
+
 std::string progress_text(const PackProgress& progress, double seconds) {
   const double share = progress.total == 0 ? 1
                                            : static_cast<double>(progress.done) /
@@ -23,13 +35,15 @@ std::string progress_text(const PackProgress& progress, double seconds) {
       share > 0 ? fmt::format(", {:.0f} s left", seconds * (1 / share - 1)) : "";
   switch (progress.stage) {
     case PackProgress::Stage::kTokenizing:
-      return fmt::format(
-          "tokenizing: {:.0f} %, {} documents, {:.1f} MB, {:.1f} MB/s{}{}", 100 * share,
-          progress.documents, megabytes(progress.text_bytes),
-          megabytes(progress.text_bytes) / seconds, left,
-          progress.rejected == 0 ? "" : fmt::format(", {} bad lines skipped", progress.rejected));
+      return fmt::format("tokenizing: {:.0f} %, {}, {:.1f} MB, {:.1f} MB/s{}{}", 100 * share,
+                         counted(progress.documents, "document"), megabytes(progress.text_bytes),
+                         megabytes(progress.text_bytes) / seconds, left,
+                         progress.rejected == 0
+                             ? ""
+                             : fmt::format(", {} skipped", counted(progress.rejected, "bad line")));
     case PackProgress::Stage::kPlanning:
-      return fmt::format("ordering: {:.0f} % of {} documents", 100 * share, progress.total);
+      return fmt::format("ordering: {:.0f} % of {}", 100 * share,
+                         counted(progress.total, "document"));
     case PackProgress::Stage::kWriting:
       break;
   }
@@ -38,10 +52,11 @@ std::string progress_text(const PackProgress& progress, double seconds) {
 }
 
 void print_part(const DatasetManifest& manifest) {
-  fmt::print("  {:<11} {:>10} documents {:>14} tokens {:>10.1f} MB of text {:>4} shard{}\n",
-             manifest.packing.part, manifest.num_documents(), manifest.num_tokens(),
-             megabytes(manifest.text_bytes), manifest.shards.size(),
-             manifest.shards.size() == 1 ? "" : "s");
+  const auto shards = static_cast<int64_t>(manifest.shards.size());
+  fmt::print("  {:<11} {} {} {:>10.1f} MB of text {:>4} shard{}\n", manifest.packing.part,
+             column(manifest.num_documents(), "document", 10),
+             column(manifest.num_tokens(), "token", 14), megabytes(manifest.text_bytes), shards,
+             shards == 1 ? "" : "s");
 }
 
 /// The first of the bad lines go to stderr, each with its place.
@@ -49,11 +64,12 @@ void print_rejected(const PackResult& result, const std::filesystem::path& outpu
   constexpr int kShown = 5;
   const PackingRecord& packing = result.train.packing;
   if (packing.rejected_empty > 0) {
-    fmt::print("  rejected    {:>10} documents without text\n", packing.rejected_empty);
+    fmt::print("  rejected    {} without text\n", column(packing.rejected_empty, "document", 10));
   }
   if (packing.rejected_bad == 0) return;
   const std::string list = (output / kRejectedName).string();
-  fmt::print("  rejected    {:>10} bad lines, listed in {}\n", packing.rejected_bad, list);
+  fmt::print("  rejected    {:>10} bad line{}, listed in {}\n", packing.rejected_bad,
+             packing.rejected_bad == 1 ? "" : "s", list);
   std::ifstream lines(list);
   std::string line;
   for (int i = 0; i < kShown && std::getline(lines, line); ++i) {
@@ -71,6 +87,15 @@ ReportProgress show_pack_progress(ProgressLine& line) {
     const double seconds = std::chrono::duration<double>(now - begin).count();
     line.show(progress_text(progress, std::max(seconds, 1e-3)));
   };
+}
+
+void warn_without_locks(const PackJob& job, const std::filesystem::path& output) {
+  if (job.has_locks()) return;
+  fmt::print(stderr,
+             "phalanx: warning: {}: this file system has no file locks: processes that pack into "
+             "it at once must be ranks of one mpirun, or members of a job array that have each a "
+             "--shard of their own and do not begin or end at the same moment\n",
+             output.string());
 }
 
 void print_pack_result(const PackJob& job, const PackResult& result,

@@ -1,14 +1,10 @@
 #include "launch/commands/tokenizer.h"
 
 #include <fmt/format.h>
-#include <glob.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <deque>
-#include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -16,101 +12,16 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "data/shards/record_reader.h"
 #include "data/tokenizer/bpe_trainer.h"
 #include "data/tokenizer/encoder.h"
 #include "data/tokenizer/tokenizer_file.h"
 #include "launch/commands/json_line.h"
+#include "launch/commands/training_text.h"
 
 namespace phalanx {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::json;
-
-std::vector<std::string> files_below(const fs::path& folder) {
-  std::vector<std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.is_regular_file()) files.push_back(entry.path().string());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-std::vector<std::string> glob_matches(const std::string& pattern) {
-  glob_t found{};
-  const int status = ::glob(pattern.c_str(), 0, nullptr, &found);
-  std::vector<std::string> paths(found.gl_pathv,
-                                 found.gl_pathv + (status == 0 ? found.gl_pathc : 0));
-  ::globfree(&found);
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
-
-std::vector<std::string> input_files(const std::vector<std::string>& inputs) {
-  std::vector<std::string> files;
-  for (const std::string& input : inputs) {
-    const size_t before = files.size();
-    const std::vector<std::string> paths =
-        fs::exists(input) ? std::vector<std::string>{input} : glob_matches(input);
-    for (const std::string& path : paths) {
-      const std::vector<std::string> below =
-          fs::is_directory(path) ? files_below(path) : std::vector<std::string>{path};
-      files.insert(files.end(), below.begin(), below.end());
-    }
-    if (files.size() == before) {
-      throw std::invalid_argument(fmt::format(
-          "--input {}: expected a file, a folder of files or a pattern, found no file", input));
-    }
-  }
-  return files;
-}
-
-// The documents of files, one after the other.
-class DocumentReader {
- public:
-  DocumentReader(std::vector<std::string> files, RecordFormat format)
-      : files_(std::move(files)), format_(std::move(format)) {}
-
-  bool next(std::string& document) {
-    while (documents_.empty()) {
-      if (const auto chunk = next_chunk()) {
-        chunk->parse([this](const Record& record) { take(record); });
-      } else {
-        return false;
-      }
-    }
-    document = std::move(documents_.front());
-    documents_.pop_front();
-    return true;
-  }
-
- private:
-  // Null when all files are read.
-  std::unique_ptr<RecordChunk> next_chunk() {
-    while (true) {
-      if (reader_) {
-        if (auto chunk = reader_->next()) return chunk;
-      }
-      if (next_file_ == files_.size()) return nullptr;
-      reader_ = open_records(files_[next_file_++], format_);
-    }
-  }
-
-  void take(const Record& record) {
-    if (!record.problem.empty()) {
-      throw std::invalid_argument(
-          fmt::format("{}:{}: {}", files_[next_file_ - 1], record.line, record.problem));
-    }
-    documents_.emplace_back(record.text);
-  }
-
-  std::vector<std::string> files_;
-  RecordFormat format_;
-  size_t next_file_ = 0;
-  std::unique_ptr<RecordReader> reader_;  // of the file before next_file_
-  std::deque<std::string> documents_;     // of the last chunk
-};
 
 int32_t read_id(const json& value, const std::string& place) {
   if (!value.is_number_integer() ||
@@ -161,9 +72,15 @@ void add_train(CLI::App& tokenizer) {
   CLI::App* train = tokenizer.add_subcommand("train", "Train a byte-level BPE vocabulary on text");
   train
       ->add_option("--input", options->inputs,
-                   "Files, folders or patterns; .jsonl: a field of every line, .parquet: a column "
-                   "of every row, any other file: one document; .gz and .zst are unpacked")
+                   "Files, folders or patterns; .json, .jsonl, .ndjson: a field of every line, "
+                   ".parquet: a column of every row, any other file: one document; .gz, .zst and "
+                   ".zstd are unpacked")
       ->required();
+  train
+      ->add_option("--format", options->format,
+                   "What all inputs hold, whatever their names: jsonl, text or parquet")
+      ->check(CLI::IsMember({"auto", "jsonl", "text", "parquet"}))
+      ->capture_default_str();
   train->add_option("--text-field", options->text_field, "The field, or a Parquet file's column")
       ->capture_default_str();
   train->add_option("--vocab-size", options->vocab_size, "Tokens, specials counted")->required();
@@ -226,11 +143,12 @@ void add_tokenizer_command(CLI::App& app) {
 }
 
 void tokenizer_train(const TokenizerTrainOptions& options, std::ostream& out) {
-  DocumentReader reader(input_files(options.inputs), {.text_field = options.text_field});
+  TrainingText text(options.inputs, {.text_field = options.text_field,
+                                     .format = parse_file_format(options.format)});
   TrainOptions train_options;
   train_options.vocab_size = options.vocab_size;
   const Tokenizer tokenizer(
-      train_bpe([&reader](std::string& document) { return reader.next(document); }, train_options));
+      train_bpe([&text](std::string& document) { return text.next(document); }, train_options));
   const std::string path = save_tokenizer(tokenizer, options.output);
   out << fmt::format("{}: vocabulary {}, fingerprint {}\n", path, tokenizer.vocab_size(),
                      tokenizer.fingerprint());

@@ -25,6 +25,7 @@ struct TokenizerTrainOptions {
   int64_t vocab_size = 0;
   std::string output;  // folder
   std::string text_field = "text";
+  std::string format = "auto";  // of all inputs (file_kind.h)
 };
 
 struct TokenizerCodeOptions {

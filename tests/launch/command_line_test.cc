@@ -57,6 +57,29 @@ bool contains(const std::string& text, const std::string& part) {
 
 const std::string kQuickstart = PHALANX_SOURCE_DIR "/configs/quickstart.yaml";
 
+TEST_F(CommandLine, OutputThatIsLostIsAnError) {
+  for (const std::string& command : {"plan " + kQuickstart, std::string("data pack --help")}) {
+    EXPECT_EQ(run(command).exit_code, 0);
+    const Result lost = run(command + " > /dev/full");
+    EXPECT_EQ(lost.exit_code, 2) << command;
+    EXPECT_EQ(lost.err, "phalanx: error: cannot write standard output: No space left on device\n");
+  }
+}
+
+TEST_F(CommandLine, PackRefusesWhatCannotBe) {
+  const std::string pack = "data pack --tokenizer t --output o --kind organic ";
+  EXPECT_TRUE(contains(run(pack).err, "--input is required"));
+  EXPECT_EQ(run(pack).exit_code, 2);
+  EXPECT_TRUE(contains(run(pack + "in --threads -3").err, "--threads"));
+  EXPECT_EQ(run(pack + "in --threads -3").exit_code, 2);
+  EXPECT_TRUE(contains(run(pack + "in --format csv").err, "--format"));
+  const std::string help = run("data pack --help").out;
+  for (const char* line : {"\n  inputs", "\n  --input"}) {
+    const std::string rest = help.substr(help.find(line) + 1);
+    EXPECT_FALSE(contains(rest.substr(0, rest.find('\n')), "REQUIRED")) << rest;
+  }
+}
+
 TEST_F(CommandLine, PlanPrintsTheParametersOfPhi4OnALineOfTheirOwn) {
   const Result result = run("plan --model phi4-14b");
   EXPECT_EQ(result.exit_code, 0) << result.err;

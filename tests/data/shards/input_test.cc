@@ -61,15 +61,38 @@ TEST_F(InputPaths, KindsThatAreNotReadAreRefused) {
     EXPECT_EQ(message.rfind(patterns[0] + ": expected ", 0), 0u) << message;
     return message.substr(patterns[0].size());
   };
-  for (const std::string kind : {".xz", ".bz2", ".zip", ".tgz", ".tar", ".arrow"}) {
+  for (const std::string kind :
+       {".xz", ".bz2", ".zip", ".tgz", ".tar", ".arrow", ".lz4", ".7z", ".br", ".rar"}) {
     EXPECT_EQ(refusal("z" + kind),
-              ": expected plain text, .jsonl or .parquet (the first two as .gz or .zst too), "
+              ": expected JSON lines, Parquet or text (the first and the last as .gz or .zst too), "
               "found " +
-                  kind + ": unpack it first");
+                  kind + ": unpack or convert it first");
   }
-  EXPECT_NE(refusal("z.tar.gz").find("found .tar: unpack it first"), std::string::npos);
+  EXPECT_NE(refusal("Z.TAR.GZ").find("found .tar: unpack"), std::string::npos);
   EXPECT_NE(refusal("z.parquet.gz").find("found .gz"), std::string::npos);
+  EXPECT_EQ(refusal("RC_2020.zst"),
+            ": expected a name that says what is packed, such as RC_2020.jsonl.zst, found none: "
+            "rename it, or say --format jsonl or --format text");
   EXPECT_NE(refusal("a\nb.txt").find("a path without a line break"), std::string::npos);
+}
+
+TEST_F(InputPaths, WhatAFileHoldsIsSaidByItsNameOrByTheUser) {
+  using Format = FileFormat;
+  const std::vector<std::pair<std::string, Format>> expected = {{"c4.json.gz", Format::kLines},
+                                                                {"a.JSONL", Format::kLines},
+                                                                {"pile.jsonl.zstd", Format::kLines},
+                                                                {"a.NdJson", Format::kLines},
+                                                                {"a.Parquet", Format::kParquet},
+                                                                {"README", Format::kText},
+                                                                {"json", Format::kText},
+                                                                {"book.txt.GZ", Format::kText}};
+  for (const auto& [name, format] : expected) EXPECT_EQ(format_of(name, Format::kAuto), format);
+  EXPECT_EQ(format_of("RC_2020.zst", Format::kText), Format::kText);
+  EXPECT_EQ(format_of("a.jsonl", Format::kText), Format::kText);
+  EXPECT_EQ(format_of("part-00000", Format::kParquet), Format::kParquet);
+  EXPECT_EQ(parse_file_format(file_format_name(Format::kLines)), Format::kLines);
+  EXPECT_EQ(message_of<std::invalid_argument>([] { (void)parse_file_format("csv"); }),
+            "format: expected auto, jsonl, text or parquet, found \"csv\"");
 }
 
 TEST_F(InputPaths, PackedFilesAreTaken) {

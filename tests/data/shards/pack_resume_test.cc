@@ -197,22 +197,74 @@ TEST_F(PackInPieces, AnotherJobIsRefusedAndSaysWhatDiffers) {
       refusal(),
       folder + ": text_field: expected \"text\", as the packing there began, found \"body\"" + end);
   options_.text_field = "text";
-  spill(scratch_ / "in/b.txt", "changed");
-  const std::string changed = refusal();
-  EXPECT_EQ(
-      changed.rfind(
-          folder + ": inputs[1]: expected " + (scratch_ / "in/b.txt").string() + " of 24 bytes", 0),
-      0u)
-      << changed;
-  EXPECT_NE(changed.find("b.txt of 7 bytes"), std::string::npos) << changed;
   spill(scratch_ / "in/new.txt", "one more");
-  EXPECT_EQ(refusal(),
+  const std::string more = refusal();
+  EXPECT_EQ(more,
             folder + ": inputs: expected 11 files, as the packing there began, found 12" + end);
   options_.memory_bytes *= 2;  // which may differ
   options_.max_bad_lines = 5;
   options_.num_threads = 2;
+  EXPECT_EQ(refusal(), more);
+  fs::rename(scratch_ / "in/b.txt", scratch_ / "in/bb.txt");
   fs::remove(scratch_ / "in/new.txt");
-  EXPECT_EQ(refusal(), changed);
+  EXPECT_EQ(refusal(), folder + ": inputs[1]: expected " + (scratch_ / "in/b.txt").string() +
+                           ", as the packing there began, found " +
+                           (scratch_ / "in/bb.txt").string() + end);
+}
+
+TEST_F(PackInPieces, AFileMayChangeUntilItsUnitIsDone) {
+  const std::string good = slurp(scratch_ / "in/more3.jsonl");
+  spill(scratch_ / "in/more3.jsonl", good +
+                                         "no JSON, and so much longer that units would be "
+                                         "cut elsewhere" +
+                                         std::string(9000, '.') + "\n");
+  EXPECT_NE(message_of<std::invalid_argument>([&] { pack("out"); }).find("more3.jsonl:44: "),
+            std::string::npos);
+  const std::string plan = slurp(scratch_ / "out.tmp/pack.json");
+  const auto units = PackWork(scratch_ / "out").units_done();
+  EXPECT_GT(units, 1);
+  spill(scratch_ / "in/more3.jsonl", good);
+  options_.output = scratch_ / "out";
+  const PackResult result = pack("out");
+  EXPECT_EQ(result.train.packing.rejected_bad, 0);
+  int64_t bytes = 0;
+  for (const auto& [name, content] : bytes_of_tree(scratch_ / "in")) {
+    bytes += static_cast<int64_t>(content.size());
+  }
+  EXPECT_EQ(result.train.packing.inputs[0].bytes, bytes);
+  Tree found = bytes_of_tree(scratch_ / "out"), same = expected();
+  EXPECT_NE(found["pack.json"], plan);
+  EXPECT_TRUE(PackJob(options_, byte_tokenizer(), {}).was_complete());
+  found.erase("pack.json");  // which says how units were cut
+  same.erase("pack.json");
+  EXPECT_EQ(found, same);
+}
+
+TEST_F(PackInPieces, AFileThatChangedAfterItsUnitWasDoneIsRefused) {
+  job("out").encode_units({0, 2});
+  const std::string first = slurp(scratch_ / "in/a.jsonl");
+  spill(scratch_ / "in/a.jsonl", first + "{\"text\": \"more\"}\n");
+  const auto refusal = [&] { return message_of<std::invalid_argument>([&] { (void)job("out"); }); };
+  const std::string unit = (scratch_ / "out.tmp/units/000000").string();
+  const std::string start = (scratch_ / "in/a.jsonl").string() + ": expected ";
+  std::string message = refusal();
+  EXPECT_EQ(message.rfind(start + std::to_string(first.size()) + " bytes, modified at ", 0), 0u)
+      << message;
+  EXPECT_TRUE(
+      message.ends_with(": put that file back, or remove " + unit + ", which is then packed again"))
+      << message;
+  fs::remove_all(unit);
+  {
+    PackJob mine = job("out");
+    mine.encode_units({});
+    mine.plan_shards();
+  }
+  EXPECT_EQ(job("out").units_left(), 0) << "as it was packed, not as it was when the job began";
+  spill(scratch_ / "in/a.jsonl", first);
+  message = refusal();
+  EXPECT_TRUE(message.ends_with(": put that file back, or remove " +
+                                (scratch_ / "out.tmp").string() + " to start anew"))
+      << message;
 }
 
 TEST_F(PackInPieces, AFolderOfOthersIsNotTouched) {

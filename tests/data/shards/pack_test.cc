@@ -132,6 +132,43 @@ TEST_F(Pack, ADocumentLongerThanAShardIsNamed) {
             std::string::npos)
       << message;
   EXPECT_FALSE(std::filesystem::exists(scratch_ / "out"));
+  spill(scratch_ / "few/a.jsonl",
+        "{\"text\": \"short\"}\n{\"text\": \"" + std::string(24, 'x') + "\"}\n");
+  spill(scratch_ / "few/b.txt", "not so short: this is 25.");
+  spill(scratch_ / "few/c.txt", "23 with the end of it..");
+  options_.inputs = {(scratch_ / "few").string()};
+  options_.max_bad_lines = 1;
+  EXPECT_NE(message_of<std::invalid_argument>([&] { pack("others"); }), "");
+  options_.max_bad_lines = 2;
+  EXPECT_EQ(pack("others").train.packing.rejected_bad, 2);
+}
+
+TEST_F(Pack, TextThatIsNotUtf8IsABadRecordInAnyFormat) {
+  spill(scratch_ / "in/c.txt", "caf\xc3\xa9 \xe2\x82\xac, then latin1: caf\xe9 and more");
+  const std::string problem = "expected text in UTF-8, found byte 0xe9 at offset 27";
+  EXPECT_EQ(message_of<std::invalid_argument>([&] { pack("out"); }),
+            (scratch_ / "in/c.txt").string() + ": " + problem);
+  spill(scratch_ / "in/d.txt", "cut off in the middle: \xe2\x82");
+  options_.max_bad_lines = 2;
+  EXPECT_EQ(pack("both").train.packing.rejected_bad, 2);
+  const std::string listed = slurp(scratch_ / "both" / std::string(kRejectedName));
+  EXPECT_NE(listed.find("\"line\":0,\"problem\":\"" + problem), std::string::npos) << listed;
+  EXPECT_NE(listed.find("found byte 0xe2 at offset 23"), std::string::npos) << listed;
+}
+
+TEST_F(Pack, TheFormatIsThatOfAllInputsAndOfTheJob) {
+  spill(scratch_ / "lines/RC_2020.zst", zstd("{\"text\": \"x\"}\n{\"text\": \"y\"}\n"));
+  spill(scratch_ / "lines/part-00000", "{\"text\": \"z\"}\n");
+  options_.inputs = {(scratch_ / "lines").string()};
+  options_.format = FileFormat::kLines;
+  EXPECT_EQ(pack("out").train.packing.documents_read, 3);
+  options_.output = scratch_ / "half";
+  PackJob(options_, byte_tokenizer(), {}).encode_units({});
+  options_.format = FileFormat::kText;
+  EXPECT_NE(message_of<std::invalid_argument>([&] { pack("half"); })
+                .find("input_format: expected \"jsonl\", as the packing there began, found "
+                      "\"text\""),
+            std::string::npos);
 }
 
 TEST_F(Pack, NeverWritesIntoAFolderThatIsThere) {
@@ -269,7 +306,7 @@ TEST_F(Pack, BadLinesAreCountedNamedAndLimited) {
   EXPECT_EQ(message_of<std::invalid_argument>([&] { pack("out"); }),
             file +
                 ":4: expected a JSON object with a string \"text\", found no such field (more "
-                "than the 1 bad lines allowed)");
+                "than the 1 bad line allowed)");
   options_.max_bad_lines = 2;
   const PackResult result = pack("out");
   EXPECT_EQ(result.train.packing.rejected_bad, 2);

@@ -33,4 +33,18 @@ inline std::string zstd(const std::string& bytes) {
   return packed;
 }
 
+/// A frame of unknown length with a window of 2^window_log bytes.
+inline std::string zstd(const std::string& bytes, int window_log) {
+  std::string packed(ZSTD_compressBound(bytes.size()) + 64, '\0');
+  ZSTD_CCtx* state = ZSTD_createCCtx();
+  ZSTD_CCtx_setParameter(state, ZSTD_c_windowLog, window_log);
+  ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
+  ZSTD_outBuffer out{packed.data(), packed.size(), 0};
+  ZSTD_compressStream2(state, &out, &in, ZSTD_e_continue);
+  if (ZSTD_compressStream2(state, &out, &in, ZSTD_e_end) != 0) throw std::runtime_error("zstd");
+  ZSTD_freeCCtx(state);
+  packed.resize(out.pos);
+  return packed;
+}
+
 }  // namespace phalanx

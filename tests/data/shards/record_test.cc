@@ -24,6 +24,12 @@ std::vector<Found> records_of(const std::filesystem::path& file, RecordFormat fo
   return found;
 }
 
+RecordFormat in_chunks(int64_t bytes) {
+  RecordFormat format;
+  format.chunk_bytes = bytes;
+  return format;
+}
+
 std::string message(const std::filesystem::path& file) {
   return message_of<std::invalid_argument>([&] { records_of(file); });
 }
@@ -50,7 +56,7 @@ TEST_F(Records, JsonIsReadLineByLineAndOtherFilesWhole) {
 
 TEST_F(Records, TheFieldIsAChoice) {
   const auto file = write("a.jsonl", "{\"text\": \"no\", \"content\": \"yes\"}\n");
-  EXPECT_EQ(records_of(file, {"content"}), (std::vector<Found>{{1, "yes", ""}}));
+  EXPECT_EQ(records_of(file, {.text_field = "content"}), (std::vector<Found>{{1, "yes", ""}}));
 }
 
 TEST_F(Records, LinesAcrossReadChunksAreWhole) {
@@ -63,7 +69,7 @@ TEST_F(Records, LinesAcrossReadChunksAreWhole) {
   }
   EXPECT_EQ(records_of(write("a.jsonl", file)), expected);
   for (const int64_t chunk : {1, 7, 64, 100000}) {
-    EXPECT_EQ(records_of(scratch_ / "a.jsonl", {"text", chunk == 1 ? 4096 : chunk * 1000}),
+    EXPECT_EQ(records_of(scratch_ / "a.jsonl", in_chunks(chunk == 1 ? 4096 : chunk * 1000)),
               expected);
   }
 }
@@ -92,12 +98,92 @@ TEST_F(Records, ABadLineIsARecordWithItsNumberAndWhatIsWrong) {
                           "{\"text\": \"x\", \"i\": \"\xc0\"}"}) {
     EXPECT_EQ(problem(bad).rfind(start + "invalid JSON: ", 0), 0u) << bad << problem(bad);
   }
+  EXPECT_EQ(problem("{\"text\": \"\xc3\xa9\xff\"}"),
+            start + "invalid JSON: byte 0xff at offset 12 is not UTF-8");
 }
 
-TEST_F(Records, ALineWithoutEndIsNamed) {
-  const auto file = write("a.jsonl", "{\"text\": \"x\"}\n" + std::string(70 << 20, 'x'));
-  EXPECT_EQ(message(file),
-            file.string() + ":2: expected a line of at most 67108864 bytes, found a longer one");
+TEST_F(Records, ALineThatIsTooLongIsABadLineWhateverTheChunks) {
+  const std::string problem = "expected a line of at most 900 bytes, found a longer one";
+  const auto line = [](size_t size) {
+    const std::string empty = "{\"text\": \"\"}";
+    return empty.substr(0, 10) + std::string(size - empty.size(), 'x') + empty.substr(10) + "\n";
+  };
+  const std::vector<Found> expected = {{1, std::string(888, 'x'), ""},
+                                       {2, "", problem},
+                                       {3, "y", ""},
+                                       {4, "", problem},
+                                       {5, "", problem},
+                                       {6, "z", ""},
+                                       {7, "", problem}};
+  const std::string y = "{\"text\": \"y\"}\n", z = "{\"text\": \"z\"}\n";
+  const auto file = write("a.jsonl", line(900) + line(901) + y + line(5000) + line(100000) + z +
+                                         std::string(7000, 'x'));
+  for (const int64_t chunk : {3, 64, 100, 899, 900, 901, 5000, 1 << 20}) {
+    RecordFormat format = in_chunks(chunk);
+    format.max_line_bytes = 900;
+    EXPECT_EQ(records_of(file, format), expected) << chunk;
+  }
+  const auto real = write("b.jsonl", y + std::string(70 << 20, 'x') + "\n" + z);
+  EXPECT_EQ(records_of(real),
+            (std::vector<Found>{{1, "y", ""},
+                                {2, "",
+                                 "expected a line of at most 67108864 bytes, found a longer "
+                                 "one"},
+                                {3, "z", ""}}));
+}
+
+TEST_F(Records, BlankLinesAtTheEndAndAByteOrderMarkAreNoRecords) {
+  const std::string y = "{\"text\": \"y\"}\n";
+  const std::string empty = "expected a JSON object with a string \"text\", found an empty line";
+  const std::vector<Found> one = {{1, "y", ""}};
+  const std::vector<Found> gap = {{1, "y", ""}, {2, "", empty}, {3, "", empty}, {4, "y", ""}};
+  const std::vector<Found> front = {{1, "", empty}, {2, "y", ""}};
+  for (const int64_t chunk : {3, 4, 13, 14, 15, 16, 17, 1 << 20}) {
+    const auto found = [&](const std::string& bytes) {
+      return records_of(write("a.jsonl", bytes), in_chunks(chunk));
+    };
+    for (const char* end : {"", "\n", "\n\n\r\n \n", "  ", "\n\t"}) {
+      EXPECT_EQ(found(y + end), one) << chunk << end;
+      EXPECT_EQ(found("\xef\xbb\xbf" + y + end), one) << chunk << end;
+      EXPECT_EQ(found(y + "\n \n" + y + end), gap) << chunk << end;
+      EXPECT_EQ(found("\n" + y + end), front) << chunk << end;
+    }
+    EXPECT_TRUE(found("\n\n \n").empty());
+    EXPECT_TRUE(found("\xef\xbb\xbf").empty());
+    EXPECT_EQ(found(y + "\xef\xbb\xbf" + y).at(1).text, "") << "only at the beginning";
+  }
+}
+
+TEST_F(Records, AFileThatIsTooLongOrPackedInsideHoldsNoDocument) {
+  RecordFormat format;
+  format.max_file_bytes = 200000;
+  const std::string most(200000, 'x');
+  EXPECT_EQ(records_of(write("a.txt", most), format), (std::vector<Found>{{0, most, ""}}));
+  EXPECT_EQ(records_of(write("b.txt.gz", gzip(most + "x")), format),
+            (std::vector<Found>{{0, "",
+                                 "expected a document of at most 200000 bytes, found a "
+                                 "longer one: split it"}}));
+  const auto problem = [&](const std::string& bytes) {
+    const auto found = records_of(write("c.txt", bytes));
+    EXPECT_EQ(found.size(), 1u);
+    EXPECT_EQ(found[0].text, "");
+    return found[0].problem;
+  };
+  EXPECT_EQ(problem(gzip("text")),
+            "expected text, found gzip data, which a name that ends in .gz would say");
+  EXPECT_EQ(problem(zstd("text")),
+            "expected text, found zstd data, which a name that ends in .zst would say");
+  EXPECT_EQ(problem("PAR1..."),
+            "expected text, found a Parquet file, which a name that ends in .parquet would say");
+  EXPECT_EQ(problem("PK\x03\x04"), "expected text, found a zip archive: unpack it first");
+  EXPECT_EQ(problem(std::string("\xfd") + "7zXZ" + std::string(1, '\0')),
+            "expected text, found xz data: unpack it first");
+  EXPECT_EQ(problem(""), "");
+}
+
+TEST_F(Records, TheWindowOfAZstdFrameMayBeLarge) {
+  EXPECT_EQ(records_of(write("a.txt.zst", zstd("text", 29))),
+            (std::vector<Found>{{0, "text", ""}}));
 }
 
 TEST_F(Records, PackedFilesHoldTheSameRecords) {
@@ -112,7 +198,14 @@ TEST_F(Records, PackedFilesHoldTheSameRecords) {
   EXPECT_EQ(records_of(write("d.jsonl.zst", zstd(first + second))), plain);
   EXPECT_EQ(records_of(write("e.jsonl.zst", zstd(first) + zstd("") + zstd(second))), plain);
   EXPECT_EQ(records_of(write("f.txt.gz", gzip("text"))), (std::vector<Found>{{0, "text", ""}}));
-  EXPECT_EQ(records_of(write("g.zst", zstd("text"))), (std::vector<Found>{{0, "text", ""}}));
+  EXPECT_EQ(records_of(write("g.v2.zst", zstd("text"))), (std::vector<Found>{{0, "text", ""}}));
+  EXPECT_EQ(records_of(write("h.JSONL.Gz", gzip(first + second))), plain);
+  EXPECT_EQ(records_of(write("i.json.zstd", zstd(first + second))), plain);
+  EXPECT_EQ(records_of(write("j.NDJSON", first + second)), plain);
+  RecordFormat lines;
+  lines.format = FileFormat::kLines;
+  EXPECT_EQ(records_of(write("RC_2020.zst", zstd(first + second)), lines), plain);
+  EXPECT_EQ(records_of(write("k.md", first + second), lines), plain);
 }
 
 TEST_F(Records, APackedFileThatIsCutOffOrDamagedIsNamed) {
@@ -132,7 +225,7 @@ TEST_F(Records, APackedFileThatIsCutOffOrDamagedIsNamed) {
   }
   std::string damaged = gzip(text);
   damaged[damaged.size() - 6] ^= 1;  // its checksum
-  const auto file = write("damaged.gz", damaged);
+  const auto file = write("damaged.txt.gz", damaged);
   EXPECT_EQ(message(file), file.string() + ": expected whole .gz data, found incorrect data check");
 }
 

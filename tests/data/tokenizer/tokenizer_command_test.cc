@@ -138,6 +138,14 @@ TEST_F(TokenizerCommand, training_input_that_is_missing_or_broken_is_named) {
             folder_ +
                 "/text/two.jsonl:2: expected a JSON object with a string \"text\", found no such "
                 "field");
+  write("text/two.jsonl", "{\"text\": \"qz\"}\n");
+  write("text/three.txt", "latin1: \xe9!");
+  EXPECT_EQ(message_of([&] { train({folder_ + "/text"}); }),
+            folder_ + "/text/three.txt: expected text in UTF-8, found byte 0xe9 at offset 8");
+  write("text/three.json.gz", "no gzip");
+  EXPECT_TRUE(message_of([&] {
+                train({folder_ + "/text/three.json.gz"});
+              }).starts_with(folder_ + "/text/three.json.gz: expected whole .gz data"));
 }
 
 TEST_F(TokenizerCommand, info_prints_size_fingerprint_and_specials) {

@@ -121,6 +121,7 @@ class Packing(PackingCase):
     def test_a_job_array(self):
         share = [self.program(*self.arguments('array'), '--shard', f'{i}/3',
                               code=STOPPED).stderr for i in (2, 0)]
+        self.assertTrue(share[0].startswith('phalanx: stopped: '), share[0])
         self.assertIn('run the same command again', share[0])
         self.program(*self.arguments('array'), '--shard', '1/3', code=STOPPED)
         self.program(*self.arguments('array'), '--shard', '0/3', code=STOPPED)
@@ -142,6 +143,15 @@ class Packing(PackingCase):
                 self.assertIn(member.returncode, (DONE, STOPPED), errors)
         self.assertEqual([member.returncode for member in members], [DONE] * 4)
         self.assert_same('at-once')
+
+    def test_a_file_system_without_locks(self):
+        for count in (1, 2):
+            done = self.program(*self.arguments(f'unlocked{count}'), prefix=(
+                *self.ranks(count), 'env', f'LD_PRELOAD={os.environ["PHALANX_NO_LOCKS"]}'))
+            self.assertEqual(done.stderr.count('phalanx: warning: '), 1, done.stderr)
+            self.assertIn(f'unlocked{count}: this file system has no file locks', done.stderr)
+            self.assert_same(f'unlocked{count}')
+        self.assertNotIn('no file locks', self.program(*self.arguments('locked')).stderr)
 
     def test_kills_at_any_moment(self):
         """As many data sets as it takes: how far a process gets before a kill is the machine's."""
@@ -247,8 +257,18 @@ class Packing(PackingCase):
         self.program(*self.arguments('changed', 'changing'), '--shard', '0/2', code=STOPPED)
         (text / 'b.txt').write_text('another document')
         done = self.program(*self.arguments('changed', 'changing'), code=BAD_INPUT)
-        self.assertIn('changed.tmp: inputs[1]: expected changing/b.txt of 10 bytes', done.stderr)
-        self.assertIn('remove the folder to start anew', done.stderr)
+        self.assertIn('changing/b.txt: expected 10 bytes, modified at ', done.stderr)
+        self.assertIn('put that file back, or remove changed.tmp to start anew', done.stderr)
+
+    def test_a_bad_line_that_is_mended(self):
+        text = self.path / 'mended'
+        text.mkdir()
+        (text / 'a.jsonl').write_text('{"text": "one"}\n{"text": "two}\n')
+        self.program(*self.arguments('mended-out', 'mended'), code=BAD_INPUT)
+        (text / 'a.jsonl').write_text('{"text": "one"}\n{"text": "two"}\n')
+        self.program(*self.arguments('mended-out', 'mended'))
+        self.assertIn('was packed already',
+                      self.program(*self.arguments('mended-out', 'mended')).stdout)
 
     def test_bad_lines(self):
         text = self.path / 'bad'
