@@ -37,7 +37,8 @@ struct PlacedData {
 /// The plan of a run that resumes from `checkpoint` with the configuration that `place` is.
 [[nodiscard]] PlacedData open_resumed_plan(const DataPlace& place, const std::string& checkpoint);
 
-/// The plan that `step` (from 0) followed, or will.
+/// The plan that `step` (from 0) followed, or will, with the lists of masked documents of then: an
+/// error if one is gone or another now.
 [[nodiscard]] PlacedData open_plan_of_step(const DataPlace& place, int64_t step);
 
 }  // namespace phalanx

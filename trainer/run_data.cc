@@ -117,6 +117,7 @@ void add_rows(const RunConfig& config, const SourceConfig& source,
   loader.end_token = training_tokens(source, *reader);
   if (!source.mask_documents.empty()) {
     loader.masked = read_masked_documents(source.mask_documents, reader->num_documents());
+    data.mask_lists[source.name] = {source.mask_documents, hash_of(*loader.masked)};
   }
   for (size_t s = 0; s < config.stages.size(); ++s) {
     loader.sequence_length = config.stages[s].sequence_length;

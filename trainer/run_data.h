@@ -11,6 +11,7 @@
 #include "data/mixture/batch_loader.h"
 #include "data/shards/file_pool.h"
 #include "data/tokenizer/tokenizer.h"
+#include "trainer/mask_history.h"
 #include "trainer/run_config.h"
 
 namespace phalanx {
@@ -29,6 +30,7 @@ struct RunData {
   StageSources sources;
   std::vector<ValidationSource> validation;  // in name order; only sources with a held-out part
   std::vector<std::string> source_names;     // in name order, the index of Batch::source_R
+  MaskLists mask_lists;                      // as they were read
   std::vector<std::string> warnings;         // for a person, one line each
 };
 
