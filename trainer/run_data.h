@@ -34,7 +34,7 @@ struct RunData {
   std::vector<std::string> warnings;         // for a person, one line each
 };
 
-/// Checks shards rank, rank + world, ... of every source.
+/// Checks the sizes of shards rank, rank + world, ... of every source and its held-out part.
 RunData open_run_data(const RunConfig& config, int rank, int world);
 
 std::vector<StageRows> stage_rows(const std::vector<StageConfig>& stages);
