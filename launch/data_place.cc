@@ -19,8 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Of so many ranks each would check one shard at most: here shards are checked when first read.
-constexpr int kWorldOfOneShardEach = 1 << 30;
+/// As rank 0 of so many ranks: all sizes of shards, or hardly one, each when it is first read.
+enum ShardChecks : int { kAllShards = 1, kShardsThatAreRead = 1 << 30 };
 
 AttemptStart read_checkpoint(const fs::path& path) {
   CheckpointReader reader(path);
@@ -116,7 +116,8 @@ void check_lists(const DataPlace& place, const PlacedData& placed, const MaskEnt
 }
 
 /// `lists`: those in force at the step that is asked for; null: those of the configuration.
-PlacedData open_segment(const DataPlace& place, size_t segment, const MaskEntry* lists) {
+PlacedData open_segment(const DataPlace& place, size_t segment, const MaskEntry* lists,
+                        ShardChecks checks) {
   const Cursor& ledger = place.state->cursor;
   const bool last = segment + 1 == ledger.segments.size();
   const std::vector<std::string>& past = place.state->past_configs;
@@ -137,7 +138,7 @@ PlacedData open_segment(const DataPlace& place, size_t segment, const MaskEntry*
     use_recorded_lists(place, stored, *lists, placed.config);
     check_lists_exist(place, placed.config, *lists);
   }
-  placed.data = open_run_data(placed.config, 0, kWorldOfOneShardEach);
+  placed.data = open_run_data(placed.config, 0, checks);
   if (lists) check_lists(place, placed, *lists);
   placed.planned = resume_run(placed.data.curriculum, placed.data.infos,
                               ledger_until(ledger, segment), CurriculumFrom::kStart);
@@ -145,10 +146,11 @@ PlacedData open_segment(const DataPlace& place, size_t segment, const MaskEntry*
 }
 
 /// A run of the configuration file: new, forked, or going on from `checkpoint`.
-PlacedData open_as_train_does(const DataPlace& place, const std::string& checkpoint) {
+PlacedData open_as_train_does(const DataPlace& place, const std::string& checkpoint,
+                              ShardChecks checks) {
   const ResolvedConfig config = read_run_config(place.request);
   RunStart start = open_run_start(checkpoint, config);
-  PlacedData placed{config.run, open_run_data(config.run, 0, kWorldOfOneShardEach), {}};
+  PlacedData placed{config.run, open_run_data(config.run, 0, checks), {}};
   placed.planned = plan_run(placed.config, placed.data, /*num_skipped=*/0, start);
   return placed;
 }
@@ -163,8 +165,8 @@ DataPlace find_data_place(ConfigRequest request) {
 }
 
 PlacedData open_newest_plan(const DataPlace& place) {
-  if (place.state) return open_segment(place, place.state->cursor.segments.size() - 1, nullptr);
-  return open_as_train_does(place, "");
+  if (!place.state) return open_as_train_does(place, "", kAllShards);
+  return open_segment(place, place.state->cursor.segments.size() - 1, nullptr, kAllShards);
 }
 
 PlacedData open_resumed_plan(const DataPlace& place, const std::string& checkpoint) {
@@ -173,13 +175,13 @@ PlacedData open_resumed_plan(const DataPlace& place, const std::string& checkpoi
         fmt::format("--resume-from: expected a configuration file to resume with, found {}",
                     place.request.file));
   }
-  return open_as_train_does(place, checkpoint);
+  return open_as_train_does(place, checkpoint, kAllShards);
 }
 
 PlacedData open_plan_of_step(const DataPlace& place, int64_t step) {
-  if (!place.state) return open_newest_plan(place);
+  if (!place.state) return open_as_train_does(place, "", kShardsThatAreRead);
   return open_segment(place, segment_of(place.state->cursor, step),
-                      find_entry(place.state->masked_documents, step));
+                      find_entry(place.state->masked_documents, step), kShardsThatAreRead);
 }
 
 }  // namespace phalanx

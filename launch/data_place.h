@@ -4,6 +4,8 @@
 // A run's newest attempt counts (start.json, else its newest checkpoint). Past steps follow the
 // ledger with the configuration of their segment, so a curriculum changed on the way, skipped
 // steps and resumes show what was really read; the ledger's hashes check each plan.
+// The plan of a run that is to start compares the sizes of all shards with their manifests, as
+// training does; that of a step opens what the step reads, and compares only these.
 // Errors: std::invalid_argument that leads with what was pointed at.
 #include <optional>
 #include <string>
