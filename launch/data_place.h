@@ -4,6 +4,8 @@
 // A run's newest attempt counts (start.json, else its newest checkpoint). Past steps follow the
 // ledger with the configuration of their segment, so a curriculum changed on the way, skipped
 // steps and resumes show what was really read; the ledger's hashes check each plan.
+// The plan of a run that is to start compares the sizes of all shards with their manifests, as
+// training does; that of a step opens what the step reads, and compares only these.
 // Errors: std::invalid_argument that leads with what was pointed at.
 #include <optional>
 #include <string>
@@ -37,7 +39,8 @@ struct PlacedData {
 /// The plan of a run that resumes from `checkpoint` with the configuration that `place` is.
 [[nodiscard]] PlacedData open_resumed_plan(const DataPlace& place, const std::string& checkpoint);
 
-/// The plan that `step` (from 0) followed, or will.
+/// The plan that `step` (from 0) followed, or will, with the lists of masked documents of then: an
+/// error if one is gone or another now.
 [[nodiscard]] PlacedData open_plan_of_step(const DataPlace& place, int64_t step);
 
 }  // namespace phalanx

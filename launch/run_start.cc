@@ -144,6 +144,9 @@ PlannedRun plan_run(const RunConfig& config, const RunData& data, int64_t num_sk
       run.cursor.segments.size());
   start.state.cursor = run.cursor;
   if (num_skipped != 0) skip_steps(num_skipped, run, start);
+  TrainState& state = start.state;
+  state.masked_documents =
+      with_lists(std::move(state.masked_documents), state.step, data.mask_lists);
   return run;
 }
 

@@ -35,9 +35,9 @@ std::filesystem::path choose_checkpoint(const std::string& resume,
 
 RunStart open_run_start(const std::filesystem::path& checkpoint, const ResolvedConfig& config);
 
-/// The plan from there on; start.state gets its cursor. A resumed run passes over its next
-/// `num_skipped` steps (a loss spike): tokens, rate and ledger go on, weights and Adam's count
-/// stay. One step at least must be left.
+/// The plan from there on; start.state gets its cursor and the lists of masked documents. A resumed
+/// run passes over its next `num_skipped` steps (a loss spike): tokens, rate and ledger go on,
+/// weights and Adam's count stay. One step at least must be left.
 PlannedRun plan_run(const RunConfig& config, const RunData& data, int64_t num_skipped,
                     RunStart& start);
 

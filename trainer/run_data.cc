@@ -13,6 +13,11 @@
 namespace phalanx {
 namespace {
 
+/// The shards that a rank checks: first, first + stride, ...
+struct ShardShare {
+  size_t first, stride;
+};
+
 std::shared_ptr<const DatasetReader> open_dataset(const RunConfig& config,
                                                   const std::filesystem::path& folder,
                                                   const std::string& field, const RunData& data) {
@@ -72,7 +77,8 @@ int64_t training_tokens(const SourceConfig& source, const DatasetReader& reader)
 
 /// `reader` is that of the training part.
 void add_validation(const RunConfig& config, const SourceConfig& source, const std::string& field,
-                    std::shared_ptr<const DatasetReader> reader, RunData& data) {
+                    std::shared_ptr<const DatasetReader> reader, const ShardShare& share,
+                    RunData& data) {
   SourceLoaderConfig loader;
   loader.sequence_length = config.evaluation.sequence_length > 0
                                ? config.evaluation.sequence_length
@@ -82,7 +88,7 @@ void add_validation(const RunConfig& config, const SourceConfig& source, const s
     loader.first_token = training_tokens(source, *reader);
   } else if (const auto folder = validation_folder(source.path)) {
     reader = open_dataset(config, *folder, field, data);
-    reader->check_shards(0, 1);
+    reader->check_shards(share.first, share.stride);
     if (reader->num_tokens() < 2) return;
   } else {
     return;
@@ -117,6 +123,7 @@ void add_rows(const RunConfig& config, const SourceConfig& source,
   loader.end_token = training_tokens(source, *reader);
   if (!source.mask_documents.empty()) {
     loader.masked = read_masked_documents(source.mask_documents, reader->num_documents());
+    data.mask_lists[source.name] = {source.mask_documents, hash_of(*loader.masked)};
   }
   for (size_t s = 0; s < config.stages.size(); ++s) {
     loader.sequence_length = config.stages[s].sequence_length;
@@ -154,6 +161,7 @@ std::vector<StageRows> stage_rows(const std::vector<StageConfig>& stages) {
 }
 
 RunData open_run_data(const RunConfig& config, int rank, int world) {
+  const ShardShare share{static_cast<size_t>(rank), static_cast<size_t>(world)};
   RunData data;
   data.curriculum = resolve_curriculum(config.data, stage_rows(config.stages));
   data.tokenizer = open_tokenizer(config);
@@ -166,9 +174,9 @@ RunData open_run_data(const RunConfig& config, int rank, int world) {
           source.path));
     }
     auto reader = open_dataset(config, train_folder(source.path), field, data);
-    reader->check_shards(static_cast<size_t>(rank), static_cast<size_t>(world));
+    reader->check_shards(share.first, share.stride);
     add_rows(config, source, reader, data);
-    add_validation(config, source, field, reader, data);
+    add_validation(config, source, field, reader, share, data);
     if (!reader->manifest().packing.shuffled) {
       data.warnings.push_back(unshuffled_warning(source.name, *reader));
     }

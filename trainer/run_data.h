@@ -11,6 +11,7 @@
 #include "data/mixture/batch_loader.h"
 #include "data/shards/file_pool.h"
 #include "data/tokenizer/tokenizer.h"
+#include "trainer/mask_history.h"
 #include "trainer/run_config.h"
 
 namespace phalanx {
@@ -29,10 +30,11 @@ struct RunData {
   StageSources sources;
   std::vector<ValidationSource> validation;  // in name order; only sources with a held-out part
   std::vector<std::string> source_names;     // in name order, the index of Batch::source_R
+  MaskLists mask_lists;                      // as they were read
   std::vector<std::string> warnings;         // for a person, one line each
 };
 
-/// Checks shards rank, rank + world, ... of every source.
+/// Checks the sizes of shards rank, rank + world, ... of every source and its held-out part.
 RunData open_run_data(const RunConfig& config, int rank, int world);
 
 std::vector<StageRows> stage_rows(const std::vector<StageConfig>& stages);

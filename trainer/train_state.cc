@@ -76,7 +76,8 @@ nlohmann::json to_json(const TrainState& state) {
           {"cursor", cursor_to_json(state.cursor)},
           {"stage_first_rows", state.stage_first_rows},
           {"start_bits_per_byte", state.start_bits_per_byte},
-          {"past_configs", state.past_configs}};
+          {"past_configs", state.past_configs},
+          {"masked_documents", to_json(state.masked_documents)}};
 }
 
 TrainState train_state_from_json(const nlohmann::json& json) {
@@ -95,6 +96,10 @@ TrainState train_state_from_json(const nlohmann::json& json) {
   state.start_bits_per_byte =
       by_name<double>(field("start_bits_per_byte"), file + ": start_bits_per_byte", number);
   state.past_configs = past_configs(json);
+  if (json.contains("masked_documents")) {  // older checkpoints have none
+    state.masked_documents =
+        mask_history_from_json(field("masked_documents"), file + ": masked_documents");
+  }
   return state;
 }
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "data/mixture/ledger.h"
+#include "trainer/mask_history.h"
 
 namespace phalanx {
 
@@ -23,6 +24,7 @@ struct TrainState {
   /// Resolved configurations of the ledger's segments but the last, whose one lies beside this
   /// state: what past steps read stays known. Empty: not recorded.
   std::vector<std::string> past_configs;
+  MaskHistory masked_documents;
 };
 
 nlohmann::json to_json(const TrainState& state);

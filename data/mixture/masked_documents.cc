@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
+#include "data/block_hash.h"
 #include "data/file.h"
 
 namespace phalanx {
@@ -47,6 +49,12 @@ std::shared_ptr<const MaskedDocuments> read_masked_documents(const std::filesyst
   }
   std::sort(masked->begin(), masked->end());
   return masked;
+}
+
+std::string hash_of(const MaskedDocuments& masked) {
+  MaskedDocuments once = masked;
+  once.erase(std::unique(once.begin(), once.end()), once.end());
+  return hash_text(xxh3(std::as_bytes(std::span(once))));
 }
 
 void mask_documents(const MaskedDocuments& masked, Row& row) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "data/mixture/row_source.h"
@@ -17,6 +18,9 @@ using MaskedDocuments = std::vector<int64_t>;
 /// A text file with one number a line; what follows a `#`, and empty lines, say nothing.
 [[nodiscard]] std::shared_ptr<const MaskedDocuments> read_masked_documents(
     const std::filesystem::path& path, int64_t num_documents);
+
+/// XXH3-64 of the numbers without repetitions, 8 bytes each, little-endian: what a list means.
+[[nodiscard]] std::string hash_of(const MaskedDocuments& masked);
 
 /// Sets row.masked_targets from row.documents. A target belongs to the document that holds it.
 void mask_documents(const MaskedDocuments& masked, Row& row);

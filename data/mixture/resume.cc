@@ -28,8 +28,10 @@ bool has_given(const Cursor& cursor, const std::string& source) {
                      [](const auto& stream) { return stream.second > 0; });
 }
 
-std::map<std::string, std::string> parts_of(const std::string& fingerprint) {
-  std::map<std::string, std::string> parts;
+using Parts = std::map<std::string, std::string>;  // of a fingerprint, by what stands before ':'
+
+Parts parts_of(const std::string& fingerprint) {
+  Parts parts;
   for (size_t begin = 0; begin <= fingerprint.size();) {
     const size_t end = std::min(fingerprint.find('/', begin), fingerprint.size());
     const std::string part = fingerprint.substr(begin, end - begin);
@@ -42,15 +44,15 @@ std::map<std::string, std::string> parts_of(const std::string& fingerprint) {
 
 bool names_bins(const std::string& part) { return part.starts_with("bins-"); }
 
+bool has_bins(const Parts& parts) {
+  return std::any_of(parts.begin(), parts.end(), [](const auto& p) { return names_bins(p.first); });
+}
+
 /// The parts of both, or nullopt if one differs. Bins of a length that only one of them reads do
 /// not disagree; reading bins and reading windows do.
 std::optional<std::string> join_fingerprints(const std::string& old, const std::string& now) {
-  std::map<std::string, std::string> joined = parts_of(now);
-  const auto has_bins = [](const auto& parts) {
-    return std::any_of(parts.begin(), parts.end(),
-                       [](const auto& p) { return names_bins(p.first); });
-  };
-  const std::map<std::string, std::string> before = parts_of(old);
+  Parts joined = parts_of(now);
+  const Parts before = parts_of(old);
   if (has_bins(joined) != has_bins(before)) return std::nullopt;
   for (const auto& [name, part] : joined) {
     if (!before.contains(name) && !names_bins(name)) return std::nullopt;
@@ -64,6 +66,37 @@ std::optional<std::string> join_fingerprints(const std::string& old, const std::
   return text;
 }
 
+/// Where the same data would be read in another way, the field that says how, and both values.
+std::string difference_text(const std::string& source, const std::string& old,
+                            const std::string& now) {
+  const Parts before = parts_of(old), after = parts_of(now);
+  const auto text = [&](const std::string& field, const std::string& a, const std::string& b) {
+    return fmt::format(
+        "{}: expected {}, with which the ledger counts rows of source {}, found {}: put it back, "
+        "or give the source another name",
+        field, a, source, b);
+  };
+  const auto value = [](const Parts& parts, const std::string& name) {
+    const auto part = parts.find(name);
+    return part == parts.end() ? "0" : part->second.substr(name.size() + 1);
+  };
+  if (before.at("") == after.at("")) {
+    const auto packing = [](const Parts& p) { return has_bins(p) ? "best_fit" : "windows"; };
+    if (has_bins(before) != has_bins(after)) {
+      return text("data.packing", packing(before), packing(after));
+    }
+    for (const auto& [name, field] : {std::pair{"shuffle_window", "shuffle_window"},
+                                      {"last_tokens", "validation.last_tokens"}}) {
+      const std::string a = value(before, name), b = value(after, name);
+      if (a != b) return text(fmt::format("data.sources.{}.{}", source, field), a, b);
+    }
+  }
+  return fmt::format(
+      "data.sources.{}: expected the data with fingerprint {}, of which the ledger counts rows, "
+      "found {}: restore it, or give the new data another name",
+      source, old, now);
+}
+
 // The ledger's sources with those of this run; one that has given rows must be what it was.
 std::vector<LedgerSource> join_sources(const Cursor& cursor,
                                        const std::vector<SourceInfo>& sources) {
@@ -74,12 +107,7 @@ std::vector<LedgerSource> join_sources(const Cursor& cursor,
     std::optional<std::string> both = source.fingerprint;
     if (!entry.empty() && has_given(cursor, source.name))
       both = join_fingerprints(entry, source.fingerprint);
-    if (!both) {
-      throw std::invalid_argument(
-          fmt::format("data.sources.{}: expected the data with fingerprint {}, of which the ledger "
-                      "counts rows, found {}: restore it, or give the new data another name",
-                      source.name, entry, source.fingerprint));
-    }
+    if (!both) throw std::invalid_argument(difference_text(source.name, entry, source.fingerprint));
     entry = *both;
   }
   std::vector<LedgerSource> list;

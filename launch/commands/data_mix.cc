@@ -64,7 +64,8 @@ void add_data_mix_command(CLI::App& data) {
       "  phalanx data mix run.yaml stages[0].phases[1].mix.problems=0.25 --svg mix.svg\n"
       "Prints tokens, epochs and steps of each source in each phase, sources that run out, and "
       "the\n"
-      "weights planned against the rows drawn: all rows are counted, without reading any.");
+      "weights planned against the rows drawn: all rows are counted, without reading any. The\n"
+      "sizes of all files are compared with their manifests, as training does when it starts.");
   mix->add_option("where", arguments->request.file,
                   "YAML file of a run; or a run's folder or a checkpoint's, for its newest plan")
       ->required();

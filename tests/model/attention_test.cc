@@ -8,14 +8,23 @@
 
 #include "model/kernels/attention_core.h"
 #include "tests/model/random_tensor.h"
+#include "tests/support/test_device.h"
 
 namespace phalanx {
 namespace {
 
 using Map = std::vector<int64_t>;
 
+class Attention : public OnTestDevice {};
+
+/// Of fp32 against double. On a GPU wider by three bits, which it costs to make a product of fp32
+/// of three of TF32, as its kernel may.
+double rounding(double on_cpu) { return test_device().is_cpu() ? on_cpu : 10 * on_cpu; }
+
 AttentionShape make_shape(int64_t batch, int64_t length, int64_t head_dim, const Map& map,
                           std::vector<Segment> segments = {}) {
+  // Heads as the GPU's kernels want them aligned, in fp32 and bf16.
+  if (!test_device().is_cpu()) head_dim = (head_dim + 7) / 8 * 8;
   return {batch, length, head_dim, map, map.back() + 1, std::move(segments)};
 }
 
@@ -61,8 +70,9 @@ struct Results {
 
 Results run(const at::Tensor& qkv_NF, const at::Tensor& do_NF, const AttentionShape& shape) {
   AttentionSaved saved;
-  const at::Tensor o_NF = attention(qkv_NF, shape, saved);
-  return {o_NF, attention_backward(do_NF, qkv_NF, shape, saved)};
+  const at::Tensor qkv = qkv_NF.to(test_device());
+  const at::Tensor o_NF = attention(qkv, shape, saved);
+  return {o_NF.cpu(), attention_backward(do_NF.to(test_device()), qkv, shape, saved).cpu()};
 }
 
 std::vector<AttentionShape> shapes() {
@@ -82,17 +92,18 @@ std::string name_of(const AttentionShape& shape) {
   return text + (shape.segments.empty() ? "" : ", documents");
 }
 
-TEST(Attention, FlashAndPlainKernelsAgreeWithTheDefinition) {
+TEST_F(Attention, FlashAndPlainKernelsAgreeWithTheDefinition) {
   for (const AttentionShape& shape : shapes()) {
     const at::Tensor qkv = random_qkv(shape, 1);
     const at::Tensor expected = definition(qkv, shape);
-    AttentionSaved saved;
-    EXPECT_LT(relative_error(attention(qkv, shape, saved), expected), 1e-6) << name_of(shape);
-    EXPECT_LT(relative_error(attention_plain(qkv, shape), expected), 1e-6) << name_of(shape);
+    const at::Tensor flash = run(qkv, random_do(shape, 2), shape).o_NF;
+    const at::Tensor plain = attention_plain(qkv.to(test_device()), shape).cpu();
+    EXPECT_LT(relative_error(flash, expected), rounding(1e-6)) << name_of(shape);
+    EXPECT_LT(relative_error(plain, expected), rounding(1e-6)) << name_of(shape);
   }
 }
 
-TEST(Attention, GradientsAreTheFiniteDifferencesOfTheDefinition) {
+TEST_F(Attention, GradientsAreTheFiniteDifferencesOfTheDefinition) {
   for (const AttentionShape& shape :
        {make_shape(2, 5, 4, {0, 0, 0, 0, 1}), make_shape(1, 6, 2, {0, 0, 0, 1, 1}),
         make_shape(2, 6, 2, {0, 0, 0, 0, 1}, {{0, 0, 2}, {0, 2, 6}, {1, 0, 5}, {1, 5, 6}}),
@@ -101,12 +112,13 @@ TEST(Attention, GradientsAreTheFiniteDifferencesOfTheDefinition) {
     const auto of_qkv = [&](const at::Tensor& x) {
       return (definition(x, shape) * dout.to(at::kDouble)).sum().item<double>();
     };
-    EXPECT_LT(relative_error(run(qkv, dout, shape).dqkv_NF, numeric_gradient(of_qkv, qkv)), 3e-6)
+    EXPECT_LT(relative_error(run(qkv, dout, shape).dqkv_NF, numeric_gradient(of_qkv, qkv)),
+              rounding(3e-6))
         << name_of(shape);
   }
 }
 
-TEST(Attention, InBf16OutputAndGradientStayWithinItsRoundingOfFp32) {
+TEST_F(Attention, InBf16OutputAndGradientStayWithinItsRoundingOfFp32) {
   for (const AttentionShape& shape : shapes()) {
     const at::Tensor qkv = random_qkv(shape, 1).to(at::kBFloat16);
     const at::Tensor dout = random_do(shape, 2).to(at::kBFloat16);
@@ -117,20 +129,20 @@ TEST(Attention, InBf16OutputAndGradientStayWithinItsRoundingOfFp32) {
   }
 }
 
-TEST(Attention, DocumentsGiveWhatTheyGiveAsSequencesOfTheirOwn) {
+TEST_F(Attention, DocumentsGiveWhatTheyGiveAsSequencesOfTheirOwn) {
   const AttentionShape both = make_shape(1, 9, 4, {0, 0, 0, 0, 1}, {{0, 0, 4}, {0, 4, 9}});
   const at::Tensor qkv = random_qkv(both, 1), dout = random_do(both, 2);
   const Results together = run(qkv, dout, both);
   for (const Segment& s : both.segments) {
     const int64_t n = s.end - s.begin;
     const Results alone = run(qkv.narrow(0, s.begin, n).clone(), dout.narrow(0, s.begin, n).clone(),
-                              make_shape(1, n, 4, both.query_to_kv));
+                              make_shape(1, n, both.head_dim, both.query_to_kv));
     EXPECT_TRUE(at::equal(together.o_NF.narrow(0, s.begin, n), alone.o_NF));
     EXPECT_TRUE(at::equal(together.dqkv_NF.narrow(0, s.begin, n), alone.dqkv_NF));
   }
 }
 
-TEST(Attention, NothingFlowsFromOneDocumentOrALaterTokenToAnother) {
+TEST_F(Attention, NothingFlowsFromOneDocumentOrALaterTokenToAnother) {
   const AttentionShape shape = make_shape(1, 9, 4, {0, 0, 1}, {{0, 0, 4}, {0, 4, 9}});
   const at::Tensor qkv = random_qkv(shape, 1);
   at::Tensor dout = at::zeros_like(random_do(shape, 2));
@@ -149,7 +161,7 @@ TEST(Attention, NothingFlowsFromOneDocumentOrALaterTokenToAnother) {
   EXPECT_FALSE(at::equal(after[3], found.o_NF[3]));
 }
 
-TEST(Attention, OneAndTwoThreadsGiveEqualBits) {
+TEST_F(Attention, OneAndTwoThreadsGiveEqualBits) {
   const AttentionShape shape = make_shape(3, 150, 8, {0, 0, 0, 0, 1});
   const at::Tensor qkv = random_qkv(shape, 1), dout = random_do(shape, 2);
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {

@@ -36,11 +36,14 @@ inline RunConfig test_run_config(const Phi4Config& shape, int64_t tensor_paralle
 
 /// The tp and dp groups of this rank and the context over them.
 struct TestMesh {
-  TestMesh(Communicator& world, int tensor_parallel_size)
+  /// `fields` carries tensors on `device`, as `world` does those on the host; null: world does
+  /// both.
+  TestMesh(Communicator& world, int tensor_parallel_size, Communicator* fields = nullptr,
+           at::Device device = at::kCPU)
       : mesh(make_mesh(world.rank(), world.size(), tensor_parallel_size)),
-        tp(world.split(mesh.dp_rank, mesh.tp_rank, "tp")),
-        dp(world.split(mesh.tp_rank, mesh.dp_rank, "dp")),
-        context{mesh, world, *tp, *dp, at::kCPU} {}
+        tp((fields ? *fields : world).split(mesh.dp_rank, mesh.tp_rank, "tp")),
+        dp((fields ? *fields : world).split(mesh.tp_rank, mesh.dp_rank, "dp")),
+        context{mesh, world, *tp, *dp, device} {}
   Mesh mesh;
   std::unique_ptr<Communicator> tp, dp;
   RunContext context;

@@ -219,6 +219,28 @@ TEST(TrainState, PastConfigurationsReadBackAndMayBeAbsent) {
   EXPECT_EQ(train_state_from_json(json).past_configs, std::vector<std::string>());
 }
 
+TEST(TrainState, ListsOfMaskedDocumentsReadBackAndMayBeAbsent) {
+  const MaskLists first{{"web", {"lists/web", "0123456789abcdef"}}}, none;
+  TrainState state = some_state();
+  state.masked_documents = with_lists({}, 0, first);
+  state.masked_documents = with_lists(state.masked_documents, 5, first);
+  EXPECT_EQ(state.masked_documents, (MaskHistory{{0, first}}));
+  state.masked_documents = with_lists(state.masked_documents, 7, none);
+  EXPECT_EQ(state.masked_documents, (MaskHistory{{0, first}, {7, none}}));
+  EXPECT_EQ(find_entry(state.masked_documents, 6)->lists, first);
+  EXPECT_EQ(find_entry(state.masked_documents, 7)->lists, none);
+  nlohmann::json json = nlohmann::json::parse(to_json(state).dump());
+  EXPECT_EQ(train_state_from_json(json).masked_documents, state.masked_documents);
+  // Started again before a step was saved: the lists of the first start were never used.
+  EXPECT_EQ(with_lists(state.masked_documents, 7, first), (MaskHistory{{0, first}}));
+  json["masked_documents"][0]["lists"]["web"]["xxh3"] = 3;
+  EXPECT_EQ(message_of([&] { train_state_from_json(json); }),
+            "state.json: masked_documents[0].lists.web.xxh3: expected a string, found number");
+  json.erase("masked_documents");
+  EXPECT_TRUE(train_state_from_json(json).masked_documents.empty());
+  EXPECT_EQ(find_entry({}, 3), nullptr);
+}
+
 TEST(TrainState, AMeasureThatWasNotFiniteDoesNotStopAResume) {
   TrainState state = some_state();
   state.start_bits_per_byte["web"] = std::numeric_limits<double>::infinity();
@@ -230,7 +252,8 @@ TEST(TrainState, AMissingOrIllTypedFieldIsNamed) {
   const nlohmann::json good = to_json(some_state());
   for (const auto& item : good.items()) {
     nlohmann::json bad = good;
-    if (item.key() != "past_configs") {  // older checkpoints have none
+    if (item.key() != "past_configs" &&
+        item.key() != "masked_documents") {  // older checkpoints have none
       bad.erase(item.key());
       EXPECT_CONTAINS(message_of([&] { train_state_from_json(bad); }), item.key());
       EXPECT_THROW(train_state_from_json(bad), std::invalid_argument) << item.key();

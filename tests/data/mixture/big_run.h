@@ -37,7 +37,8 @@ inline void make_big_shard(const std::filesystem::path& prefix) {
   idx.close();
 }
 
-inline void make_big_sources(const std::filesystem::path& folder) {
+inline void make_big_sources(const std::filesystem::path& folder,
+                             const std::string& tokenizer = "") {
   make_folders(folder);
   make_big_shard(folder / "one");
   for (int k = 0; k < kBigSources; ++k) {
@@ -46,6 +47,7 @@ inline void make_big_sources(const std::filesystem::path& folder) {
     DatasetManifest manifest;
     manifest.name = big_name(k);
     manifest.vocab_size = 100352;
+    manifest.tokenizer = tokenizer;
     manifest.token_type = TokenType::kInt32;
     manifest.packing.part = "train";
     manifest.packing.documents_read = kBigShards;

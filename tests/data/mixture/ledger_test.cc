@@ -1,5 +1,6 @@
 #include "data/mixture/ledger.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -134,6 +135,33 @@ TEST(Resume, AnotherSeedOrOtherDataOfASourceInUseIsAlwaysAnError) {
                         "data.sources.web: expected the data with fingerprint data of web, of wh")
                         .size()),
         "data.sources.web: expected the data with fingerprint data of web, of wh");
+  }
+}
+
+TEST(Resume, DataThatWouldBeReadInAnotherWayNamesTheSetting) {
+  const auto error = [](const std::string& old, const std::string& now) {
+    TestRun setup = small_setup();
+    setup.sources[2].fingerprint = old;
+    const Cursor cursor = cursor_of(setup, 5);
+    setup.sources[2].fingerprint = now;
+    const std::string text = resume_error(setup, cursor);
+    return text.substr(0, text.find(": put it back"));
+  };
+  const std::string ledger = ", with which the ledger counts rows of source web, found ";
+  EXPECT_EQ(error("f", "f/bins-6:12"), "data.packing: expected windows" + ledger + "best_fit");
+  EXPECT_EQ(error("f/bins-6:12", "f"), "data.packing: expected best_fit" + ledger + "windows");
+  EXPECT_EQ(error("f", "f/shuffle_window:8"),
+            "data.sources.web.shuffle_window: expected 0" + ledger + "8");
+  EXPECT_EQ(error("f/last_tokens:100/shuffle_window:8", "f/shuffle_window:8"),
+            "data.sources.web.validation.last_tokens: expected 100" + ledger + "0");
+  // Other data in the first place, or other bins of it: restore them.
+  for (const auto& [old, now] :
+       {std::pair{"f/shuffle_window:8", "g"}, {"f/bins-6:1", "f/bins-6:2"}}) {
+    const std::string text = error(old, now);
+    EXPECT_EQ(text.substr(0, text.find(" found")),
+              fmt::format("data.sources.web: expected the data with fingerprint {}, of which the "
+                          "ledger counts rows,",
+                          old));
   }
 }
 

@@ -13,6 +13,10 @@ TEST(MaskedDocuments, AListIsOneNumberALineWithComments) {
   const Scratch scratch;
   spill(scratch / "list", "# seen in a benchmark\n7\n\n  3  # twice\r\n7\n12");
   EXPECT_EQ(*read_masked_documents(scratch / "list", 13), (MaskedDocuments{3, 7, 7, 12}));
+  const MaskedDocuments same{3, 7, 12}, other{3, 7, 11};
+  EXPECT_EQ(hash_of(*read_masked_documents(scratch / "list", 13)), hash_of(same));
+  EXPECT_NE(hash_of(same), hash_of(other));
+  EXPECT_EQ(hash_of({}), "2d06800538d394c2");  // XXH3-64 of nothing
   spill(scratch / "list", "");
   EXPECT_TRUE(read_masked_documents(scratch / "list", 13)->empty());
 }

@@ -64,10 +64,10 @@ class ForeignCorpus(RunTest):
                       '2000 (command line)', again.err)
         forked = self.train(1, 'forked', self.ADOPTED, f'{HELD_OUT}=2000', code=BAD_INPUT,
                             *['fork.from=runs/fixed/checkpoints/step-000002'])
-        self.assertRegex(forked.our_errors()[0],
-                         r'data\.sources\.prose: expected the data with fingerprint '
-                         r'\w+/last_tokens:1000, of which the ledger counts rows, found '
-                         r'\w+/last_tokens:2000: restore it')
+        self.assertEqual(forked.our_errors(),
+                         [f'phalanx: error: {HELD_OUT}: expected 1000, with which the ledger counts '
+                          'rows of source prose, found 2000: put it back, or give the source another '
+                          'name'])
 
     def test_what_was_never_shuffled_is_said_once(self):
         warning = ('warning: data.sources.prose: the documents of adopted are in the order in which '

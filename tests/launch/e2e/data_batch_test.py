@@ -142,6 +142,37 @@ class DataBatch(RunTest):
         self.assert_read('runs/forked', (1, 2), reads)
         self.assertEqual(self.batch('run.yaml', 2, start), self.batch('runs/forked', 2))
 
+    def test_lists_of_masked_documents_that_change_on_resumes(self):
+        """Another list, then the same file edited in place, then none, as the metrics count."""
+        prose = 'data.sources.prose.mask_documents='
+        first, second = (self.workspace.path / name for name in ('first', 'second'))
+        first.write_text(''.join(f'{number}\n' for number in range(0, 40, 2)))
+        second.write_text('1\n')
+        self.train(1, 'lists', prose + 'first', 'run.stop_after_steps=4', code=STOPPED)
+        self.train(1, 'lists', prose + 'second', 'run.stop_after_steps=8', '--resume', 'auto',
+                   code=STOPPED)
+        self.workspace.program('data', 'batch', 'runs/lists', '--step', '8')
+        second.write_text('# edited\n' + first.read_text() + '1\n3\n')
+        self.train(1, 'lists', prose + 'second', 'run.stop_after_steps=12', '--resume', 'auto',
+                   code=STOPPED)
+        run = self.train(1, 'lists', 'run.stop_after_steps=16', '--resume', 'auto', code=STOPPED)
+        newest = 'runs/lists/checkpoints/step-000016'
+        for where in ('runs/lists', newest):
+            self.assert_counted(where, run, (1, 4, 9, 12, 13, 16))
+            error = self.refused(where, '--step', '8')
+            self.assertRegex(error, f'{where}: data.sources.prose.mask_documents: expected the '
+                             r'list that was in force from step 5 on, second \([0-9a-f]{16}\), '
+                             r'found second \([0-9a-f]{16}\): put it back, or name a copy')
+        (self.workspace.path / 'copy').write_text('1\n1\n')
+        counts = [sum(row['num_valid_targets'] for row in
+                      self.batch('runs/lists', step, prose + 'copy')['rows']) for step in (5, 8)]
+        metrics = {line['step']: line for line in run.metrics()}
+        self.assertEqual(counts, [sum(source['targets'] for source in
+                                      metrics[step]['sources'].values()) for step in (5, 8)])
+        first.unlink()
+        self.assertIn('found no file first: put it back', self.refused(newest, '--step', '4'))
+        self.batch(newest, 12)
+
     def test_documents_are_named_by_their_origin(self):
         rows = [row for row in self.batch('run.yaml', 1)['rows'] if row['source'] == 'prose']
         document = rows[0]['documents'][0]

@@ -2,6 +2,7 @@
 finished run counts, and a picture that other programs read."""
 
 import json
+import os
 import subprocess
 import xml.etree.ElementTree as xml
 
@@ -124,6 +125,18 @@ class DataMix(RunTest):
         self.assertEqual(len(dots), 3)
         self.assertNotIn('http', ''.join(value for node in root.iter()
                                          for value in node.attrib.values()))
+
+    def test_every_shard_has_its_size(self):
+        self.workspace.program('data', 'pack', '--input', 'text/prose', '--tokenizer', 'tokenizer',
+                               '--output', 'data/cut', '--kind', 'organic', '--shard-tokens',
+                               '20000')
+        files = sorted((self.workspace.path / 'data' / 'cut' / 'train').glob('shard-*.bin'))
+        self.assertGreater(len(files), 2)
+        source = 'data.sources.prose.path=data/cut'
+        self.mix('run.yaml', source)
+        os.truncate(files[2], 100)
+        self.assertIn(f'{files[2].relative_to(self.workspace.path)}: size: expected ',
+                      self.refused('run.yaml', source))
 
     def test_a_plan_that_cannot_be(self):
         self.assertIn('data.sources.sums.max_epochs',
