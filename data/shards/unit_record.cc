@@ -41,24 +41,26 @@ void commit_unit_record(const std::filesystem::path& folder, const UnitRecord& u
 
 UnitRecord load_unit_record(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / kUnitName;
-  const Json document = parse_json(read_text(path, kMaxUnitRecordBytes), path.string());
-  const JsonFields fields(document, path.string());
+  const JsonDocument document(read_text(path, kMaxUnitRecordBytes), path.string());
+  const JsonFields fields(document.root(), path.string());
   UnitRecord unit;
-  for (const Json& count : fields.list("records_of_file")) {
-    if (!count.is_number_unsigned())
-      refuse(fields.place("records_of_file"), "counts", count.dump());
-    unit.records_of_file.push_back(count.get<int64_t>());
+  for (const JsonValue count : fields.list("records_of_file")) {
+    int64_t records = 0;
+    if (count.get(records) != simdjson::SUCCESS || records < 0) {
+      refuse(fields.place("records_of_file"), "counts", shown(count));
+    }
+    unit.records_of_file.push_back(records);
   }
   unit.num_documents = fields.count("documents");
   unit.rejected_empty = fields.count("rejected_empty");
   unit.num_held_out = fields.count("held_out");
   unit.smallest_content = fields.hash("smallest_content");
-  for (const Json& record : fields.list("rejected")) {
+  for (const JsonValue record : fields.list("rejected")) {
     const JsonFields entry(record, fields.place("rejected"));
     unit.rejected.push_back(
         {static_cast<uint64_t>(entry.count("file")), entry.count("line"), entry.text("problem")});
   }
-  for (const Json& run : fields.list("runs")) {
+  for (const JsonValue run : fields.list("runs")) {
     const JsonFields entry(run, fields.place("runs"));
     unit.runs.push_back({entry.text("name"), entry.count("bytes")});
   }
