@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "tests/data/mixture/fake_source.h"
 #include "tests/data/mixture/restart_property.h"
