@@ -8,12 +8,43 @@
 
 namespace phalanx {
 
-Json parse_json(std::string_view json, const std::string& where) {
-  try {
-    return Json::parse(json);
-  } catch (const Json::parse_error& error) {
-    throw std::invalid_argument(fmt::format("{}: not valid JSON: {}", where, error.what()));
+namespace {
+
+std::string_view type_name(const JsonValue& value) {
+  using Type = simdjson::dom::element_type;
+  switch (value.type()) {
+    case Type::ARRAY:
+      return "array";
+    case Type::OBJECT:
+      return "object";
+    case Type::STRING:
+      return "string";
+    case Type::BOOL:
+      return "boolean";
+    case Type::NULL_VALUE:
+      return "null";
+    default:
+      return "number";
   }
+}
+
+/// With line and column, which only the slower parser knows; `otherwise` where that finds none.
+std::string syntax_error(std::string_view json, const char* otherwise) {
+  try {
+    [[maybe_unused]] const Json parsed = Json::parse(json);
+  } catch (const Json::parse_error& error) {
+    return error.what();
+  }
+  return otherwise;
+}
+
+}  // namespace
+
+JsonDocument::JsonDocument(std::string_view json, const std::string& where) {
+  const auto error = parser_.parse(json.data(), json.size()).get(root_);
+  if (error == simdjson::SUCCESS) return;
+  throw std::invalid_argument(fmt::format("{}: not valid JSON: {}", where,
+                                          syntax_error(json, simdjson::error_message(error))));
 }
 
 void refuse(const std::string& place, const std::string& expected, const std::string& found) {
@@ -21,42 +52,52 @@ void refuse(const std::string& place, const std::string& expected, const std::st
 }
 
 // A list or an object may be as deep as the file is long.
-std::string shown(const Json& value) {
-  return value.is_structured() ? value.type_name() : value.dump();
+std::string shown(const JsonValue& value) {
+  if (value.is_array() || value.is_object()) return std::string(type_name(value));
+  return simdjson::minify(value);
 }
 
-JsonFields::JsonFields(const Json& object, std::string place)
-    : object_(object), place_(std::move(place)) {
-  if (!object.is_object()) refuse(place_, "an object", object.type_name());
+JsonFields::JsonFields(const JsonValue& object, std::string place) : place_(std::move(place)) {
+  if (object.get(object_) != simdjson::SUCCESS) {
+    refuse(place_, "an object", std::string(type_name(object)));
+  }
 }
 
 std::string JsonFields::place(std::string_view key) const {
   return fmt::format("{}: {}", place_, key);
 }
 
-const Json& JsonFields::at(const char* key) const {
-  const auto found = object_.find(key);
-  if (found == object_.end()) refuse(place(key), "a value", "no such field");
-  return *found;
+JsonValue JsonFields::at(const char* key) const {
+  JsonValue value;
+  if (object_[key].get(value) != simdjson::SUCCESS) refuse(place(key), "a value", "no such field");
+  return value;
 }
 
 std::string JsonFields::text(const char* key) const {
-  if (!at(key).is_string()) refuse(place(key), "a string", shown(at(key)));
-  return at(key).get<std::string>();
+  std::string_view text;
+  if (at(key).get(text) != simdjson::SUCCESS) refuse(place(key), "a string", shown(at(key)));
+  return std::string(text);
 }
 
 int64_t JsonFields::count(const char* key, int64_t low, int64_t high) const {
-  const Json& value = at(key);
-  if (!value.is_number_integer() || value.get<double>() < static_cast<double>(low) ||
-      value.get<double>() > static_cast<double>(high)) {
+  int64_t count = 0;
+  const JsonValue value = at(key);
+  if (value.get(count) != simdjson::SUCCESS || count < low || count > high) {
     refuse(place(key), fmt::format("a whole number from {} to {}", low, high), shown(value));
   }
-  return value.get<int64_t>();
+  return count;
+}
+
+uint64_t JsonFields::seed(const char* key) const {
+  uint64_t seed = 0;
+  if (at(key).get(seed) != simdjson::SUCCESS) refuse(place(key), "a whole number", shown(at(key)));
+  return seed;
 }
 
 bool JsonFields::flag(const char* key) const {
-  if (!at(key).is_boolean()) refuse(place(key), "true or false", shown(at(key)));
-  return at(key).get<bool>();
+  bool flag = false;
+  if (at(key).get(flag) != simdjson::SUCCESS) refuse(place(key), "true or false", shown(at(key)));
+  return flag;
 }
 
 uint64_t JsonFields::hash(const char* key) const {
@@ -70,9 +111,12 @@ uint64_t JsonFields::hash(const char* key) const {
   return value;
 }
 
-const Json& JsonFields::list(const char* key) const {
-  if (!at(key).is_array()) refuse(place(key), "a list", at(key).type_name());
-  return at(key);
+simdjson::dom::array JsonFields::list(const char* key) const {
+  simdjson::dom::array list;
+  if (at(key).get(list) != simdjson::SUCCESS) {
+    refuse(place(key), "a list", std::string(type_name(at(key))));
+  }
+  return list;
 }
 
 }  // namespace phalanx

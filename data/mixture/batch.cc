@@ -14,6 +14,26 @@ Batch make_batch(int64_t num_rows, int64_t length) {
   return batch;
 }
 
+Batch BatchPool::make(int64_t num_rows, int64_t length) {
+  std::erase_if(tensors_, [&](const auto& three) {
+    return three[0].size(0) != num_rows || three[0].size(1) != length;
+  });
+  const auto is_free = [](const at::Tensor& tensor) {
+    return tensor.use_count() == 1 && tensor.storage().use_count() == 1;  // a view has its storage
+  };
+  for (const auto& three : tensors_) {
+    if (!std::all_of(three.begin(), three.end(), is_free)) continue;
+    Batch batch;
+    batch.tokens_RT = three[0];
+    batch.targets_RT = three[1];
+    batch.loss_mask_RT = three[2];
+    return batch;
+  }
+  Batch batch = make_batch(num_rows, length);
+  tensors_.push_back({batch.tokens_RT, batch.targets_RT, batch.loss_mask_RT});
+  return batch;
+}
+
 namespace {
 
 /// Sets mask[begin, end) to false; the number of entries that were true.

@@ -1,8 +1,10 @@
 #pragma once
 // All rows of one step for one data-parallel replica. The trainer cuts micro-batches by narrow().
-// Plain value; CPU tensors that nothing else shares. R rows = global batch / dp_size, T targets.
+// Plain value; CPU tensors that nothing else shares but the pool they came from, which fills them
+// again when the last tensor or view of them is gone. R rows = global batch / dp_size, T targets.
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -25,6 +27,17 @@ struct Batch {
 
 /// R rows of T targets, to be filled by put_row().
 [[nodiscard]] Batch make_batch(int64_t num_rows, int64_t length);
+
+/// Batches made in memory of earlier ones that nobody holds any more: fresh pages would take longer
+/// than what is written into them. One owner; batches may be held and dropped by any thread.
+/// Memory: as many batches of the last shape asked for as were ever held at once.
+class BatchPool {
+ public:
+  [[nodiscard]] Batch make(int64_t num_rows, int64_t length);
+
+ private:
+  std::vector<std::array<at::Tensor, 3>> tensors_;  // tokens, targets, loss mask
+};
 
 /// Writes `row`, of `source`, as row `place`; rows are put in order. With document_mask the target
 /// after a document's last token does not count.

@@ -58,7 +58,7 @@ Batch BatchLoader::next() {
   const int64_t rows = range.num_rows / dp_size_;
   const int64_t length = plan_->curriculum.stages[static_cast<size_t>(range.stage)].sequence_length;
   const std::vector<RowDraw> draws = schedule_.step(cursor_.step);
-  Batch batch = make_batch(rows, length);
+  Batch batch = pool_.make(rows, length);
   batch.step = cursor_.step;
   for (int64_t r = 0; r < rows; ++r) {
     fill_row(draws[static_cast<size_t>(dp_rank_ * rows + r)], range.stage, r, batch);

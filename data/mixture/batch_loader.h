@@ -42,6 +42,7 @@ class BatchLoader {
   int64_t dp_rank_;
   int64_t dp_size_;
   Row row_;  // scratch
+  BatchPool pool_;
 };
 
 }  // namespace phalanx

@@ -24,7 +24,7 @@ bool is_plain_name(const std::string& name) {
 
 std::vector<BinsEntry> parse_bins(const JsonFields& shard) {
   std::vector<BinsEntry> bins;
-  for (const Json& entry : shard.list("bins")) {
+  for (const JsonValue entry : shard.list("bins")) {
     const JsonFields fields(entry, fmt::format("{}[{}]", shard.place("bins"), bins.size()));
     const int64_t above = bins.empty() ? 0 : bins.back().sequence_length;
     bins.push_back(
@@ -59,9 +59,7 @@ ShardEntry parse_shard(const JsonFields& fields, TokenType type) {
 PackingRecord parse_packing(const JsonFields& fields) {
   PackingRecord packing;
   packing.part = fields.text("part");
-  const Json& seed = fields.at("seed");
-  if (!seed.is_number_unsigned()) refuse(fields.place("seed"), "a whole number", shown(seed));
-  packing.seed = seed.get<uint64_t>();
+  packing.seed = fields.seed("seed");
   packing.validation_per_mille = fields.count("validation_per_mille", 0, 1000);
   packing.documents_read = fields.count("documents_read");
   packing.documents_in_other_part = fields.count("documents_in_other_part");
@@ -70,7 +68,7 @@ PackingRecord parse_packing(const JsonFields& fields) {
   if (fields.has("shuffled")) packing.shuffled = fields.flag("shuffled");
   if (fields.has("inputs_xxh3")) packing.inputs_xxh3 = fields.hash("inputs_xxh3");
   size_t i = 0;
-  for (const Json& input : fields.list("inputs")) {
+  for (const JsonValue input : fields.list("inputs")) {
     const JsonFields entry(input, fmt::format("{}[{}]", fields.place("inputs"), i++));
     packing.inputs.push_back({entry.text("pattern"), entry.count("files"), entry.count("bytes"),
                               entry.count("documents")});
@@ -201,8 +199,8 @@ Json shard_json(const ShardEntry& shard) {
 }  // namespace
 
 DatasetManifest parse_manifest(std::string_view json, const std::string& where) {
-  const Json document = parse_json(json, where);
-  const JsonFields fields(document, where);
+  const JsonDocument document(json, where);
+  const JsonFields fields(document.root(), where);
   check_format(fields);
   DatasetManifest manifest;
   manifest.name = fields.text("name");
@@ -215,9 +213,9 @@ DatasetManifest parse_manifest(std::string_view json, const std::string& where) 
   manifest.token_type = parse_token_type(fields);
   manifest.text_bytes = fields.count("text_bytes");
   manifest.packing = parse_packing(JsonFields(fields.at("packing"), fields.place("packing")));
-  size_t i = 0;
-  for (const Json& shard : fields.list("shards")) {
-    const JsonFields entry(shard, fmt::format("{}[{}]", fields.place("shards"), i++));
+  const std::string place = fields.place("shards");
+  for (const JsonValue shard : fields.list("shards")) {
+    const JsonFields entry(shard, fmt::format("{}[{}]", place, manifest.shards.size()));
     manifest.shards.push_back(parse_shard(entry, manifest.token_type));
   }
   check_totals(manifest, fields);
@@ -245,8 +243,8 @@ std::string manifest_json(const DatasetManifest& manifest) {
 }
 
 ShardEntry parse_shard_entry(std::string_view json, const std::string& where, TokenType type) {
-  const Json document = parse_json(json, where);
-  return parse_shard(JsonFields(document, where), type);
+  const JsonDocument document(json, where);
+  return parse_shard(JsonFields(document.root(), where), type);
 }
 
 std::string shard_entry_json(const ShardEntry& shard) { return shard_json(shard).dump(1) + "\n"; }

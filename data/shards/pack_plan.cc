@@ -106,10 +106,11 @@ Json units_json(const std::vector<PackUnit>& units) {
 std::vector<PackUnit> parse_units(const JsonFields& fields, int64_t num_inputs) {
   std::vector<PackUnit> units;
   int64_t end = 0;
-  for (const Json& value : fields.list("units")) {
+  for (const JsonValue value : fields.list("units")) {
     const int64_t first = end;
-    if (value.is_number_unsigned()) end = value.get<int64_t>();
-    if (end <= first) refuse(fields.place("units"), "rising numbers of files", shown(value));
+    if (value.get(end) != simdjson::SUCCESS || end <= first) {
+      refuse(fields.place("units"), "rising numbers of files", shown(value));
+    }
     units.push_back({first, end});
   }
   if (end != num_inputs) {
@@ -124,20 +125,24 @@ PackOptions parse_options(const JsonFields& fields) {
   options.name = fields.text("name");
   options.kind = parse_dataset_kind(fields.text("kind"));
   options.licence = fields.text("licence");
-  const Json& seed = fields.at("seed");
-  if (!seed.is_number_unsigned()) refuse(fields.place("seed"), "a whole number", shown(seed));
-  options.seed = seed.get<uint64_t>();
+  options.seed = fields.seed("seed");
   options.validation_per_mille = fields.count("validation_per_mille", 0, 500);
   options.shard_tokens = fields.count("shard_tokens", 1);
   options.text_field = fields.text("text_field");
   options.format = parse_file_format(fields.text("input_format"));
-  for (const Json& length : fields.list("best_fit")) {
-    if (!length.is_number_unsigned()) refuse(fields.place("best_fit"), "lengths", shown(length));
-    options.bin_lengths.push_back(length.get<int64_t>());
+  for (const JsonValue length : fields.list("best_fit")) {
+    int64_t bin_length = 0;
+    if (length.get(bin_length) != simdjson::SUCCESS || bin_length < 0) {
+      refuse(fields.place("best_fit"), "lengths", shown(length));
+    }
+    options.bin_lengths.push_back(bin_length);
   }
-  for (const Json& pattern : fields.list("patterns")) {
-    if (!pattern.is_string()) refuse(fields.place("patterns"), "texts", shown(pattern));
-    options.inputs.push_back(pattern.get<std::string>());
+  for (const JsonValue pattern : fields.list("patterns")) {
+    std::string_view text;
+    if (pattern.get(text) != simdjson::SUCCESS) {
+      refuse(fields.place("patterns"), "texts", shown(pattern));
+    }
+    options.inputs.emplace_back(text);
   }
   return options;
 }
@@ -178,8 +183,8 @@ std::string pack_plan_json(const PackPlan& plan) {
 }
 
 PackPlan parse_pack_plan(std::string_view json, const std::string& where) {
-  const Json document = parse_json(json, where);
-  const JsonFields fields(document, where);
+  const JsonDocument document(json, where);
+  const JsonFields fields(document.root(), where);
   if (fields.text("format") != kFormatName || fields.count("format_version") != kFormatVersion) {
     refuse(where, fmt::format("{} {}", kFormatName, kFormatVersion),
            fmt::format("{} {}", fields.text("format"), fields.count("format_version")));
@@ -192,7 +197,7 @@ PackPlan parse_pack_plan(std::string_view json, const std::string& where) {
   plan.end_of_document =
       static_cast<int32_t>(fields.count("end_of_document", 0, plan.vocab_size - 1));
   plan.unit_bytes = fields.count("unit_bytes", 1);
-  for (const Json& input : fields.list("inputs")) {
+  for (const JsonValue input : fields.list("inputs")) {
     const JsonFields entry(input,
                            fmt::format("{}[{}]", fields.place("inputs"), plan.inputs.size()));
     const auto last = static_cast<int64_t>(plan.options.inputs.size()) - 1;

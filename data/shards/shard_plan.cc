@@ -87,14 +87,14 @@ std::string shard_plan_json(const ShardPlan& plan) {
 }
 
 ShardPlan parse_shard_plan(std::string_view json, const std::string& where) {
-  const Json document = parse_json(json, where);
-  const JsonFields fields(document, where);
+  const JsonDocument document(json, where);
+  const JsonFields fields(document.root(), where);
   ShardPlan plan;
   plan.rule = {fields.count("per_mille", 0, 500), fields.flag("any_below"),
                fields.hash("smallest_content")};
   plan.train_text_bytes = fields.count("train_text_bytes");
   plan.validation_text_bytes = fields.count("validation_text_bytes");
-  for (const Json& shard : fields.list("shards")) {
+  for (const JsonValue shard : fields.list("shards")) {
     const JsonFields entry(shard,
                            fmt::format("{}[{}]", fields.place("shards"), plan.shards.size()));
     plan.shards.push_back(

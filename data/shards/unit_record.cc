@@ -49,10 +49,10 @@ void commit_unit_record(const std::filesystem::path& folder, const UnitRecord& u
 
 UnitRecord load_unit_record(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / kUnitName;
-  const Json document = parse_json(read_text(path, kMaxUnitRecordBytes), path.string());
-  const JsonFields fields(document, path.string());
+  const JsonDocument document(read_text(path, kMaxUnitRecordBytes), path.string());
+  const JsonFields fields(document.root(), path.string());
   UnitRecord unit;
-  for (const Json& file : fields.list("files")) {
+  for (const JsonValue file : fields.list("files")) {
     const JsonFields entry(file, fields.place("files"));
     unit.files.push_back({entry.count("bytes"), entry.count("mtime_ns", INT64_MIN, INT64_MAX),
                           entry.count("records")});
@@ -61,12 +61,12 @@ UnitRecord load_unit_record(const std::filesystem::path& folder) {
   unit.rejected_empty = fields.count("rejected_empty");
   unit.num_held_out = fields.count("held_out");
   unit.smallest_content = fields.hash("smallest_content");
-  for (const Json& record : fields.list("rejected")) {
+  for (const JsonValue record : fields.list("rejected")) {
     const JsonFields entry(record, fields.place("rejected"));
     unit.rejected.push_back(
         {static_cast<uint64_t>(entry.count("file")), entry.count("line"), entry.text("problem")});
   }
-  for (const Json& run : fields.list("runs")) {
+  for (const JsonValue run : fields.list("runs")) {
     const JsonFields entry(run, fields.place("runs"));
     unit.runs.push_back({entry.text("name"), entry.count("bytes")});
   }

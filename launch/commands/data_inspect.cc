@@ -129,13 +129,18 @@ void add_data_inspect_command(CLI::App& data) {
       "Documents are counted from 0. What could act on a terminal is shown as an escape (\\x1b).");
   inspect->add_option("folder", arguments->folder, "A data set, or what data pack made")
       ->required();
-  inspect->add_flag("--verify", arguments->verify, "Read everything and compare the hashes");
+  CLI::Option* verify =
+      inspect->add_flag("--verify", arguments->verify, "Read everything and compare the hashes");
   CLI::Option* quick = inspect->add_flag("--quick", arguments->quick,
                                          "Only what dataset.json says, no lengths of documents");
-  inspect->add_option("--samples", arguments->samples, "Show the beginnings of so many documents")
-      ->check(at_least(0));
+  CLI::Option* samples =
+      inspect
+          ->add_option("--samples", arguments->samples, "Show the beginnings of so many documents")
+          ->check(at_least(0));
   inspect->add_option("--document", arguments->document, "Show this document whole, nothing else")
-      ->excludes(quick);
+      ->excludes(quick)
+      ->excludes(verify)
+      ->excludes(samples);
   inspect->add_option("--tokenizer", arguments->tokenizer,
                       "Show text instead of ids: tokenizer.json, its folder, or .tiktoken");
   inspect->add_flag("--json", arguments->json, "For scripts: a list of data sets, or a document");

@@ -1,6 +1,6 @@
-// Prints how long a plan of 36,000 blocks and 50 sources takes and a jump in it, and the same from
-// real manifests with sparse shards. Not a test: times depend on the machine. Build target
-// mixture_bench.
+// Prints how long a rank of a large run takes from nothing to its first batch, and a jump to the
+// last step: a tokenizer of 100,000 tokens, 50 data sets of 200 shards and their held-out parts, a
+// plan of 10 trillion tokens. Not a test: times depend on the machine. Build target mixture_bench.
 #include <fmt/format.h>
 #include <stdlib.h>
 
@@ -8,9 +8,11 @@
 #include <cstdio>
 #include <ctime>
 #include <optional>
+#include <set>
 
-#include "data/mixture/plan_report.h"
+#include "data/tokenizer/tokenizer_file.h"
 #include "tests/data/mixture/big_run.h"
+#include "tests/data/tokenizer/tokenizer_samples.h"
 
 namespace {
 
@@ -32,69 +34,69 @@ Time measure(Work work) {
 }
 
 std::string text(const Time& time) {
-  return fmt::format("{:.1f} ms ({:.1f} of a core)", time.wall_ms, time.cpu_ms);
+  return fmt::format("{:6.1f} ms ({:.1f} of a core)", time.wall_ms, time.cpu_ms);
 }
 
-TestRun big_setup() {
-  TestRun setup;
-  Dice dice(1);
-  setup.stages.resize(1);
-  setup.stages[0].sequence_length = 4096;
-  setup.stages[0].global_batch_size = 4096;
-  for (int64_t k = 0; k < 50; ++k) {
-    const std::string name = "s" + std::to_string(100 + k);
-    setup.data.sources.push_back({name, "", SourceKind::kOrganic, 1000.0});
-    setup.sources.push_back({name, "", {dice.between(100'000'000, 2'000'000'000)}});
+/// Tokens of random pairs of earlier ones, in a tokenizer.json as Hugging Face writes it.
+void make_big_tokenizer(const std::string& folder) {
+  TokenizerParts parts = sample_parts();
+  parts.specials.clear();
+  parts.merges.clear();
+  parts.tokens.resize(256);
+  std::set<std::string> known(parts.tokens.begin(), parts.tokens.end());
+  Dice dice(3);
+  while (parts.tokens.size() < 100'000) {
+    const auto pick = [&] { return dice.between(0, std::ssize(parts.tokens) - 1); };
+    const int64_t left = pick(), right = pick();
+    const std::string token =
+        parts.tokens[static_cast<size_t>(left)] + parts.tokens[static_cast<size_t>(right)];
+    if (token.size() > 16 || !known.insert(token).second) continue;
+    parts.merges.push_back({static_cast<int32_t>(left), static_cast<int32_t>(right),
+                            static_cast<int32_t>(parts.tokens.size()),
+                            static_cast<uint32_t>(parts.merges.size())});
+    parts.tokens.push_back(token);
   }
-  for (int p = 0; p < 4; ++p) {
-    PhaseConfig phase;
-    phase.tokens = 9000LL * 65536 * 4096;
-    phase.mix = random_mix(dice, 50);
-    setup.stages[0].phases.push_back(phase);
-  }
-  return setup;
+  parts.specials.push_back({std::string(kEndOfDocument), 100'000});
+  parts.tokens.emplace_back(kEndOfDocument);
+  (void)save_tokenizer(Tokenizer(parts), folder);
 }
 
-void bench_plan() {
-  const TestRun setup = big_setup();
-  const Curriculum curriculum = setup.curriculum();
-  for (int i = 0; i < 3; ++i) {
-    std::shared_ptr<const MixturePlan> plan;
-    const Time made = measure(
-        [&] { plan = std::make_shared<const MixturePlan>(make_plan(curriculum, setup.sources)); });
-    RowSchedule schedule(plan);
-    const Time jump = measure([&] { (void)schedule.step(plan->end_step() - 1); });
-    fmt::print("plan: {} blocks x {} sources in {}; jump to the last step {}\n",
-               plan->blocks.size(), plan->num_sources(), text(made), text(jump));
+void bench_start(const std::filesystem::path& folder, int64_t rank) {
+  const int64_t memory = anonymous_memory();
+  std::unique_ptr<Tokenizer> tokenizer;
+  BigSources train, held_out;
+  std::optional<BatchLoader> loader;
+  const std::pair<const char*, Time> parts[] = {
+      {"tokenizer", measure([&] { tokenizer = load_tokenizer(folder / "tokenizer"); })},
+      {"manifests", measure([&] {
+         train = open_big_sources(folder / "train", rank, 2048);
+         held_out = open_big_sources(folder / "held-out", rank, 2048);
+       })},
+      {"plan", measure([&] { loader.emplace(load_big_run(train, rank, 2048)); })},
+      {"first batch", measure([&] { (void)loader->next(); })},
+      {"jump to the last step", measure([&] {
+         loader->skip(10'000'000'000'000 / 4096 / 4096 - loader->cursor().step);
+         (void)loader->next();
+       })}};
+  Time sum{0, 0};
+  fmt::print("rank {} of 2048\n", rank);
+  for (const auto& [name, time] : parts) {
+    fmt::print("  {:<22} {}\n", name, text(time));
+    sum = {sum.wall_ms + time.wall_ms, sum.cpu_ms + time.cpu_ms};
   }
-}
-
-/// From files to the first batch: manifests, plan, one rank's rows; then the last step.
-void bench_start() {
-  std::string name = (std::filesystem::temp_directory_path() / "phalanx-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
-  make_big_sources(name);
-  for (int i = 0; i < 3; ++i) {
-    const int64_t memory = anonymous_memory();
-    std::optional<BatchLoader> loader;
-    const Time open = measure([&] { loader.emplace(open_big_run(name, i, 2048)); });
-    const Time first = measure([&] { (void)loader->next(); });
-    const Time jump = measure([&] {
-      loader->skip(10'000'000'000'000 / 4096 / 4096 - loader->cursor().step);
-      (void)loader->next();
-    });
-    fmt::print(
-        "start: {} sources x {} shards, 10T tokens, rank {} of 2048: manifests and plan {}, "
-        "first batch {}, jump to the last step {}, {:.1f} MB\n",
-        kBigSources, kBigShards, i, text(open), text(first), text(jump),
-        static_cast<double>(anonymous_memory() - memory) / 1e6);
-  }
-  std::filesystem::remove_all(name);
+  fmt::print("  {:<22} {}, {:.1f} MB\n", "together", text(sum),
+             static_cast<double>(anonymous_memory() - memory) / 1e6);
 }
 
 }  // namespace
 
 int main() {
-  bench_plan();
-  bench_start();
+  std::string name = (std::filesystem::temp_directory_path() / "phalanx-XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
+  const std::filesystem::path folder = name;
+  make_big_sources(folder / "train");
+  make_big_sources(folder / "held-out", 2);
+  make_big_tokenizer(folder / "tokenizer");
+  for (int64_t rank = 0; rank < 3; ++rank) bench_start(folder, rank);
+  std::filesystem::remove_all(folder);
 }

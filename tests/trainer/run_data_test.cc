@@ -55,7 +55,7 @@ class BigRunData : public ::testing::Test {
   BigRunData() {
     const Tokenizer tokenizer(testing::sample_parts());
     config_.data.tokenizer = save_tokenizer(tokenizer, (scratch_ / "tokenizer").string());
-    testing::make_big_sources(scratch_ / "big", tokenizer.fingerprint());
+    testing::make_big_sources(scratch_ / "big", testing::kBigShards, tokenizer.fingerprint());
     const testing::TestRun big = testing::big_curriculum();
     config_.data.sources = big.data.sources;
     for (SourceConfig& source : config_.data.sources) {

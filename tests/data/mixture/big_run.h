@@ -37,7 +37,7 @@ inline void make_big_shard(const std::filesystem::path& prefix) {
   idx.close();
 }
 
-inline void make_big_sources(const std::filesystem::path& folder,
+inline void make_big_sources(const std::filesystem::path& folder, int num_shards = kBigShards,
                              const std::string& tokenizer = "") {
   make_folders(folder);
   make_big_shard(folder / "one");
@@ -50,8 +50,8 @@ inline void make_big_sources(const std::filesystem::path& folder,
     manifest.tokenizer = tokenizer;
     manifest.token_type = TokenType::kInt32;
     manifest.packing.part = "train";
-    manifest.packing.documents_read = kBigShards;
-    for (int i = 0; i < kBigShards; ++i) {
+    manifest.packing.documents_read = num_shards;
+    for (int i = 0; i < num_shards; ++i) {
       ShardEntry entry{"shard-" + std::to_string(i), kBigShardTokens, 1, kBigShardTokens * 4};
       entry.idx_bytes = IndexLayout{1, 2}.total_bytes();
       for (const char* suffix : {".bin", ".idx"}) {
@@ -85,22 +85,41 @@ inline TestRun big_curriculum() {
   return setup;
 }
 
-/// What a rank of `world` does until it can read its first batch.
-inline BatchLoader open_big_run(const std::filesystem::path& folder, int64_t dp_rank,
-                                int64_t dp_size) {
+/// The same with data sets of random sizes, for plans alone.
+inline TestRun big_plan() {
   TestRun setup = big_curriculum();
+  Dice dice(2);
+  for (int k = 0; k < kBigSources; ++k) {
+    setup.sources.push_back({big_name(k), "", {dice.between(100'000'000, 2'000'000'000)}});
+  }
+  return setup;
+}
+
+struct BigSources {
+  std::vector<SourceInfo> infos;
+  StageSources rows{1};
+};
+
+/// What a rank of `world` opens.
+inline BigSources open_big_sources(const std::filesystem::path& folder, int64_t rank,
+                                   int64_t world) {
   const auto files = std::make_shared<FilePool>();
-  StageSources sources(1);
+  BigSources sources;
   for (int k = 0; k < kBigSources; ++k) {
     auto reader =
         std::make_shared<const DatasetReader>(folder / big_name(k), ReaderOptions{files, false});
-    reader->check_shards(static_cast<size_t>(dp_rank), static_cast<size_t>(dp_size));
-    sources[0].push_back(
+    reader->check_shards(static_cast<size_t>(rank), static_cast<size_t>(world));
+    sources.rows[0].push_back(
         std::make_shared<SourceLoader>(reader, SourceLoaderConfig{.sequence_length = 4096}));
-    setup.sources.push_back(
-        {big_name(k), reader->manifest().order_fingerprint(), {sources[0].back()->num_rows()}});
+    sources.infos.push_back({big_name(k),
+                             reader->manifest().order_fingerprint(),
+                             {sources.rows[0].back()->num_rows()}});
   }
-  return {begin_run(setup.curriculum(), setup.sources), sources, dp_rank, dp_size};
+  return sources;
+}
+
+inline BatchLoader load_big_run(const BigSources& sources, int64_t dp_rank, int64_t dp_size) {
+  return {begin_run(big_curriculum().curriculum(), sources.infos), sources.rows, dp_rank, dp_size};
 }
 
 /// Memory of this process that is not shared with files, in bytes.

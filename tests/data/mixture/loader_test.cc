@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "tests/data/mixture/fake_source.h"
 #include "tests/data/mixture/restart_property.h"
@@ -161,6 +162,34 @@ TEST(BatchLoader, ASourceOfAnotherSizeThanPlannedIsAnError) {
                  "data.sources.code: expected the 90 rows of 6 tokens that the plan "
                  "was made for, found 89");
   }
+}
+
+TEST(BatchPool, FillsAgainOnlyWhatNobodyHolds) {
+  BatchPool pool;
+  std::optional<Batch> first = pool.make(4, 16);
+  first->tokens_RT.fill_(7);
+  const at::Tensor view = first->tokens_RT.narrow(0, 1, 2);
+  const void* const tokens = first->tokens_RT.data_ptr();
+  const Batch second = pool.make(4, 16);
+  EXPECT_NE(second.tokens_RT.data_ptr(), tokens);
+  first.reset();
+  const Batch third = pool.make(4, 16);  // the view is still held
+  EXPECT_NE(third.tokens_RT.data_ptr(), tokens);
+  EXPECT_TRUE(view.eq(7).all().item<bool>());
+  const void* const dropped = pool.make(4, 16).targets_RT.data_ptr();
+  EXPECT_EQ(pool.make(4, 16).targets_RT.data_ptr(), dropped);
+  const Batch longer = pool.make(4, 32);
+  EXPECT_EQ(longer.tokens_RT.size(1), 32);
+  EXPECT_EQ(longer.num_valid_targets, 0);
+}
+
+TEST(BatchLoader, StepsFillTheSameMemoryAgain) {
+  BatchLoader loader = begin(small_setup(), 0, 1);
+  const at::Tensor shape = loader.next().tokens_RT.clone();
+  const void* const tokens = loader.next().tokens_RT.data_ptr();
+  std::vector<Batch> others;  // get what has been freed
+  for (int i = 0; i < 16; ++i) others.push_back(make_batch(shape.size(0), shape.size(1)));
+  EXPECT_EQ(loader.next().tokens_RT.data_ptr(), tokens);
 }
 
 }  // namespace

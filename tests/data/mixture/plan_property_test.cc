@@ -10,6 +10,7 @@
 #include "data/mixture/plan_report.h"
 #include "data/mixture/resume.h"
 #include "data/mixture/row_schedule.h"
+#include "tests/data/mixture/big_run.h"
 #include "tests/data/mixture/fake_source.h"
 
 namespace phalanx {
@@ -260,25 +261,7 @@ TEST(MixturePlan, AddingASourceMovesNoWindowOfAnother) {
 
 // 50 sources, 10 trillion tokens: work is counted, not time.
 TEST(MixturePlan, TenTrillionTokensOfFiftySourcesNeedFewBlocksAndAJumpDrawsOneBlock) {
-  TestRun setup;
-  Dice dice(1);
-  setup.stages.resize(1);
-  setup.stages[0].sequence_length = 4096;
-  setup.stages[0].global_batch_size = 4096;
-  for (int64_t k = 0; k < 50; ++k) {
-    setup.data.sources.push_back({"s" + std::to_string(100 + k), "", SourceKind::kOrganic, 100.0});
-    setup.sources.push_back(
-        {"s" + std::to_string(100 + k), "", {dice.between(100'000'000, 2'000'000'000)}});
-  }
-  for (int p = 0; p < 4; ++p) {
-    PhaseConfig phase;
-    phase.tokens = 2'500'000'000'000;
-    phase.mix = testing::random_mix(dice, 50);
-    setup.stages[0].phases.push_back(phase);
-  }
-  setup.stages[0].phases[2].ramp = Ramp::kLinear;
-  setup.stages[0].phases[2].ramp_tokens = 1'000'000'000'000;
-  const auto plan = plan_of(setup);
+  const auto plan = plan_of(testing::big_plan());
   EXPECT_GT(plan->end_row(), 2'441'000'000);
   EXPECT_LT(plan->blocks.size(), 60'000U);
   EXPECT_LT(plan->prefix.size() * sizeof(int64_t), 30U << 20);

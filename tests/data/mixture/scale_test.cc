@@ -16,7 +16,8 @@ TEST(Scale, TenTrillionTokensOpenFiftyManifestsAndAJumpReadsItsRowsOnly) {
   testing::make_big_sources(scratch / "big");
   const int64_t opens = num_opens;
   const int64_t memory = testing::anonymous_memory();
-  BatchLoader loader = testing::open_big_run(scratch / "big", 3, 2048);
+  BatchLoader loader =
+      testing::load_big_run(testing::open_big_sources(scratch / "big", 3, 2048), 3, 2048);
   EXPECT_EQ(num_opens - opens, 50);
   EXPECT_EQ(loader.next().tokens_RT.size(0), 2);
   const int64_t last = (10'000'000'000'000 / 4096 + 4095) / 4096 - 1;
