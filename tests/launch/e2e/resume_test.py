@@ -110,6 +110,15 @@ class Resume(RunTest):
                          r'was read at another sequence length before and up to \d+ of its tokens '
                          r'may be read again at 256; found `false`$')
 
+    def test_steps_skipped_over_the_edge_of_a_stage(self):
+        """The checkpoint that is saved behind them knows where the stage began that they began."""
+        config = self.write('stages.yaml', CONFIG.replace('optimizer:', LONGER_ROWS + 'optimizer:'))
+        self.train(1, 'skips', f'run.stop_after_steps={STEPS - 1}', config=config, code=STOPPED)
+        run = self.train(1, 'skips', '--resume', 'auto', '--skip-steps', '3', config=config)
+        skipped, end = (state_of(run.checkpoint(step)) for step in (STEPS + 2, STEPS + 4))
+        self.assertEqual(skipped['stage_first_rows'], {'pretrain': 0, 'longer': 8 * STEPS})
+        self.assertEqual(end['stage_first_rows'], skipped['stage_first_rows'])
+
     def test_in_a_growing_batch(self):
         config = self.write('growing.yaml', CONFIG.replace('    micro_batch_size',
                                                            GROWING + '    micro_batch_size'))
