@@ -120,6 +120,12 @@ class DataCommands(RunTest):
         self.assertEqual(text.count('\n  document '), train['documents'])
         self.assertIn('    ' + ' '.join(map(str, train['samples'][0]['tokens'])) + ' ...\n', text)
 
+    def test_a_document_alone_excludes_what_it_would_leave_out(self):
+        for option in (['--verify'], ['--samples', '2'], ['--quick']):
+            done = self.run_program('inspect', 'data/prose', '--document', '0', *option)
+            self.assertEqual(done.returncode, BAD_INPUT, done.stdout)
+            self.assertIn(f'{option[0]} excludes --document', done.stderr)
+
     def test_a_document_is_shown_whole(self):
         lengths, _ = index_of(self.path / 'data' / 'prose' / 'train' / 'shard-00000')
         packed = {json.loads(line)['text']
