@@ -69,7 +69,12 @@ std::optional<PackPlan> PackWork::open(const PackPlan& asked) {
     has_locks_ = in_use_->keeps_others_out();
     if (in_use_->is_current() && fs::exists(folder_ / kPackPlanName)) {
       PackPlan there = plan();
-      check_same_job(there, asked, folder_.string());
+      try {
+        check_same_job(there, asked, folder_.string());
+      } catch (const std::invalid_argument&) {
+        if (!replace(asked)) throw;
+        continue;
+      }
       take_inputs(there, asked);
       for (const char* name : {"units", "locks", "shards"}) make_folders(folder_ / name);
       return there;
@@ -111,6 +116,18 @@ bool PackWork::begin(const PackPlan& asked) const {
   const std::optional<FileLock> lock = FileLock::try_exclude(folder_ / kLockName);
   if (!lock || !lock->is_current() || fs::exists(folder_ / kPackPlanName)) return false;
   check_nothing_else(folder_);
+  commit_plan(asked);
+  return true;
+}
+
+bool PackWork::replace(const PackPlan& asked) {
+  in_use_.reset();
+  const std::optional<FileLock> lock = FileLock::try_exclude(folder_ / kLockName);
+  if (!lock || !lock->keeps_others_out() || !lock->is_current()) return false;
+  if (fs::exists(folder_ / "units") && units_done() > 0) return false;
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    if (entry.path().filename() != kLockName) fs::remove_all(entry.path());
+  }
   commit_plan(asked);
   return true;
 }

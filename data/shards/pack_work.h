@@ -71,6 +71,9 @@ class PackWork {
  private:
   bool is_complete(const PackPlan& asked) const;
   bool begin(const PackPlan& asked) const;
+  /// Another job that was begun there gives way, if none of its units is done and no process is at
+  /// work on it: a first attempt with a wrong option blocks nothing.
+  bool replace(const PackPlan& asked);
   /// Gives `there` the files of finished units as they were packed, which must not have changed
   /// since, and the others as they are now.
   void take_inputs(PackPlan& there, const PackPlan& asked) const;

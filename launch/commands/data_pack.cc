@@ -248,7 +248,11 @@ void add_data_pack_command(CLI::App& data) {
   pack->add_option("--validation-fraction,--validation", arguments->validation_fraction,
                    "Share of the documents to hold out, in steps of 0.001")
       ->capture_default_str();
-  pack->add_option("--seed", arguments->seed, "Seed of the document order")->capture_default_str();
+  pack->add_option("--seed", arguments->seed, "Seed of the document order")
+      ->check([](const std::string& text) {
+        return text.starts_with("-") ? "expected a whole number from 0 on, found " + text : "";
+      })
+      ->capture_default_str();
   pack->add_option("--shard-tokens", arguments->shard_tokens,
                    "Most tokens in a shard, such as 100M (default: 2^30)");
   pack->add_option("--threads", arguments->threads,

@@ -183,6 +183,16 @@ TEST_F(PackInPieces, AnAttemptThatEndedInTheLastStepsIsFinished) {
   expect_same("out");
 }
 
+TEST_F(PackInPieces, AnAttemptThatPackedNothingGivesWayToAnother) {
+  options_.text_field = "content";
+  EXPECT_THROW(pack("first"), std::invalid_argument);
+  EXPECT_TRUE(std::filesystem::exists(scratch_ / "first.tmp/pack.json"));
+  options_.text_field = "text";
+  pack("first");
+  pack("other");
+  EXPECT_EQ(bytes_of_tree(scratch_ / "first"), bytes_of_tree(scratch_ / "other"));
+}
+
 TEST_F(PackInPieces, AnotherJobIsRefusedAndSaysWhatDiffers) {
   job("out").encode_units({0, 2});
   const auto refusal = [&] { return message_of<std::invalid_argument>([&] { (void)job("out"); }); };
