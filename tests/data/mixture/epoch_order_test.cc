@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "data/mixture/resume.h"
 #include "tests/data/mixture/fake_source.h"
@@ -106,14 +107,17 @@ TEST(Fingerprints, BinsOfAnotherLengthMayBeAddedAndNothingElseMayChange) {
             refused +
                 "aa/bins-8:11, of which the ledger counts rows, found aa/bins-8:12: restore "
                 "it, or give the new data another name");
-  for (const auto& [before, now] : {std::pair<const char*, const char*>{"aa", "bb"},
-                                    {"aa", "aa/bins-8:11"},
-                                    {"aa/bins-8:11", "aa"},
-                                    {"aa", "aa/shuffle_window:2"},
-                                    {"aa/shuffle_window:2", "aa"},
-                                    {"aa/shuffle_window:2", "aa/shuffle_window:3"},
-                                    {"aa/bins-8:1", "bb/bins-8:1"}}) {
-    EXPECT_EQ(resume_message(before, now).rfind(refused, 0), 0u) << before << " " << now;
+  const std::string window = "data.sources.code.shuffle_window: expected ";
+  const std::tuple<const char*, const char*, std::string> cases[] = {
+      {"aa", "bb", refused},
+      {"aa/bins-8:1", "bb/bins-8:1", refused},
+      {"aa", "aa/bins-8:11", "data.packing: expected windows, "},
+      {"aa/bins-8:11", "aa", "data.packing: expected best_fit, "},
+      {"aa", "aa/shuffle_window:2", window + "0, "},
+      {"aa/shuffle_window:2", "aa", window + "2, "},
+      {"aa/shuffle_window:2", "aa/shuffle_window:3", window + "2, "}};
+  for (const auto& [before, now, message] : cases) {
+    EXPECT_EQ(resume_message(before, now).rfind(message, 0), 0u) << resume_message(before, now);
   }
 }
 
