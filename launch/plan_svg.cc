@@ -37,8 +37,8 @@ class Picture {
   }
 
   std::string draw(const std::string& title) const {
-    const auto lines = static_cast<double>((order_.size() + legend_columns_ - 1) / legend_columns_);
-    const double height = kBottom + 78 + lines * kLegendLine;
+    const size_t lines = (order_.size() + legend_columns_ - 1) / legend_columns_;
+    const double height = kBottom + 78 + static_cast<double>(lines) * kLegendLine;
     std::string text = svg_head(title, subtitle(), {kWidth, height, kLeft});
     text += y_axis() + x_axis() + phase_edges() + "<g class=\"series\">\n" + events();
     for (const size_t k : order_) text += dots(k);
@@ -237,7 +237,8 @@ class Picture {
     const double width = (kRight - kLeft) / double(legend_columns_);
     for (int64_t i = 0; i < count; ++i) {
       const size_t k = order_[static_cast<size_t>(i)];
-      const double left = kLeft + double(i / lines) * width;
+      const int64_t column = i / lines;
+      const double left = kLeft + static_cast<double>(column) * width;
       const double at = kBottom + 62 + double(i % lines) * kLegendLine;
       const std::string note = legend_note(k);
       text += fmt::format(
