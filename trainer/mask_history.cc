@@ -3,23 +3,16 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 
 #include "trainer/checkpoint/strict_json.h"
 
 namespace phalanx {
 namespace {
 
-[[noreturn]] void fail(const std::string& where, const char* expected,
-                       const nlohmann::json& found) {
-  throw std::invalid_argument(
-      fmt::format("{}: expected {}, found {}", where, expected, found.dump()));
-}
-
 MaskEntry entry_from_json(const nlohmann::json& json, const std::string& where) {
   MaskEntry entry{integer(member(json, "first_step", where), where + ".first_step"), {}};
   const nlohmann::json& lists = member(json, "lists", where);
-  if (!lists.is_object()) fail(where + ".lists", "an object", lists);
+  if (!lists.is_object()) refuse_json(where + ".lists", "an object", lists);
   for (const auto& [source, list] : lists.items()) {
     const std::string place = fmt::format("{}.lists.{}", where, source);
     entry.lists[source] = {text(member(list, "file", place), place + ".file"),
@@ -58,13 +51,13 @@ nlohmann::json to_json(const MaskHistory& history) {
 }
 
 MaskHistory mask_history_from_json(const nlohmann::json& json, const std::string& where) {
-  if (!json.is_array()) fail(where, "a list", json);
+  if (!json.is_array()) refuse_json(where, "a list", json);
   MaskHistory history;
   for (const nlohmann::json& item : json) {
     const std::string place = fmt::format("{}[{}]", where, history.size());
     MaskEntry entry = entry_from_json(item, place);
     const int64_t least = history.empty() ? 0 : history.back().first_step + 1;
-    if (entry.first_step < least) fail(place + ".first_step", "rising steps from 0", item);
+    if (entry.first_step < least) refuse_json(place + ".first_step", "rising steps from 0", item);
     history.push_back(std::move(entry));
   }
   return history;

@@ -11,29 +11,23 @@
 namespace phalanx {
 namespace {
 
-[[noreturn]] void fail(const std::string& where, const char* expected,
-                       const nlohmann::json& found) {
-  throw std::invalid_argument(
-      fmt::format("{}: expected {}, found {}", where, expected, found.dump()));
-}
-
 int64_t count(const nlohmann::json& json, const std::string& where) {
   const int64_t value = integer(json, where);
-  if (value < 0) fail(where, "a count from 0", json);
+  if (value < 0) refuse_json(where, "a count from 0", json);
   return value;
 }
 
 /// JSON has no number that is not finite: null stands for it.
 double number(const nlohmann::json& json, const std::string& where) {
   if (json.is_null()) return std::nan("");
-  if (!json.is_number()) fail(where, "a number", json);
+  if (!json.is_number()) refuse_json(where, "a number", json);
   return json.get<double>();
 }
 
 template <typename Value, typename Read>
 std::map<std::string, Value> by_name(const nlohmann::json& json, const std::string& where,
                                      const Read& read) {
-  if (!json.is_object()) fail(where, "an object", json);
+  if (!json.is_object()) refuse_json(where, "an object", json);
   std::map<std::string, Value> values;
   for (const auto& [name, value] : json.items()) values[name] = read(value, where + "." + name);
   return values;
@@ -44,7 +38,7 @@ std::vector<std::string> past_configs(const nlohmann::json& json) {
   std::vector<std::string> configs;
   if (!json.contains("past_configs")) return configs;
   const nlohmann::json& list = json["past_configs"];
-  if (!list.is_array()) fail("state.json: past_configs", "a list", list);
+  if (!list.is_array()) refuse_json("state.json: past_configs", "a list", list);
   for (const nlohmann::json& config : list) {
     configs.push_back(text(config, "state.json: past_configs"));
   }

@@ -2,37 +2,25 @@
 // and not timed.
 #include "trainer/run_data.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <cstdarg>
 #include <cstdint>
 #include <filesystem>
 #include <system_error>
 
 #include "data/tokenizer/tokenizer_file.h"
 #include "tests/data/mixture/big_run.h"
+#include "tests/data/shards/counted_opens.h"
 #include "tests/data/shards/scratch.h"
 #include "tests/data/tokenizer/tokenizer_samples.h"
 
 namespace {
 // The calls can be reached by no other way.
-std::atomic<int64_t> num_opens{0};
 std::atomic<int64_t> num_sizes{0};
 }  // namespace
 
 extern "C" {
-int __real_open(const char* path, int flags, ...);
-int __wrap_open(const char* path, int flags, ...) {
-  va_list arguments;
-  va_start(arguments, flags);
-  const int mode = (flags & O_CREAT) != 0 ? va_arg(arguments, int) : 0;
-  va_end(arguments);
-  ++num_opens;
-  return __real_open(path, flags, mode);
-}
-
 // std::filesystem::file_size(path, error_code).
 std::uintmax_t __real__ZNSt10filesystem9file_sizeERKNS_7__cxx114pathERSt10error_code(
     const std::filesystem::path& path, std::error_code& error);
@@ -77,10 +65,10 @@ class BigRunData : public ::testing::Test {
 
 TEST_F(BigRunData, ARankOpensManifestsAndLooksAtItsShareOfTheShards) {
   for (const int world : {1, 64, 2048}) {
-    const int64_t opens = num_opens, sizes = num_sizes;
+    const int64_t opens = testing::num_opens, sizes = num_sizes;
     const RunData data = open_run_data(config_, 3 % world, world);
     EXPECT_EQ(data.validation.size(), testing::kBigSources);
-    EXPECT_LE(num_opens - opens, kParts + 1);  // and the tokenizer
+    EXPECT_LE(testing::num_opens - opens, kParts + 1);  // and the tokenizer
     const int shards = (testing::kBigShards - 3 % world + world - 1) / world;
     EXPECT_EQ(num_sizes - sizes, int64_t{2} * kParts * shards) << world;
   }

@@ -63,4 +63,9 @@ std::string text(const nlohmann::json& value, const std::string& where) {
   return value.get<std::string>();
 }
 
+void refuse_json(const std::string& where, const char* expected, const nlohmann::json& found) {
+  throw std::invalid_argument(
+      fmt::format("{}: expected {}, found {}", where, expected, found.dump()));
+}
+
 }  // namespace phalanx

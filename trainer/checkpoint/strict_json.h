@@ -18,4 +18,8 @@ namespace phalanx {
 [[nodiscard]] int64_t integer(const nlohmann::json& value, const std::string& where);
 [[nodiscard]] std::string text(const nlohmann::json& value, const std::string& where);
 
+/// "WHERE: expected EXPECTED, found VALUE".
+[[noreturn]] void refuse_json(const std::string& where, const char* expected,
+                              const nlohmann::json& found);
+
 }  // namespace phalanx
