@@ -124,11 +124,13 @@ bool PackWork::replace(const PackPlan& asked) {
   in_use_.reset();
   const std::optional<FileLock> lock = FileLock::try_exclude(folder_ / kLockName);
   if (!lock || !lock->keeps_others_out() || !lock->is_current()) return false;
-  if (fs::exists(folder_ / "units") && units_done() > 0) return false;
+  // Units are gone once all is packed and only the last rename is left.
+  if (plan().packed || (fs::exists(folder_ / "units") && units_done() > 0)) return false;
   for (const auto& entry : fs::directory_iterator(folder_)) {
-    if (entry.path().filename() != kLockName) fs::remove_all(entry.path());
+    const fs::path name = entry.path().filename();
+    if (name != kLockName && name != kPackPlanName) fs::remove_all(entry.path());
   }
-  commit_plan(asked);
+  commit_plan(asked);  // in the place of the other, so that a kill never leaves a folder without
   return true;
 }
 

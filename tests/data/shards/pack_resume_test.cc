@@ -183,6 +183,19 @@ TEST_F(PackInPieces, AnAttemptThatEndedInTheLastStepsIsFinished) {
   expect_same("out");
 }
 
+TEST_F(PackInPieces, WhatWasPackedButForTheLastRenameNeverGivesWayToAnotherJob) {
+  expected();
+  fs::copy(scratch_ / "expected", scratch_ / "out.tmp", fs::copy_options::recursive);
+  spill(scratch_ / "out.tmp/pack.lock", "");
+  const auto before = bytes_of_tree(scratch_ / "out.tmp");
+  ++options_.seed;
+  EXPECT_THROW(pack("out"), std::invalid_argument);
+  EXPECT_EQ(bytes_of_tree(scratch_ / "out.tmp"), before);
+  --options_.seed;
+  pack("out");
+  expect_same("out");
+}
+
 TEST_F(PackInPieces, AnAttemptThatPackedNothingGivesWayToAnother) {
   options_.text_field = "content";
   EXPECT_THROW(pack("first"), std::invalid_argument);
