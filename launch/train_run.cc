@@ -50,6 +50,12 @@ FileLock take_folder(const fs::path& run_folder, const ResolvedConfig& config, T
         "to end, or choose another run.name",
         run_folder.string()));
   }
+  if (!lock->keeps_others_out()) {
+    std::fprintf(stderr,
+                 "warning: the file system of %s has no locks: see to it that no second "
+                 "phalanx train works there\n",
+                 run_folder.c_str());
+  }
   clean_checkpoints(run_folder / "checkpoints");
   fs::remove(run_folder / "stop");  // of an earlier stop: it has been obeyed
   state.attempt = next_attempt(run_folder / "metrics.jsonl");

@@ -65,6 +65,15 @@ class Stop(RunTest):
         training.process.send_signal(signal.SIGUSR1)
         self.assert_stopped_and_resumable(training.finish(60), 'twice', 1)
 
+    def test_a_file_system_without_locks_is_said_once(self):
+        usual = self.workspace.environment
+        self.workspace.environment = usual | {'LD_PRELOAD': os.environ['PHALANX_NO_LOCKS']}
+        self.addCleanup(setattr, self.workspace, 'environment', usual)
+        run = self.train(2, 'unlocked', 'run.stop_after_steps=1', code=STOPPED)
+        self.assertEqual([line for line in run.err.splitlines() if line.startswith('warning')],
+                         ['warning: the file system of runs/unlocked has no locks: see to it that '
+                          'no second phalanx train works there'])
+
     def test_a_killed_rank_ends_the_run_and_resume_repeats_its_steps(self):
         options = (*LONG, 'checkpoint.interval=5 steps')
         training = self.workspace.start(2, 'killed', *options)
