@@ -34,13 +34,21 @@ at::Tensor Norm::forward(const at::Tensor& x_nD, Saved& saved) const {
   return out.y_ND;
 }
 
+at::Tensor Norm::forward_sum(const at::Tensor& x_nD, const at::Tensor& delta_nD, at::Tensor& h_nD,
+                             Saved& saved) const {
+  AddRmsNormOutput out = add_rms_norm(x_nD, delta_nD, weight_->weight, eps_);
+  h_nD = out.h_ND;
+  saved.rstd_n = out.rstd_N;
+  return out.y_ND;
+}
+
 at::Tensor Norm::replay(const at::Tensor& x_nD) const {
   return rms_norm(x_nD, weight_->weight, eps_).y_ND;
 }
 
 at::Tensor Norm::backward(const at::Tensor& dy_nD, const at::Tensor& x_nD, const Saved& saved,
-                          GradBuckets& grads) const {
-  RmsNormGradients d = rms_norm_backward(dy_nD, x_nD, weight_->weight, saved.rstd_n);
+                          GradBuckets& grads, const at::Tensor& dresidual_nD) const {
+  RmsNormGradients d = rms_norm_backward(dy_nD, x_nD, weight_->weight, saved.rstd_n, dresidual_nD);
   grads.accumulate(*weight_, d.dweight_D, /*whole_everywhere=*/!tp_.sequence_parallel());
   return d.dx_ND;
 }
@@ -120,8 +128,9 @@ at::Tensor Block::forward(const at::Tensor& x_nD, const TokenBatch& batch, Recom
                           Saved& saved) const {
   saved.x_nD = x_nD;
   saved.a_nD = attention_norm_.forward(x_nD, saved.attention_norm);
-  saved.h_nD = x_nD + attention_.forward(saved.a_nD, batch, saved.attention);
-  saved.b_nD = feed_forward_norm_.forward(saved.h_nD, saved.feed_forward_norm);
+  saved.b_nD =
+      feed_forward_norm_.forward_sum(x_nD, attention_.forward(saved.a_nD, batch, saved.attention),
+                                     saved.h_nD, saved.feed_forward_norm);
   at::Tensor y_nD =
       saved.h_nD + feed_forward_.forward(saved.b_nD, batch.num_tokens(), saved.feed_forward);
   if (recompute == Recompute::kSelective) {
@@ -145,11 +154,11 @@ at::Tensor Block::backward(const at::Tensor& dy_nD, const TokenBatch& batch, Rec
       feed_forward_.backward(dy_nD, saved.b_nD, batch.num_tokens(), saved.feed_forward, grads);
   saved.feed_forward = {};
   const at::Tensor dh_nD =
-      dy_nD + feed_forward_norm_.backward(db_nD, saved.h_nD, saved.feed_forward_norm, grads);
+      feed_forward_norm_.backward(db_nD, saved.h_nD, saved.feed_forward_norm, grads, dy_nD);
   if (!saved.a_nD.defined()) saved.a_nD = attention_norm_.replay(saved.x_nD);
   const at::Tensor da_nD = attention_.backward(dh_nD, saved.a_nD, batch, saved.attention, grads);
   at::Tensor dx_nD =
-      dh_nD + attention_norm_.backward(da_nD, saved.x_nD, saved.attention_norm, grads);
+      attention_norm_.backward(da_nD, saved.x_nD, saved.attention_norm, grads, dh_nD);
   saved = {};
   return dx_nD;
 }

@@ -28,10 +28,14 @@ class Norm {
     at::Tensor rstd_n;
   };
   at::Tensor forward(const at::Tensor& x_nD, Saved& saved) const;
+  /// h_nD = x_nD + delta_nD goes to `h_nD`; returns its norm.
+  at::Tensor forward_sum(const at::Tensor& x_nD, const at::Tensor& delta_nD, at::Tensor& h_nD,
+                         Saved& saved) const;
   /// The output again, from the same input.
   at::Tensor replay(const at::Tensor& x_nD) const;
+  /// Gradient with respect to x_nD plus dresidual_nD, that of the stream past the norm.
   at::Tensor backward(const at::Tensor& dy_nD, const at::Tensor& x_nD, const Saved& saved,
-                      GradBuckets& grads) const;
+                      GradBuckets& grads, const at::Tensor& dresidual_nD = {}) const;
 
  private:
   const TensorParallel& tp_;

@@ -3,10 +3,11 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/logical_and.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/util/Exception.h>
+
+#include "parallel/gemm.h"
 
 namespace phalanx {
 
@@ -35,17 +36,10 @@ void GradBuckets::begin_step(int64_t num_micro_batches) {
 void GradBuckets::accumulate_linear(const std::vector<Parameter*>& parameters,
                                     const at::Tensor& dy_NO, const at::Tensor& x_NI,
                                     Contribution kind) {
-  // bf16 products are summed over tokens in fp32 inside the GEMM and rounded once a call.
-  const bool fp32 = dy_NO.scalar_type() == at::kFloat;
-  const at::Tensor dw_OI = fp32 ? at::Tensor() : at::mm(dy_NO.t(), x_NI);
   int64_t first_row = 0;
   for (Parameter* parameter : parameters) {
     const int64_t rows = parameter->grad.size(0);
-    if (fp32) {
-      parameter->grad.addmm_(dy_NO.narrow(1, first_row, rows).t(), x_NI);
-    } else {
-      parameter->grad.add_(dw_OI.narrow(0, first_row, rows));
-    }
+    linear_backward_weight(parameter->grad, dy_NO.narrow(1, first_row, rows), x_NI);
     first_row += rows;
     if (kind == Contribution::kLast) note(*parameter);
   }

@@ -1,7 +1,8 @@
 #include "parallel/tp_linear.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
+
+#include "parallel/gemm.h"
 
 namespace phalanx {
 namespace {
@@ -34,7 +35,7 @@ ColumnParallelLinear::ColumnParallelLinear(ParameterSet& parameters, const Tenso
 
 at::Tensor ColumnParallelLinear::forward(const at::Tensor& x_ND) const {
   if (const at::Tensor weight_fD = fused(weights_); weight_fD.defined()) {
-    return at::mm(x_ND, weight_fD.t());
+    return linear_forward(x_ND, weight_fD);
   }
   int64_t f = 0;
   for (const Parameter* parameter : weights_) f += parameter->weight.size(0);
@@ -42,7 +43,7 @@ at::Tensor ColumnParallelLinear::forward(const at::Tensor& x_ND) const {
   int64_t first = 0;
   for (const Parameter* parameter : weights_) {
     const int64_t rows = parameter->weight.size(0);
-    y_Nf.narrow(1, first, rows).copy_(at::mm(x_ND, parameter->weight.t()));
+    y_Nf.narrow(1, first, rows).copy_(linear_forward(x_ND, parameter->weight));
     first += rows;
   }
   return y_Nf;
@@ -52,13 +53,16 @@ at::Tensor ColumnParallelLinear::backward(const at::Tensor& dy_Nf, const at::Ten
                                           GradBuckets& grads) const {
   at::Tensor dx_ND;
   if (const at::Tensor weight_fD = fused(weights_); weight_fD.defined()) {
-    dx_ND = at::mm(dy_Nf, weight_fD);
+    dx_ND = linear_backward_input(dy_Nf, weight_fD);
   } else {
     int64_t first = 0;
     for (const Parameter* parameter : weights_) {
       const at::Tensor dy_Np = dy_Nf.narrow(1, first, parameter->weight.size(0));
-      dx_ND = dx_ND.defined() ? dx_ND.addmm_(dy_Np, parameter->weight)
-                              : at::mm(dy_Np, parameter->weight);
+      if (dx_ND.defined()) {
+        linear_backward_input_add(dx_ND, dy_Np, parameter->weight);
+      } else {
+        dx_ND = linear_backward_input(dy_Np, parameter->weight);
+      }
       first += parameter->weight.size(0);
     }
   }
@@ -74,13 +78,13 @@ RowParallelLinear::RowParallelLinear(ParameterSet& parameters, const TensorParal
                                   /*decay=*/true)) {}
 
 at::Tensor RowParallelLinear::forward(const at::Tensor& x_Nf) const {
-  return tp_.reduce(at::mm(x_Nf, weight_->weight.t()));
+  return tp_.reduce(linear_forward(x_Nf, weight_->weight));
 }
 
 at::Tensor RowParallelLinear::backward(const at::Tensor& dy_nD, const at::Tensor& x_Nf,
                                        GradBuckets& grads) const {
   const at::Tensor dy_ND = tp_.gather(dy_nD, x_Nf.size(0));
-  at::Tensor dx_Nf = at::mm(dy_ND, weight_->weight);
+  at::Tensor dx_Nf = linear_backward_input(dy_ND, weight_->weight);
   grads.accumulate_linear({weight_}, dy_ND, x_Nf);
   return dx_Nf;
 }

@@ -5,11 +5,12 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/logical_and.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <limits>
+
+#include "parallel/gemm.h"
 
 namespace phalanx {
 
@@ -65,7 +66,7 @@ at::Tensor VocabParallelHead::chunk_loss(const Chunk& chunk, at::Tensor* dlogits
   const Range rows = weight_->spec.used;
   const int64_t c = chunk.x_cD.size(0);
   const auto fp32 = chunk.x_cD.options().dtype(at::kFloat);
-  at::Tensor p_cv = at::mm(chunk.x_cD, weight_->weight.t()).to(at::kFloat);
+  at::Tensor p_cv = linear_forward(chunk.x_cD, weight_->weight).to(at::kFloat);
   at::Tensor max_c =
       rows.size() > 0 ? p_cv.amax(1) : at::full({c}, -std::numeric_limits<float>::infinity(), fp32);
   if (tp_.group().size() > 1) tp_.group().all_reduce(max_c, ReduceOp::kMax)->wait();
@@ -105,7 +106,7 @@ HeadLoss VocabParallelHead::loss(const at::Tensor& x_nD, const at::Tensor& targe
     at::Tensor dlogits_cv;
     result.loss_N.narrow(0, begin, size).copy_(chunk_loss(chunk, grads ? &dlogits_cv : nullptr));
     if (grads == nullptr) continue;
-    dx_ND.narrow(0, begin, size).copy_(at::mm(dlogits_cv, weight_->weight));
+    dx_ND.narrow(0, begin, size).copy_(linear_backward_input(dlogits_cv, weight_->weight));
     const bool last = begin + size == num_tokens;
     grads->accumulate_linear({weight_}, dlogits_cv, chunk.x_cD,
                              last ? Contribution::kLast : Contribution::kMore);
@@ -120,7 +121,7 @@ at::Tensor VocabParallelHead::logits(const at::Tensor& x_nD, int64_t num_tokens,
   const int64_t parts = tp_.group().size();
   const int64_t v = (vocab_size + parts - 1) / parts;  // rows of the first part, the longest
   at::Tensor mine_vN = at::zeros({v, num_tokens}, x_ND.options().dtype(at::kFloat));
-  mine_vN.narrow(0, 0, weight_->spec.used.size()).copy_(at::mm(weight_->weight, x_ND.t()));
+  mine_vN.narrow(0, 0, weight_->spec.used.size()).copy_(linear_forward(weight_->weight, x_ND));
   if (parts == 1) return mine_vN.t();
   at::Tensor all_VN = at::empty({v * parts, num_tokens}, mine_vN.options());
   tp_.group().all_gather(all_VN, mine_vN)->wait();

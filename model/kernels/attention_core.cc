@@ -148,6 +148,7 @@ at::Tensor attention_plain(const at::Tensor& qkv_NF, const AttentionShape& shape
     }
   }
   allowed = allowed.tril();
+  if (shape.window > 0) allowed = allowed.triu(1 - shape.window);
   const at::Tensor scores = at::matmul(heads.q_BhTH, k.transpose(2, 3)) * scale;
   const at::Tensor p =
       at::softmax(scores.to(at::kFloat)

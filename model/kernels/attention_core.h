@@ -24,6 +24,7 @@ struct AttentionShape {
   std::vector<int64_t> query_to_kv;  // query head -> key-value head, both local
   int64_t num_kv_heads = 0;
   std::vector<Segment> segments;  // empty: every sequence is one segment
+  int64_t window = 0;             // > 0: a query sees itself and the window - 1 keys before it
 
   int64_t num_query_heads() const { return static_cast<int64_t>(query_to_kv.size()); }
 };

@@ -93,11 +93,29 @@ RmsNormOutput rms_norm(const at::Tensor& x_ND, const at::Tensor& weight_D, doubl
 }
 
 RmsNormGradients rms_norm_backward(const at::Tensor& dy_ND, const at::Tensor& x_ND,
-                                   const at::Tensor& weight_D, const at::Tensor& rstd_N) {
-  if (!fusable(x_ND)) return rms_norm_backward_plain(dy_ND, x_ND, weight_D, rstd_N);
+                                   const at::Tensor& weight_D, const at::Tensor& rstd_N,
+                                   const at::Tensor& dresidual_ND) {
+  if (!fusable(x_ND)) return rms_norm_backward_plain(dy_ND, x_ND, weight_D, rstd_N, dresidual_ND);
   const at::Tensor dy = dy_ND.contiguous();
-  return x_ND.scalar_type() == at::kFloat ? backward<float>(dy, x_ND, weight_D, rstd_N)
-                                          : backward<c10::BFloat16>(dy, x_ND, weight_D, rstd_N);
+  RmsNormGradients d = x_ND.scalar_type() == at::kFloat
+                           ? backward<float>(dy, x_ND, weight_D, rstd_N)
+                           : backward<c10::BFloat16>(dy, x_ND, weight_D, rstd_N);
+  if (dresidual_ND.defined()) d.dx_ND.add_(dresidual_ND);
+  return d;
+}
+
+AddRmsNormOutput add_rms_norm(const at::Tensor& x_ND, const at::Tensor& delta_ND,
+                              const at::Tensor& weight_D, double eps) {
+  const at::Tensor h_ND = x_ND + delta_ND;
+  const RmsNormOutput out = rms_norm(h_ND, weight_D, eps);
+  return {h_ND, out.y_ND, out.rstd_N};
+}
+
+AddRmsNormOutput add_rms_norm_plain(const at::Tensor& x_ND, const at::Tensor& delta_ND,
+                                    const at::Tensor& weight_D, double eps) {
+  const at::Tensor h_ND = x_ND + delta_ND;
+  const RmsNormOutput out = rms_norm_plain(h_ND, weight_D, eps);
+  return {h_ND, out.y_ND, out.rstd_N};
 }
 
 RmsNormOutput rms_norm_plain(const at::Tensor& x_ND, const at::Tensor& weight_D, double eps) {
@@ -107,13 +125,16 @@ RmsNormOutput rms_norm_plain(const at::Tensor& x_ND, const at::Tensor& weight_D,
 }
 
 RmsNormGradients rms_norm_backward_plain(const at::Tensor& dy_ND, const at::Tensor& x_ND,
-                                         const at::Tensor& weight_D, const at::Tensor& rstd_N) {
+                                         const at::Tensor& weight_D, const at::Tensor& rstd_N,
+                                         const at::Tensor& dresidual_ND) {
   const at::Tensor rstd_N1 = rstd_N.unsqueeze(1);
   const at::Tensor dy = dy_ND.to(at::kFloat);
   const at::Tensor xhat_ND = x_ND.to(at::kFloat) * rstd_N1;
   const at::Tensor g_ND = dy * weight_D.to(at::kFloat);
   const at::Tensor dot_N1 = (g_ND * xhat_ND).mean(1, /*keepdim=*/true);
-  return {(rstd_N1 * (g_ND - xhat_ND * dot_N1)).to(x_ND.scalar_type()), (dy * xhat_ND).sum(0)};
+  at::Tensor dx_ND = (rstd_N1 * (g_ND - xhat_ND * dot_N1)).to(x_ND.scalar_type());
+  if (dresidual_ND.defined()) dx_ND.add_(dresidual_ND);
+  return {dx_ND, (dy * xhat_ND).sum(0)};
 }
 
 }  // namespace phalanx
