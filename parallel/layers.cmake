@@ -1,2 +1,15 @@
 target_sources(phalanx_parallel PRIVATE
-  grad_buckets.cc parameters.cc shard_spec.cc gemm.cc tp_linear.cc tp_ops.cc vocab_parallel.cc)
+  grad_buckets.cc parameters.cc shard_spec.cc gemm.cc tp_linear.cc tp_ops.cc vocab_parallel.cc
+  kernels/packed_gemm.cc)
+# Each instruction set has a file of its own, compiled for it whatever the machine that builds, and is
+# taken at run time where the processor has it.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64|AMD64")
+  target_sources(phalanx_parallel PRIVATE
+    kernels/packed_gemm_x86.cc kernels/packed_gemm_avx2.cc kernels/packed_gemm_avx512.cc)
+  set_source_files_properties(kernels/packed_gemm_avx2.cc PROPERTIES
+    SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS "-O3;-mavx2;-mfma;-ffp-contract=fast")
+  set_source_files_properties(kernels/packed_gemm_avx512.cc PROPERTIES
+    SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS "-O3;-mavx512f;-mfma;-ffp-contract=fast")
+else()
+  target_sources(phalanx_parallel PRIVATE kernels/no_packed_gemm.cc)
+endif()

@@ -8,6 +8,8 @@
 #include <tuple>
 #include <utility>
 
+#include "model/kernels/flash_attention.h"
+
 namespace phalanx {
 namespace {
 
@@ -87,15 +89,61 @@ void sum_over_groups(const at::Tensor& d_BhTH, const AttentionShape& shape,
   }
 }
 
+bool hides_old_keys(const AttentionShape& shape) {
+  return shape.window > 0 && shape.window < shape.length;
+}
+
+/// By our own blocks: the output is kept as it is, not once more by heads.
+at::Tensor attention_by_blocks(const at::Tensor& qkv_NF, const AttentionShape& shape,
+                               AttentionSaved& saved) {
+  const int64_t h = shape.num_query_heads();
+  at::Tensor o_NF = at::empty({qkv_NF.size(0), h * shape.head_dim}, qkv_NF.options());
+  const at::Tensor logsumexp_BhT =
+      at::empty({shape.batch, h, shape.length}, qkv_NF.options().dtype(at::kFloat));
+  flash_attention(qkv_NF, shape, o_NF, logsumexp_BhT);
+  saved.runs.push_back({o_NF, logsumexp_BhT});
+  return o_NF;
+}
+
+/// Which keys each query sees, [B, 1, T, T].
+at::Tensor visible_keys(const AttentionShape& shape, at::Device device) {
+  at::Tensor visible = at::ones({shape.batch, 1, shape.length, shape.length},
+                                at::TensorOptions(at::kBool).device(device));
+  if (!shape.segments.empty()) {
+    visible.zero_();
+    for (const Segment& s : shape.segments) {
+      visible[s.sequence][0].slice(0, s.begin, s.end).slice(1, s.begin, s.end).fill_(true);
+    }
+  }
+  visible = visible.tril();
+  return shape.window > 0 ? visible.triu(1 - shape.window) : visible;
+}
+
+/// Softmax in fp32 of the scaled scores, [B, h, T, T].
+at::Tensor plain_probabilities(const at::Tensor& q_BhTH, const at::Tensor& k_BhTH,
+                               const AttentionShape& shape) {
+  const double scale = 1.0 / std::sqrt(double(shape.head_dim));
+  const at::Tensor scores = (at::matmul(q_BhTH, k_BhTH.transpose(2, 3)) * scale).to(at::kFloat);
+  const at::Tensor hidden = visible_keys(shape, q_BhTH.device()).logical_not();
+  return at::softmax(scores.masked_fill(hidden, -std::numeric_limits<float>::infinity()), -1);
+}
+
 }  // namespace
 
 at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, AttentionSaved& saved) {
+  saved.runs.clear();
+  if (has_flash_attention(qkv_NF)) return attention_by_blocks(qkv_NF, shape, saved);
+  if (hides_old_keys(shape)) {
+    TORCH_WARN_ONCE("attention: a sliding window of ", shape.window, " has no kernel for ",
+                    qkv_NF.device(), " tensors of type ", qkv_NF.scalar_type(),
+                    "; the plain operations compute it, with all scores in memory");
+    return attention_plain(qkv_NF, shape);
+  }
   const HeadViews heads = head_views(qkv_NF, shape);
   const at::Tensor map = head_map(shape, qkv_NF.device());
   const at::Tensor k = heads.k_BgTH.index_select(1, map), v = heads.v_BgTH.index_select(1, map);
   at::Tensor o_BThH = at::empty(
       {shape.batch, shape.length, shape.num_query_heads(), shape.head_dim}, qkv_NF.options());
-  saved.runs.clear();
   for (const RunSlice& slice : slices_of(shape)) {
     saved.runs.push_back(flash(slice.of(heads.q_BhTH), slice.of(k), slice.of(v)));
     slice.of(o_BThH.transpose(1, 2)).copy_(saved.runs.back().out_BhTH);
@@ -105,6 +153,11 @@ at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, Atte
 
 at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
                               const AttentionShape& shape, const AttentionSaved& saved) {
+  if (has_flash_attention(qkv_NF)) {
+    const AttentionSaved::Run& run = saved.runs.at(0);
+    return flash_attention_backward(do_NF, qkv_NF, run.out_BhTH, run.logsumexp, shape);
+  }
+  if (hides_old_keys(shape)) return attention_backward_plain(do_NF, qkv_NF, shape);
   const HeadViews heads = head_views(qkv_NF, shape);
   const at::Tensor map = head_map(shape, qkv_NF.device());
   const at::Tensor k = heads.k_BgTH.index_select(1, map), v = heads.v_BgTH.index_select(1, map);
@@ -138,23 +191,31 @@ at::Tensor attention_plain(const at::Tensor& qkv_NF, const AttentionShape& shape
   const HeadViews heads = head_views(qkv_NF, shape);
   const at::Tensor map = head_map(shape, qkv_NF.device());
   const at::Tensor k = heads.k_BgTH.index_select(1, map), v = heads.v_BgTH.index_select(1, map);
-  const double scale = 1.0 / std::sqrt(double(shape.head_dim));
-  at::Tensor allowed = at::ones({shape.batch, 1, shape.length, shape.length},
-                                at::TensorOptions(at::kBool).device(qkv_NF.device()));
-  if (!shape.segments.empty()) {
-    allowed.zero_();
-    for (const Segment& s : shape.segments) {
-      allowed[s.sequence][0].slice(0, s.begin, s.end).slice(1, s.begin, s.end).fill_(true);
-    }
-  }
-  allowed = allowed.tril();
-  if (shape.window > 0) allowed = allowed.triu(1 - shape.window);
-  const at::Tensor scores = at::matmul(heads.q_BhTH, k.transpose(2, 3)) * scale;
-  const at::Tensor p =
-      at::softmax(scores.to(at::kFloat)
-                      .masked_fill(allowed.logical_not(), -std::numeric_limits<float>::infinity()),
-                  -1);
-  return at::matmul(p.to(qkv_NF.scalar_type()), v).transpose(1, 2).reshape({qkv_NF.size(0), -1});
+  const at::Tensor p = plain_probabilities(heads.q_BhTH, k, shape).to(qkv_NF.scalar_type());
+  return at::matmul(p, v).transpose(1, 2).reshape({qkv_NF.size(0), -1});
+}
+
+at::Tensor attention_backward_plain(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
+                                    const AttentionShape& shape) {
+  const HeadViews heads = head_views(qkv_NF, shape);
+  const at::Tensor map = head_map(shape, qkv_NF.device());
+  const at::Tensor q = heads.q_BhTH.to(at::kFloat);
+  const at::Tensor k = heads.k_BgTH.index_select(1, map).to(at::kFloat);
+  const at::Tensor v = heads.v_BgTH.index_select(1, map).to(at::kFloat);
+  const at::Tensor d_o =
+      do_NF.view({shape.batch, shape.length, shape.num_query_heads(), shape.head_dim})
+          .transpose(1, 2)
+          .to(at::kFloat);
+  const at::Tensor p = plain_probabilities(q, k, shape);
+  const at::Tensor dp = at::matmul(d_o, v.transpose(2, 3));
+  const at::Tensor ds =
+      p * (dp - (dp * p).sum(-1, /*keepdim=*/true)) / std::sqrt(double(shape.head_dim));
+  at::Tensor dqkv_NF = at::empty_like(qkv_NF);
+  const HeadViews d = head_views(dqkv_NF, shape);
+  d.q_BhTH.copy_(at::matmul(ds, k));
+  sum_over_groups(at::matmul(ds.transpose(2, 3), q), shape, d.k_BgTH);
+  sum_over_groups(at::matmul(p.transpose(2, 3), d_o), shape, d.v_BgTH);
+  return dqkv_NF;
 }
 
 }  // namespace phalanx

@@ -1,10 +1,11 @@
 #pragma once
 // Causal grouped-query attention on heads that lie in one buffer, forward and backward, with an
 // explicit map from query head to key-value head, so that a part of the heads may share unevenly
-// (five query heads over two key-value heads). LibTorch's flash kernels do the work; key and value
-// heads are repeated for them, and the backward sums the copies in query-head order, in fp32.
-// Local. Stream: the current one. scale = head_dim^-0.5, no dropout.
-// Source: FlashAttention (arXiv 2205.14135), as in ATen's scaled_dot_product_* operations.
+// (five query heads over two key-value heads). On CPU by our own blocks (flash_attention.h);
+// elsewhere by LibTorch's kernels, for which key and value heads are repeated, and whose gradients
+// are summed in query-head order, in fp32. What no kernel computes is left to the oracle, and said
+// once a process. Local. Stream: the current one. scale = head_dim^-0.5, no dropout. Source:
+// FlashAttention (arXiv 2205.14135), as in ATen's scaled_dot_product_* operations.
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -29,7 +30,8 @@ struct AttentionShape {
   int64_t num_query_heads() const { return static_cast<int64_t>(query_to_kv.size()); }
 };
 
-/// What the backward needs beside its inputs: output and log-sum-exp of each run of the kernel.
+/// What the backward needs beside its inputs: output and log-sum-exp of each run of the kernel. Our
+/// own is one run, whose output is o_NF itself.
 struct AttentionSaved {
   struct Run {
     at::Tensor out_BhTH, logsumexp;
@@ -45,7 +47,10 @@ at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, Atte
 at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
                               const AttentionShape& shape, const AttentionSaved& saved);
 
-/// The oracle: materialised scores, softmax in fp32 as Phi3Attention's eager path.
+/// The oracles: materialised scores, softmax in fp32 as Phi3Attention's eager path; the gradient in
+/// fp32, rounded once.
 at::Tensor attention_plain(const at::Tensor& qkv_NF, const AttentionShape& shape);
+at::Tensor attention_backward_plain(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
+                                    const AttentionShape& shape);
 
 }  // namespace phalanx

@@ -28,6 +28,11 @@ AttentionShape make_shape(int64_t batch, int64_t length, int64_t head_dim, const
   return {batch, length, head_dim, map, map.back() + 1, std::move(segments)};
 }
 
+AttentionShape windowed(AttentionShape shape, int64_t window) {
+  shape.window = window;
+  return shape;
+}
+
 at::Tensor random_qkv(const AttentionShape& shape, uint64_t seed) {
   const int64_t heads = shape.num_query_heads() + 2 * shape.num_kv_heads;
   return random_tensor({shape.batch * shape.length, heads * shape.head_dim}, seed);
@@ -50,14 +55,16 @@ at::Tensor definition(const at::Tensor& qkv_NF, const AttentionShape& shape) {
   for (const Segment& s : segments) {
     const at::Tensor rows = x[s.sequence].slice(0, s.begin, s.end);
     const int64_t n = s.end - s.begin;
-    const at::Tensor future = at::ones({n, n}, at::TensorOptions(at::kBool)).triu(1);
+    const at::Tensor all = at::ones({n, n}, at::TensorOptions(at::kBool));
+    at::Tensor hidden = all.triu(1);
+    if (shape.window > 0) hidden = hidden.logical_or(all.tril(-shape.window));
     for (int64_t i = 0; i < h; ++i) {
       const int64_t kv = shape.query_to_kv[static_cast<size_t>(i)];
       const at::Tensor q = rows.select(1, i), k = rows.select(1, h + kv);
       const at::Tensor v = rows.select(1, h + shape.num_kv_heads + kv);
       const at::Tensor scores = at::mm(q, k.t()) / std::sqrt(static_cast<double>(dim));
       const at::Tensor p =
-          scores.masked_fill(future, -std::numeric_limits<double>::infinity()).softmax(-1);
+          scores.masked_fill(hidden, -std::numeric_limits<double>::infinity()).softmax(-1);
       o[s.sequence].slice(0, s.begin, s.end).select(1, i).copy_(at::mm(p, v));
     }
   }
@@ -83,12 +90,21 @@ std::vector<AttentionShape> shapes() {
     all.push_back(make_shape(1, 65, 16, map));
     all.push_back(make_shape(2, 9, 4, map, {{0, 0, 4}, {0, 4, 9}, {1, 0, 1}, {1, 1, 9}}));
   }
+  // Several blocks of queries (48) and keys (64), and heads that fill no vector.
+  const Map map{0, 0, 1};
+  all.push_back(make_shape(1, 200, 10, map));
+  all.push_back(make_shape(2, 193, 32, map, {{0, 0, 97}, {0, 97, 193}, {1, 0, 49}, {1, 49, 193}}));
+  for (const int64_t window : {1, 3, 48, 64, 65, 150}) {
+    all.push_back(windowed(make_shape(1, 200, 6, map), window));
+  }
+  all.push_back(windowed(make_shape(1, 150, 8, map, {{0, 0, 80}, {0, 80, 150}}), 50));
   return all;
 }
 
 std::string name_of(const AttentionShape& shape) {
   std::string text = std::to_string(shape.batch) + " x " + std::to_string(shape.length) + ", map";
   for (const int64_t kv : shape.query_to_kv) text += " " + std::to_string(kv);
+  if (shape.window > 0) text += ", window " + std::to_string(shape.window);
   return text + (shape.segments.empty() ? "" : ", documents");
 }
 
@@ -107,13 +123,23 @@ TEST_F(Attention, GradientsAreTheFiniteDifferencesOfTheDefinition) {
   for (const AttentionShape& shape :
        {make_shape(2, 5, 4, {0, 0, 0, 0, 1}), make_shape(1, 6, 2, {0, 0, 0, 1, 1}),
         make_shape(2, 6, 2, {0, 0, 0, 0, 1}, {{0, 0, 2}, {0, 2, 6}, {1, 0, 5}, {1, 5, 6}}),
-        make_shape(1, 4, 4, {0, 1})}) {
+        make_shape(1, 4, 4, {0, 1}), windowed(make_shape(1, 7, 2, {0, 0, 1}), 3)}) {
     const at::Tensor qkv = random_qkv(shape, 1), dout = random_do(shape, 2);
     const auto of_qkv = [&](const at::Tensor& x) {
       return (definition(x, shape) * dout.to(at::kDouble)).sum().item<double>();
     };
     EXPECT_LT(relative_error(run(qkv, dout, shape).dqkv_NF, numeric_gradient(of_qkv, qkv)),
               rounding(3e-6))
+        << name_of(shape);
+  }
+}
+
+TEST_F(Attention, GradientsOfManyBlocksAreThoseOfThePlainTwin) {
+  for (const AttentionShape& shape : shapes()) {
+    const at::Tensor qkv = random_qkv(shape, 1), dout = random_do(shape, 2);
+    const at::Tensor plain =
+        attention_backward_plain(dout.to(test_device()), qkv.to(test_device()), shape).cpu();
+    EXPECT_LT(relative_error(run(qkv, dout, shape).dqkv_NF, plain), rounding(3e-6))
         << name_of(shape);
   }
 }

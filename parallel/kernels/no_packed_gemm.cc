@@ -1,0 +1,13 @@
+// Stands in for the x86-64 files on other processors: LibTorch's products are taken.
+#include "parallel/kernels/packed_gemm_block.h"
+
+namespace phalanx::kernels {
+
+PackedGemmIsa packed_gemm_isa() { return PackedGemmIsa::kNone; }
+bool processor_multiplies_bf16() { return false; }
+
+// Never called: see the precondition of packed_gemm().
+void multiply_block_avx2(const Gemm&, float*) {}
+void multiply_block_avx512(const Gemm&, float*) {}
+
+}  // namespace phalanx::kernels

@@ -1,0 +1,10 @@
+#include "parallel/kernels/isa_fp32.h"
+#include "parallel/kernels/packed_gemm_block_impl.h"
+
+namespace phalanx::kernels {
+
+void multiply_block_avx512(const Gemm& block, float* workspace) {
+  multiply_block<IsaAvx512>(block, workspace);
+}
+
+}  // namespace phalanx::kernels
