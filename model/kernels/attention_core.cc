@@ -87,15 +87,48 @@ void sum_over_groups(const at::Tensor& d_BhTH, const AttentionShape& shape,
   }
 }
 
+/// Whether the window cuts anything off.
+bool is_windowed(const AttentionShape& shape) {
+  return shape.window > 0 && shape.length > shape.window;
+}
+
+/// True where a query (second to last) does not see a key (last): [B, 1, T, T].
+at::Tensor hidden_keys(const AttentionShape& shape, at::Device device) {
+  at::Tensor allowed = at::ones({shape.batch, 1, shape.length, shape.length},
+                                at::TensorOptions(at::kBool).device(device));
+  if (!shape.segments.empty()) {
+    allowed.zero_();
+    for (const Segment& s : shape.segments) {
+      allowed[s.sequence][0].slice(0, s.begin, s.end).slice(1, s.begin, s.end).fill_(true);
+    }
+  }
+  allowed = allowed.tril();
+  if (shape.window > 0) allowed = allowed.triu(1 - shape.window);
+  return allowed.logical_not();
+}
+
+/// fp32 [B, h, T, T].
+at::Tensor probabilities(const at::Tensor& q_BhTH, const at::Tensor& k_BhTH,
+                         const AttentionShape& shape, double scale) {
+  const at::Tensor scores = at::matmul(q_BhTH, k_BhTH.transpose(2, 3)) * scale;
+  return at::softmax(scores.to(at::kFloat)
+                         .masked_fill(hidden_keys(shape, q_BhTH.device()),
+                                      -std::numeric_limits<float>::infinity()),
+                     -1);
+}
+
+double score_scale(const AttentionShape& shape) { return 1.0 / std::sqrt(double(shape.head_dim)); }
+
 }  // namespace
 
 at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, AttentionSaved& saved) {
+  saved.runs.clear();
+  if (is_windowed(shape)) return attention_plain(qkv_NF, shape);
   const HeadViews heads = head_views(qkv_NF, shape);
   const at::Tensor map = head_map(shape, qkv_NF.device());
   const at::Tensor k = heads.k_BgTH.index_select(1, map), v = heads.v_BgTH.index_select(1, map);
   at::Tensor o_BThH = at::empty(
       {shape.batch, shape.length, shape.num_query_heads(), shape.head_dim}, qkv_NF.options());
-  saved.runs.clear();
   for (const RunSlice& slice : slices_of(shape)) {
     saved.runs.push_back(flash(slice.of(heads.q_BhTH), slice.of(k), slice.of(v)));
     slice.of(o_BThH.transpose(1, 2)).copy_(saved.runs.back().out_BhTH);
@@ -105,6 +138,7 @@ at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, Atte
 
 at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
                               const AttentionShape& shape, const AttentionSaved& saved) {
+  if (is_windowed(shape)) return attention_backward_plain(do_NF, qkv_NF, shape);
   const HeadViews heads = head_views(qkv_NF, shape);
   const at::Tensor map = head_map(shape, qkv_NF.device());
   const at::Tensor k = heads.k_BgTH.index_select(1, map), v = heads.v_BgTH.index_select(1, map);
@@ -138,23 +172,29 @@ at::Tensor attention_plain(const at::Tensor& qkv_NF, const AttentionShape& shape
   const HeadViews heads = head_views(qkv_NF, shape);
   const at::Tensor map = head_map(shape, qkv_NF.device());
   const at::Tensor k = heads.k_BgTH.index_select(1, map), v = heads.v_BgTH.index_select(1, map);
-  const double scale = 1.0 / std::sqrt(double(shape.head_dim));
-  at::Tensor allowed = at::ones({shape.batch, 1, shape.length, shape.length},
-                                at::TensorOptions(at::kBool).device(qkv_NF.device()));
-  if (!shape.segments.empty()) {
-    allowed.zero_();
-    for (const Segment& s : shape.segments) {
-      allowed[s.sequence][0].slice(0, s.begin, s.end).slice(1, s.begin, s.end).fill_(true);
-    }
-  }
-  allowed = allowed.tril();
-  if (shape.window > 0) allowed = allowed.triu(1 - shape.window);
-  const at::Tensor scores = at::matmul(heads.q_BhTH, k.transpose(2, 3)) * scale;
-  const at::Tensor p =
-      at::softmax(scores.to(at::kFloat)
-                      .masked_fill(allowed.logical_not(), -std::numeric_limits<float>::infinity()),
-                  -1);
+  const at::Tensor p = probabilities(heads.q_BhTH, k, shape, score_scale(shape));
   return at::matmul(p.to(qkv_NF.scalar_type()), v).transpose(1, 2).reshape({qkv_NF.size(0), -1});
+}
+
+at::Tensor attention_backward_plain(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
+                                    const AttentionShape& shape) {
+  const HeadViews heads = head_views(qkv_NF, shape);
+  const at::Tensor map = head_map(shape, qkv_NF.device());
+  const at::Tensor k = heads.k_BgTH.index_select(1, map), v = heads.v_BgTH.index_select(1, map);
+  const at::Tensor do_BhTH =
+      do_NF.view({shape.batch, shape.length, shape.num_query_heads(), shape.head_dim})
+          .transpose(1, 2);
+  const double scale = score_scale(shape);
+  const at::Tensor p = probabilities(heads.q_BhTH, k, shape, scale);
+  const at::Tensor dp = at::matmul(do_BhTH, v.transpose(2, 3)).to(at::kFloat);
+  const at::Tensor dscores =
+      (p * (dp - (p * dp).sum(-1, /*keepdim=*/true)) * scale).to(qkv_NF.scalar_type());
+  at::Tensor dqkv_NF = at::empty_like(qkv_NF);
+  const HeadViews d = head_views(dqkv_NF, shape);
+  d.q_BhTH.copy_(at::matmul(dscores, k));
+  sum_over_groups(at::matmul(dscores.transpose(2, 3), heads.q_BhTH), shape, d.k_BgTH);
+  sum_over_groups(at::matmul(p.to(qkv_NF.scalar_type()).transpose(2, 3), do_BhTH), shape, d.v_BgTH);
+  return dqkv_NF;
 }
 
 }  // namespace phalanx

@@ -1,7 +1,8 @@
 #pragma once
 // Causal grouped-query attention on heads that lie in one buffer, forward and backward, with an
 // explicit map from query head to key-value head, so that a part of the heads may share unevenly
-// (five query heads over two key-value heads). LibTorch's flash kernels do the work; key and value
+// (five query heads over two key-value heads). LibTorch's flash kernels do the work, or, where a
+// row is longer than a sliding window, the plain twins: B h T T scores are held then. Key and value
 // heads are repeated for them, and the backward sums the copies in query-head order, in fp32.
 // Local. Stream: the current one. scale = head_dim^-0.5, no dropout.
 // Source: FlashAttention (arXiv 2205.14135), as in ATen's scaled_dot_product_* operations.
@@ -45,7 +46,10 @@ at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, Atte
 at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
                               const AttentionShape& shape, const AttentionSaved& saved);
 
-/// The oracle: materialised scores, softmax in fp32 as Phi3Attention's eager path.
+/// The oracle: materialised scores, softmax in fp32 as Phi3Attention's eager path. Its gradient
+/// keeps nothing from the forward.
 at::Tensor attention_plain(const at::Tensor& qkv_NF, const AttentionShape& shape);
+at::Tensor attention_backward_plain(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
+                                    const AttentionShape& shape);
 
 }  // namespace phalanx
