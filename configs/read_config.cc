@@ -122,10 +122,11 @@ void apply_preset(ConfigNode& root, const ConfigRequest& request, Problems& prob
     return;
   }
   const std::vector<std::string> names = shape_names(false);
-  // A stored configuration has every field and stays readable when presets change or go.
-  if (preset->value.kind != Kind::kScalar || num_present(model->value, names) == names.size()) {
-    return;
-  }
+  // A stored configuration has every field that there was and stays readable when presets change or
+  // go: it is read without their folder, or names all there are.
+  const bool is_stored =
+      request.config_dir.empty() || num_present(model->value, names) == names.size();
+  if (preset->value.kind != Kind::kScalar || is_stored) return;
   const std::string& name = preset->value.text;
   const std::vector<std::string> known = preset_names(request.config_dir);
   if (std::find(known.begin(), known.end(), name) == known.end()) {

@@ -46,6 +46,23 @@ Entries entries_of(std::map<std::string, T>& items, Declare declare) {
           }};
 }
 
+void declare_rope(SchemaVisitor& v, Phi4Config& c) {
+  v.field({"partial_rotary_factor", "part of a head that is rotated, its first channels", kFixed},
+          real_value(c.partial_rotary_factor, kPart));
+  v.field({"rope_scaling", "how positions past the original context are told apart", kFixed},
+          enum_value<RopeScaling>(c.rope_scaling, {{"none", RopeScaling::kNone},
+                                                   {"longrope", RopeScaling::kLongRope}}));
+  v.field({"rope_short_factor", "longrope: divides the frequency of each rotated pair", kFixed},
+          real_list_value(c.rope_short_factor, kPositive));
+  v.field(
+      {"rope_long_factor", "longrope: the same in rows longer than the original context", kFixed},
+      real_list_value(c.rope_long_factor, kPositive));
+  v.field({"original_max_position_embeddings", "longrope: the original context; else 0", kFixed},
+          integer_value(c.original_max_position_embeddings, 0, "tokens"));
+  v.field({"max_position_embeddings", "longrope: the context it is made for; else 0", kFixed},
+          integer_value(c.max_position_embeddings, 0, "tokens"));
+}
+
 void declare_shape(SchemaVisitor& v, Phi4Config& c) {
   v.field({"vocab_size", "rows of the embedding; at least the tokenizer's tokens", kFixed, true},
           integer_value(c.vocab_size, 1));
@@ -67,6 +84,9 @@ void declare_shape(SchemaVisitor& v, Phi4Config& c) {
           real_value(c.initializer_range, kPositive));
   v.field({"tie_word_embeddings", "one matrix for embedding and head", kFixed},
           flag_value(c.tie_word_embeddings));
+  v.field({"sliding_window", "keys that a query sees, itself included; 0: all before it", kFixed},
+          integer_value(c.sliding_window, 0, "tokens"));
+  declare_rope(v, c);
 }
 
 void declare_model(SchemaVisitor& v, ModelConfig& c) {

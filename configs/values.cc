@@ -192,6 +192,26 @@ Value optional_real_value(std::optional<double>& variable, const RealRange& rang
           [&variable] { return variable ? std::optional(format_real(*variable)) : std::nullopt; }};
 }
 
+Value real_list_value(std::vector<double>& variable, const RealRange& range) {
+  const std::string accepts = fmt::format("a list, each {}", range.name);
+  return {accepts,
+          [&variable, range, accepts](const ConfigNode& node) {
+            if (node.kind != ConfigNode::Kind::kList) {
+              throw std::invalid_argument(
+                  fmt::format("expected {}, got {}", accepts, describe_kind(node)));
+            }
+            variable.clear();
+            for (const ConfigNode& item : node.items) variable.push_back(read_real(item, range));
+          },
+          [&variable] {
+            std::string text;
+            for (const double value : variable) {
+              text += (text.empty() ? "" : ", ") + format_real(value);
+            }
+            return "[" + text + "]";
+          }};
+}
+
 Value share_value(std::optional<double>& variable) {
   RealRange range = kWeight;
   range.name = "a weight from 0 to 1, or rest";

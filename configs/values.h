@@ -26,6 +26,7 @@ inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 inline constexpr RealRange kPositive{0, kInfinity, false, false, "a number > 0"};
 inline constexpr RealRange kNotNegative{0, kInfinity, true, false, "a number >= 0"};
 inline constexpr RealRange kBelowOne{0, 1, true, false, "a number >= 0 and < 1"};
+inline constexpr RealRange kPart{0, 1, false, true, "a number > 0 and at most 1"};
 inline constexpr RealRange kWeight{0, 1, true, true, "a number from 0 to 1"};
 
 Value text_value(std::string& variable);
@@ -40,6 +41,8 @@ Value count_value(int64_t& variable, int64_t at_least, std::string unit);
 Value optional_count_value(std::optional<int64_t>& variable, std::string unit);
 Value real_value(double& variable, const RealRange& range);
 Value optional_real_value(std::optional<double>& variable, const RealRange& range);
+/// `[1, 1.5]`; each within the range.
+Value real_list_value(std::vector<double>& variable, const RealRange& range);
 /// A weight of a mix: a number, or `rest`, which is nullopt.
 Value share_value(std::optional<double>& variable);
 Value duration_value(Duration& variable);

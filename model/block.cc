@@ -58,13 +58,14 @@ Attention::Attention(ParameterSet& parameters, const TensorParallel& tp, const s
     : tp_(tp),
       heads_(tp.heads(config.num_attention_heads, config.num_key_value_heads)),
       head_dim_(config.head_dim),
+      window_(config.sliding_window),
       qkv_(parameters, tp, bucket, config.hidden_size, query_key_value(prefix, config, heads_)),
       o_(parameters, tp, bucket, prefix + ".o.weight", config.hidden_size, config.query_size(),
          {heads_.query.begin * head_dim_, heads_.query.end * head_dim_}) {}
 
 AttentionShape Attention::shape_of(const TokenBatch& batch) const {
-  return {batch.tokens_BT.size(0), batch.tokens_BT.size(1), head_dim_,
-          heads_.query_to_kv,      heads_.key_value.size(), batch.segments};
+  return {batch.tokens_BT.size(0), batch.tokens_BT.size(1), head_dim_, heads_.query_to_kv,
+          heads_.key_value.size(), batch.segments,          window_};
 }
 
 at::Tensor Attention::forward(const at::Tensor& a_nD, const TokenBatch& batch, Saved& saved) const {

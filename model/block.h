@@ -62,6 +62,7 @@ class Attention {
   const TensorParallel& tp_;
   HeadSplit heads_;
   int64_t head_dim_;
+  int64_t window_;
   ColumnParallelLinear qkv_;
   RowParallelLinear o_;
 };

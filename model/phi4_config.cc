@@ -31,6 +31,62 @@ class Problems {
   std::string text_;
 };
 
+std::string list_size(const std::vector<double>& values) {
+  return fmt::format("{} numbers", values.size());
+}
+
+void check_factors(const Phi4Config& c, const char* field, const std::vector<double>& factors,
+                   Problems& problems) {
+  const int64_t pairs = c.rotary_dim() / 2;
+  if (static_cast<int64_t>(factors.size()) != pairs) {
+    problems.add(field, fmt::format("{} numbers, one for each rotated pair of channels", pairs),
+                 list_size(factors));
+  }
+  for (const double factor : factors) {
+    if (factor > 0 && std::isfinite(factor)) continue;
+    problems.add(field, "numbers > 0", fmt::format("{}", factor));
+    return;
+  }
+}
+
+void check_no_scaling(const Phi4Config& c, Problems& problems) {
+  const char* nothing = "nothing without rope_scaling: longrope";
+  if (!c.rope_short_factor.empty()) {
+    problems.add("rope_short_factor", nothing, list_size(c.rope_short_factor));
+  }
+  if (!c.rope_long_factor.empty()) {
+    problems.add("rope_long_factor", nothing, list_size(c.rope_long_factor));
+  }
+  if (c.original_max_position_embeddings != 0) {
+    problems.add("original_max_position_embeddings", nothing,
+                 std::to_string(c.original_max_position_embeddings));
+  }
+  if (c.max_position_embeddings != 0) {
+    problems.add("max_position_embeddings", nothing, std::to_string(c.max_position_embeddings));
+  }
+}
+
+void check_rope(const Phi4Config& c, Problems& problems) {
+  const bool is_part = c.partial_rotary_factor > 0 && c.partial_rotary_factor <= 1;
+  if (!is_part || c.rotary_dim() % 2 != 0 || c.rotary_dim() == 0) {
+    problems.add("partial_rotary_factor",
+                 fmt::format("a number > 0 and at most 1 that leaves an even number of the {} "
+                             "channels of a head",
+                             c.head_dim),
+                 fmt::format("{}", c.partial_rotary_factor));
+    return;
+  }
+  if (c.rope_scaling == RopeScaling::kNone) return check_no_scaling(c, problems);
+  check_factors(c, "rope_short_factor", c.rope_short_factor, problems);
+  check_factors(c, "rope_long_factor", c.rope_long_factor, problems);
+  // The logarithm of the original length divides.
+  if (c.original_max_position_embeddings < 2) {
+    problems.add("original_max_position_embeddings", "a whole number >= 2",
+                 std::to_string(c.original_max_position_embeddings));
+  }
+  problems.size("max_position_embeddings", c.max_position_embeddings, int64_t{1} << 40);
+}
+
 }  // namespace
 
 void check(const Phi4Config& c) {
@@ -57,6 +113,10 @@ void check(const Phi4Config& c) {
     problems.add("head_dim", "an even number (rotary embedding turns pairs)",
                  std::to_string(c.head_dim));
   }
+  if (c.sliding_window < 0) {
+    problems.add("sliding_window", "a whole number >= 0", std::to_string(c.sliding_window));
+  }
+  check_rope(c, problems);
   if (!(c.rms_norm_eps > 0) || !std::isfinite(c.rms_norm_eps)) {
     problems.add("rms_norm_eps", "a number > 0", fmt::format("{}", c.rms_norm_eps));
   }
@@ -84,9 +144,12 @@ double flops_per_token(const Phi4Config& c, int64_t sequence_length) {
   // Looking a row up costs nothing; with tied weights the one matrix is still multiplied, as head.
   const int64_t lookup = c.tie_word_embeddings ? 0 : c.vocab_size * c.hidden_size;
   const double matrices = 6.0 * static_cast<double>(num_parameters(c) - lookup);
-  const double attention = 6.0 * static_cast<double>(c.num_hidden_layers) *
-                           static_cast<double>(c.query_size()) *
-                           static_cast<double>(sequence_length);
+  const auto length = static_cast<double>(sequence_length);
+  const auto window = static_cast<double>(c.sliding_window);
+  const double keys =
+      c.is_windowed(sequence_length) ? window - window * window / (2 * length) : length / 2;
+  const double attention =
+      12.0 * static_cast<double>(c.num_hidden_layers) * static_cast<double>(c.query_size()) * keys;
   return matrices + attention;
 }
 

@@ -23,14 +23,17 @@ int64_t end_step(const StepSpan& span) {
 
 StageRun stage_run(const RunConfig& config, const StageConfig& stage, int64_t first_row,
                    int64_t last_step, std::vector<StageSteps> steps, at::Device device) {
-  const int64_t positions = std::max({stage.sequence_length, config.evaluation.sequence_length,
-                                      config.stages.front().sequence_length});
+  const int64_t evaluated = config.evaluation.sequence_length > 0
+                                ? config.evaluation.sequence_length
+                                : config.stages.front().sequence_length;
+  const Phi4Config& model = config.model.shape;
   return {stage.name,
           first_row,
           last_step,
           stage.micro_batch_size,
           LrSchedule(stage.learning_rate, std::move(steps), stage.sequence_length),
-          RopeTable(stage.rope_theta, config.model.shape.head_dim, positions, device)};
+          RopeTable(stage.rope_theta, model, stage.sequence_length, device),
+          RopeTable(stage.rope_theta, model, evaluated, device)};
 }
 
 std::vector<StageSteps> steps_since(int64_t row, const StageConfig& stage,

@@ -19,7 +19,8 @@ struct StageRun {
   int64_t end_step = 0;
   int64_t micro_batch_size = 1;
   LrSchedule schedule;
-  RopeTable rope;
+  RopeTable rope;             // for training rows
+  RopeTable evaluation_rope;  // their length may decide otherwise between rope factors
 };
 
 /// Steps of the stage by itself, as its batch sizes and phases make them.

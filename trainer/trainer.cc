@@ -216,7 +216,7 @@ bool Trainer::crosses(const Duration& interval, int64_t tokens_before) const {
 ValidationResults Trainer::evaluate() {
   validated_step_ = state_.step;
   const int64_t step = std::min(state_.step, plan_->end_step() - 1);
-  return evaluator_.evaluate(stage_of(stages_, step).rope);
+  return evaluator_.evaluate(stage_of(stages_, step).evaluation_rope);
 }
 
 /// Skipped steps have begun stages too, as far as a later change of curriculum is concerned.

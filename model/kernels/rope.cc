@@ -3,14 +3,17 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <cmath>
+#include <vector>
+
 namespace phalanx {
 namespace {
 
 template <typename T>
-void rotate_row(T* x, int64_t num_heads, const float* cos, const float* sin, int64_t half,
-                float sign) {
+void rotate_row(T* x, int64_t num_heads, int64_t head_dim, const float* cos, const float* sin,
+                int64_t half, float sign) {
   for (int64_t head = 0; head < num_heads; ++head) {
-    T* x1 = x + head * 2 * half;
+    T* x1 = x + head * head_dim;
     T* x2 = x1 + half;
     for (int64_t i = 0; i < half; ++i) {
       const float a = float(x1[i]), b = float(x2[i]), s = sign * sin[i];
@@ -31,20 +34,51 @@ void rotate(const at::Tensor& x_NF, int64_t num_heads, const RopeTable& table,
   at::parallel_for(0, x_NF.size(0), 16, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
       const int64_t angle = position[n] * half;
-      rotate_row(x + n * row_length, num_heads, cos + angle, sin + angle, half, sign);
+      rotate_row(x + n * row_length, num_heads, table.head_dim, cos + angle, sin + angle, half,
+                 sign);
     }
   });
 }
 
+/// Of rotary_dim channels; no factors: none.
+void fill_table(double theta, int64_t rotary_dim, const std::vector<double>& factors,
+                int64_t num_positions, at::Device device, RopeTable& table) {
+  const auto fp32 = at::TensorOptions(device).dtype(at::kFloat);
+  const at::Tensor exponent_H = at::arange(0, rotary_dim, 2, fp32) / double(rotary_dim);
+  at::Tensor wavelength_H = at::pow(theta, exponent_H);
+  if (!factors.empty()) {
+    wavelength_H = at::tensor(factors, at::TensorOptions(at::kFloat)).to(device) * wavelength_H;
+  }
+  const at::Tensor inverse_frequency_H = 1.0 / wavelength_H;
+  const at::Tensor angle_TH = at::outer(at::arange(num_positions, fp32), inverse_frequency_H);
+  table.cos_TH = angle_TH.cos();
+  table.sin_TH = angle_TH.sin();
+}
+
 }  // namespace
 
-RopeTable::RopeTable(double theta, int64_t head_dim, int64_t num_positions, at::Device device) {
-  const auto fp32 = at::TensorOptions(device).dtype(at::kFloat);
-  const at::Tensor exponent_H = at::arange(0, head_dim, 2, fp32) / double(head_dim);
-  const at::Tensor inverse_frequency_H = 1.0 / at::pow(theta, exponent_H);
-  const at::Tensor angle_TH = at::outer(at::arange(num_positions, fp32), inverse_frequency_H);
-  cos_TH = angle_TH.cos();
-  sin_TH = angle_TH.sin();
+double rope_attention_factor(const Phi4Config& model) {
+  if (model.rope_scaling != RopeScaling::kLongRope) return 1.0;
+  const auto original = static_cast<double>(model.original_max_position_embeddings);
+  const double factor = static_cast<double>(model.max_position_embeddings) / original;
+  return factor <= 1.0 ? 1.0 : std::sqrt(1.0 + std::log(factor) / std::log(original));
+}
+
+RopeTable::RopeTable(double theta, int64_t dim, int64_t num_positions, at::Device device)
+    : head_dim(dim) {
+  fill_table(theta, dim, {}, num_positions, device, *this);
+}
+
+RopeTable::RopeTable(double theta, const Phi4Config& model, int64_t sequence_length,
+                     at::Device device)
+    : head_dim(model.head_dim) {
+  const bool is_long = sequence_length > model.original_max_position_embeddings;
+  fill_table(theta, model.rotary_dim(), is_long ? model.rope_long_factor : model.rope_short_factor,
+             sequence_length, device, *this);
+  const double scale = rope_attention_factor(model);
+  if (scale == 1.0) return;
+  cos_TH.mul_(scale);
+  sin_TH.mul_(scale);
 }
 
 void rope_(const at::Tensor& x_NF, int64_t num_heads, const RopeTable& table,
@@ -64,7 +98,8 @@ void rope_plain_(const at::Tensor& x_NF, int64_t num_heads, const RopeTable& tab
                  const at::Tensor& positions_N, Rotation rotation) {
   const double sign = rotation == Rotation::kForward ? 1.0 : -1.0;
   const int64_t half = table.cos_TH.size(1), n = x_NF.size(0);
-  const at::Tensor heads_Nh2H = x_NF.narrow(1, 0, num_heads * 2 * half).view({n, num_heads, -1});
+  const at::Tensor heads_Nh2H =
+      x_NF.narrow(1, 0, num_heads * table.head_dim).view({n, num_heads, -1});
   const at::Tensor x1 = heads_Nh2H.narrow(2, 0, half).to(at::kFloat, false, /*copy=*/true);
   const at::Tensor x2 = heads_Nh2H.narrow(2, half, half).to(at::kFloat, false, /*copy=*/true);
   const at::Tensor cos_N1H = table.cos_TH.index_select(0, positions_N).unsqueeze(1);

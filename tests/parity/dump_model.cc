@@ -79,7 +79,7 @@ void dump(const std::string& folder, const std::string& ids_path, const std::str
     RunConfig config = test_run_config(hf.shape, tensor_parallel_size, sequence_parallel);
     config.model.init_from = folder;
     Replica replica(config, mesh.context, {});
-    const RopeTable rope(hf.rope_theta, hf.shape.head_dim, length, at::kCPU);
+    const RopeTable rope(hf.rope_theta, hf.shape, length, at::kCPU);
     const TokenBatch batch{ids.narrow(1, 0, length).contiguous(),
                            ids.narrow(1, 1, length).contiguous(),
                            at::ones({ids.size(0), length}, at::kBool),

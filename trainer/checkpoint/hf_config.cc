@@ -2,11 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <vector>
 
 #include "data/file.h"
 #include "model/hf_layout.h"
+#include "model/kernels/rope.h"
+#include "trainer/checkpoint/manifest.h"
 #include "trainer/checkpoint/strict_json.h"
 
 namespace phalanx {
@@ -70,31 +74,91 @@ Phi4Config read_shape(const json& config, const std::string& where) {
   return shape;
 }
 
-// `rope` is the object that holds the keys: the whole config before version 5.
-void check_rope(const json& config, const json& rope, const std::string& where) {
-  const json* scaling = find(config, "rope_scaling");
-  if (scaling != nullptr && &rope == &config) {
-    mismatch(where, "rope_scaling", "null", scaling->dump());
+std::vector<double> factors(const json& scaling, const char* key, const std::string& where) {
+  const json* list = find(scaling, key);
+  if (list == nullptr || !list->is_array()) {
+    mismatch(where, key, "a list of numbers", list == nullptr ? "nothing" : list->dump());
   }
-  const json* type = find(rope, "rope_type");
-  if (type != nullptr && *type != "default") mismatch(where, "rope_type", "default", type->dump());
-  for (const json* object : {&config, &rope}) {
+  std::vector<double> values;
+  for (const json& value : *list) values.push_back(number(value, where, key));
+  return values;
+}
+
+// Where files state what follows from the lengths, it must follow.
+void check_derived(const json& scaling, const char* key, double expected,
+                   const std::string& where) {
+  const json* value = find(scaling, key);
+  if (value == nullptr || std::abs(number(*value, where, key) - expected) <= 1e-9 * expected) {
+    return;
+  }
+  mismatch(where, key, fmt::format("{}, which follows from the context lengths", expected),
+           value->dump());
+}
+
+void read_longrope(const json& config, const json& scaling, const std::string& where,
+                   HfConfig& result) {
+  Phi4Config& shape = result.shape;
+  shape.rope_scaling = RopeScaling::kLongRope;
+  shape.rope_short_factor = factors(scaling, "short_factor", where);
+  shape.rope_long_factor = factors(scaling, "long_factor", where);
+  const char* key = "original_max_position_embeddings";
+  const json* original = find(scaling, key);
+  if (original == nullptr) original = find(config, key);
+  if (original == nullptr) mismatch(where, key, "a number", "nothing");
+  shape.original_max_position_embeddings =
+      integer(*original, fmt::format("{}: key {}", where, key));
+  shape.max_position_embeddings = result.max_position_embeddings;
+  check_derived(scaling, "factor",
+                static_cast<double>(shape.max_position_embeddings) /
+                    static_cast<double>(shape.original_max_position_embeddings),
+                where);
+  check_derived(scaling, "attention_factor", rope_attention_factor(shape), where);
+}
+
+// Version 5 keeps all of it in `rope_parameters`; before, the scaling was in `rope_scaling`, and
+// the rest beside it.
+void read_rope(const json& config, const std::string& where, HfConfig& result) {
+  const json* parameters = find(config, "rope_parameters");
+  const json* scaling = parameters != nullptr ? parameters : find(config, "rope_scaling");
+  const json nothing = json::object();
+  if (scaling == nullptr) scaling = &nothing;
+  for (const json* object : {&config, scaling}) {
+    const json* theta = find(*object, "rope_theta");
+    if (theta != nullptr) result.rope_theta = number(*theta, where, "rope_theta");
     const json* partial = find(*object, "partial_rotary_factor");
-    if (partial != nullptr && *partial != 1.0) {
-      mismatch(where, "partial_rotary_factor", "1.0", partial->dump());
-    }
+    if (partial == nullptr) continue;
+    result.shape.partial_rotary_factor = number(*partial, where, "partial_rotary_factor");
+  }
+  if (!(result.rope_theta > 0)) {
+    mismatch(where, "rope_theta", "a number > 0", fmt::to_string(result.rope_theta));
+  }
+  const json* type = find(*scaling, "rope_type");
+  if (type == nullptr) type = find(*scaling, "type");
+  if (type == nullptr && scaling == &nothing) return;
+  if (type == nullptr ? parameters != nullptr : *type == "default") return;
+  // "su" is what the first files called it.
+  if (type != nullptr && (*type == "longrope" || *type == "su")) {
+    return read_longrope(config, *scaling, where, result);
+  }
+  mismatch(where, "rope_type", "default or longrope", type == nullptr ? "nothing" : type->dump());
+}
+
+void read_window(const json& config, const std::string& where, Phi4Config& shape) {
+  const json* window = find(config, "sliding_window");
+  if (window == nullptr) return;
+  shape.sliding_window = integer(*window, where + ": key sliding_window");
+  if (shape.sliding_window < 1) {
+    mismatch(where, "sliding_window", "null or a number >= 1", window->dump());
   }
 }
 
-void check_features(const json& config, int64_t max_position, const std::string& where) {
+void check_features(const json& config, const std::string& where) {
   const json* activation = find(config, "hidden_act");
   if (activation != nullptr && *activation != "silu") {
     mismatch(where, "hidden_act", "silu", activation->dump());
   }
-  const json* window = find(config, "sliding_window");
-  if (window != nullptr && number(*window, where, "sliding_window") < double(max_position)) {
-    mismatch(where, "sliding_window", "null", window->dump());
-  }
+  const json* bias = find(config, "attention_bias");
+  if (bias != nullptr && *bias != false) mismatch(where, "attention_bias", "false", bias->dump());
 }
 
 template <typename Value>
@@ -113,16 +177,18 @@ HfConfig read_hf_config(const std::filesystem::path& folder) {
   check_architecture(config, where);
   HfConfig result;
   result.shape = read_shape(config, where);
-  const json* parameters = find(config, "rope_parameters");
-  const json& rope = parameters == nullptr ? config : *parameters;
-  check_rope(config, rope, where);
-  const json* theta = find(rope, "rope_theta");
-  if (theta != nullptr) result.rope_theta = number(*theta, where, "rope_theta");
   const json* positions = find(config, "max_position_embeddings");
   if (positions != nullptr) {
     result.max_position_embeddings = integer(*positions, where + ": key max_position_embeddings");
   }
-  check_features(config, result.max_position_embeddings, where);
+  read_rope(config, where, result);
+  read_window(config, where, result.shape);
+  check_features(config, where);
+  try {
+    check(result.shape);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(fmt::format("{}: {}", where, error.what()));
+  }
   return result;
 }
 
@@ -135,6 +201,7 @@ void check_hf_config(const std::filesystem::path& folder, const HfConfig& found,
   check_key(where, "rms_norm_eps", expected.rms_norm_eps, found.shape.rms_norm_eps);
   check_key(where, "tie_word_embeddings", expected.tie_word_embeddings,
             found.shape.tie_word_embeddings);
+  check_same_positions(expected, found.shape, where);
 }
 
 std::string hf_config_text(const HfConfig& config, const std::string& dtype) {
@@ -147,10 +214,21 @@ std::string hf_config_text(const HfConfig& config, const std::string& dtype) {
   text["tie_word_embeddings"] = config.shape.tie_word_embeddings;
   text["hidden_act"] = "silu";
   text["max_position_embeddings"] = config.max_position_embeddings;
-  text["original_max_position_embeddings"] = config.max_position_embeddings;
+  const Phi4Config& shape = config.shape;
+  const bool scaled = shape.rope_scaling == RopeScaling::kLongRope;
+  if (scaled) text["max_position_embeddings"] = shape.max_position_embeddings;
+  text["original_max_position_embeddings"] =
+      scaled ? shape.original_max_position_embeddings : config.max_position_embeddings;
   text["rope_theta"] = config.rope_theta;
   text["rope_scaling"] = nullptr;
+  if (scaled) {
+    text["rope_scaling"] = {{"type", "longrope"},
+                            {"short_factor", shape.rope_short_factor},
+                            {"long_factor", shape.rope_long_factor}};
+  }
+  text["partial_rotary_factor"] = shape.partial_rotary_factor;
   text["sliding_window"] = nullptr;
+  if (shape.sliding_window > 0) text["sliding_window"] = shape.sliding_window;
   for (const char* key : {"attention_dropout", "embd_pdrop", "resid_pdrop"}) text[key] = 0.0;
   // The default ids lie outside small vocabularies, where transformers refuses them.
   for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) text[key] = nullptr;

@@ -3,8 +3,9 @@
 // 4 (`rope_theta`) and 5 (`rope_parameters`).
 //
 // Local; plain values. Errors: std::invalid_argument "PATH: key ...: expected ..., found ..." for
-// another architecture or a feature that phi-4 does not have (scaled or partial rotary embedding,
-// a sliding window shorter than the context, another activation).
+// another architecture or a feature that phi-4 does not have (a rotary embedding scaled in another
+// way than LongRoPE, another activation). A window is none where it is null.
+// Source: transformers, configuration_phi3.py and modeling_rope_utils.py.
 #include <cstdint>
 #include <filesystem>
 #include <string>

@@ -59,8 +59,11 @@ void merge_part(Manifest& whole, Manifest part);
 /// piece.
 void check_coverage(const Manifest& manifest, const std::string& where);
 
-/// Throws naming `model.<field>`, expected and found.
+/// Throws naming `model.<field>`, expected and found; the second only of what fixes how positions
+/// are told apart and seen.
 void check_same_model(const Phi4Config& expected, const Phi4Config& found,
                       const std::string& where);
+void check_same_positions(const Phi4Config& expected, const Phi4Config& found,
+                          const std::string& where);
 
 }  // namespace phalanx
