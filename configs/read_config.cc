@@ -58,14 +58,14 @@ void set_default_head_dim(Phi4Config& shape) {
   shape.head_dim = std::max<int64_t>(1, shape.hidden_size / heads);
 }
 
-ModelPreset read_preset_tree(const ConfigNode& tree, Problems& problems) {
-  ModelPreset preset;
-  preset.shape.head_dim = 0;
+Phi4Config read_preset_tree(const ConfigNode& tree, Problems& problems) {
+  Phi4Config shape;
+  shape.head_dim = 0;
   TreeReader reader(tree, {}, problems);
-  declare_preset(reader, preset.shape, preset.plan_only);
+  declare_preset(reader, shape);
   reader.finish();
-  set_default_head_dim(preset.shape);
-  return preset;
+  set_default_head_dim(shape);
+  return shape;
 }
 
 /// Names of the fields of a model's shape; with `required`, only those without a default.
@@ -135,15 +135,9 @@ void apply_preset(ConfigNode& root, const ConfigRequest& request, Problems& prob
     problems.throw_if_any();
   }
   ConfigNode tree = preset_tree(request.config_dir, name, problems);
-  const ModelPreset read = read_preset_tree(tree, problems);
-  if (!read.plan_only.empty()) {
-    problems.add(preset->value.origin, "model.preset",
-                 fmt::format("{} can be planned but not trained: {}", name, read.plan_only));
-  }
+  read_preset_tree(tree, problems);
   for (ConfigEntry& entry : tree.entries) {
-    if (entry.key != "plan_only" && model->value.find(entry.key) == nullptr) {
-      model->value.entries.push_back(std::move(entry));
-    }
+    if (model->value.find(entry.key) == nullptr) model->value.entries.push_back(std::move(entry));
   }
 }
 
@@ -186,17 +180,17 @@ std::vector<std::string> preset_names(const std::string& config_dir) {
   return names;
 }
 
-ModelPreset read_preset(const std::string& config_dir, const std::string& name) {
+Phi4Config read_preset(const std::string& config_dir, const std::string& name) {
   const std::vector<std::string> known = preset_names(config_dir);
   if (std::find(known.begin(), known.end(), name) == known.end()) {
     throw std::invalid_argument("model: " + unknown_preset(name, known));
   }
   Problems problems;
   const ConfigNode tree = preset_tree(config_dir, name, problems);
-  const ModelPreset preset = read_preset_tree(tree, problems);
+  Phi4Config shape = read_preset_tree(tree, problems);
   problems.throw_if_any();
-  check(preset.shape);
-  return preset;
+  check(shape);
+  return shape;
 }
 
 ResolvedConfig read_run_config_text(const std::string& text, const ConfigRequest& request) {

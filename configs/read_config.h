@@ -30,11 +30,6 @@ struct ResolvedConfig {
   Origin nearest_origin(std::string path) const;
 };
 
-struct ModelPreset {
-  Phi4Config shape;
-  std::string plan_only;  // why it cannot be trained; empty: it can
-};
-
 ResolvedConfig read_run_config(const ConfigRequest& request);
 
 /// The same for a text in hand (a checkpoint's config.yaml); request.file only names it.
@@ -44,6 +39,6 @@ ResolvedConfig read_run_config_text(const std::string& text, const ConfigRequest
 std::vector<std::string> preset_names(const std::string& config_dir);
 
 /// Throws std::invalid_argument with the known names when there is no such preset.
-ModelPreset read_preset(const std::string& config_dir, const std::string& name);
+Phi4Config read_preset(const std::string& config_dir, const std::string& name);
 
 }  // namespace phalanx

@@ -89,7 +89,7 @@ void print_plan(const Planned& plan) {
 Planned plan_of_model(const PlanArguments& arguments) {
   const int64_t given = arguments.request.num_ranks;
   const int64_t num_ranks = given > 0 ? given : arguments.tensor_parallel_size;
-  const Phi4Config shape = read_preset(arguments.request.config_dir, arguments.model).shape;
+  const Phi4Config shape = read_preset(arguments.request.config_dir, arguments.model);
   const int64_t tensor = arguments.tensor_parallel_size;
   if (shape.num_attention_heads % tensor != 0) {
     throw std::invalid_argument(

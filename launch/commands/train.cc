@@ -17,6 +17,7 @@
 #include "launch/speak_once.h"
 #include "launch/train_run.h"
 #include "parallel/agreement.h"
+#include "parallel/gemm.h"
 
 namespace phalanx {
 namespace {

@@ -14,17 +14,17 @@ using testing::read;
 const char* const kConfigDir = PHALANX_SOURCE_DIR "/configs";
 
 TEST(Presets, Phi4HasExactlyThePublishedParametersAndTensors) {
-  const Phi4Config shape = read_preset(kConfigDir, "phi4-14b").shape;
+  const Phi4Config shape = read_preset(kConfigDir, "phi4-14b");
   EXPECT_EQ(num_parameters(shape), 14'659'507'200);
   EXPECT_EQ(num_hf_tensors(shape), 243);
   EXPECT_EQ(shape, Phi4Config{});
 }
 
 TEST(Presets, SizesAreThoseTheirCommentsState) {
-  const auto count = [](const char* name) {
-    return num_parameters(read_preset(kConfigDir, name).shape);
-  };
+  const auto count = [](const char* name) { return num_parameters(read_preset(kConfigDir, name)); };
   EXPECT_EQ(count("phi4-mini"), 3'836'021'760);
+  EXPECT_EQ(count("phi3-mini"), 3'821'079'552);
+  EXPECT_EQ(count("phi3-medium"), 13'960'238'080);
   EXPECT_EQ(count("phi4-7b"), 6'929'223'680);
   EXPECT_EQ(count("phi4-1b"), 1'283'524'608);
   EXPECT_EQ(count("phi4-100m"), 101'732'864);
@@ -33,7 +33,7 @@ TEST(Presets, SizesAreThoseTheirCommentsState) {
 
 TEST(Presets, ProxiesHavePhi4sRatios) {
   for (const char* name : {"phi4-7b", "phi4-1b", "phi4-100m", "phi4-10m"}) {
-    const Phi4Config shape = read_preset(kConfigDir, name).shape;
+    const Phi4Config shape = read_preset(kConfigDir, name);
     EXPECT_EQ(shape.num_attention_heads, 4 * shape.num_key_value_heads) << name;
     EXPECT_EQ(2 * shape.intermediate_size, 7 * shape.hidden_size) << name;
     EXPECT_EQ(shape.query_size(), shape.hidden_size) << name;
@@ -73,17 +73,34 @@ TEST(Presets, WithoutOneTheFieldsAreRequiredAndTheHeadWidthFollows) {
 
 TEST(Presets, UnknownNameListsAllAndTheNearest) {
   EXPECT_EQ(error_of(example_with("phi4-10m", "phi4-11m")),
-            "run.yaml:2:17: model.preset: expected one of phi4-100m, phi4-10m, phi4-14b, phi4-1b, "
+            "run.yaml:2:17: model.preset: expected one of phi3-medium, phi3-mini, phi4-100m, "
+            "phi4-10m, phi4-14b, phi4-1b, "
             "phi4-7b, phi4-mini, got 'phi4-11m'; did you mean 'phi4-10m'?");
   EXPECT_NE(error_of(example_with("phi4-10m", "../model/phi4-10m")).find("expected one of"),
             std::string::npos);
   EXPECT_THROW(read_preset(kConfigDir, "phi5"), std::invalid_argument);
 }
 
-TEST(Presets, AModelThatCannotBeTrainedSaysWhy) {
-  EXPECT_EQ(error_of(example_with("phi4-10m", "phi4-mini")),
-            "run.yaml:2:17: model.preset: phi4-mini can be planned but not trained: it rotates "
-            "3/4 of each head and scales positions by LongRoPE; the model does neither");
+TEST(Presets, OtherFamiliesHaveThePublishedPositions) {
+  const Phi4Config mini = read_preset(kConfigDir, "phi4-mini");
+  EXPECT_EQ(mini.rotary_dim(), 96);
+  EXPECT_EQ(mini.rope_scaling, RopeScaling::kLongRope);
+  EXPECT_EQ(mini.rope_short_factor, std::vector<double>(48, 1.0));
+  EXPECT_EQ(mini.rope_long_factor.size(), 48u);
+  EXPECT_EQ(mini.max_position_embeddings, 32 * mini.original_max_position_embeddings);
+  EXPECT_FALSE(mini.is_windowed(mini.max_position_embeddings));
+  for (const char* name : {"phi3-mini", "phi3-medium"}) {
+    const Phi4Config shape = read_preset(kConfigDir, name);
+    EXPECT_TRUE(shape.is_windowed(2048)) << name;
+    EXPECT_FALSE(shape.is_windowed(2047)) << name;
+  }
+}
+
+TEST(Presets, FactorsMustFitTheRotatedPairs) {
+  EXPECT_NE(
+      error_of(example_with("{preset: phi4-10m}", "{preset: phi4-mini, rope_short_factor: [1, 2]}"))
+          .find("model.rope_short_factor: expected 48 numbers"),
+      std::string::npos);
 }
 
 }  // namespace

@@ -17,6 +17,18 @@ from transformers import Phi3Config, Phi3ForCausalLM
 
 LIMIT = 1e-5
 
+
+def longrope(original, rotated_pairs, factor):
+    """phi-4-mini's rotary embedding: three quarters of a head, each pair with factors of its own."""
+    short = [1.0 + 0.03 * i for i in range(rotated_pairs)]
+    return dict(partial_rotary_factor=0.75, original_max_position_embeddings=original,
+                max_position_embeddings=factor * original,
+                rope_parameters=dict(rope_type="longrope", rope_theta=10000.0, factor=float(factor),
+                                     partial_rotary_factor=0.75, short_factor=short,
+                                     original_max_position_embeddings=original,
+                                     long_factor=[1.7 * f * f for f in short]))
+
+
 # name, (tensor-parallel sizes beside 1), sizes
 CASES = [
     ("four_to_one", (2,), dict(num_attention_heads=8, num_key_value_heads=2, head_dim=6,
@@ -35,6 +47,21 @@ CASES = [
     ("single_layer", (2,), dict(num_attention_heads=10, num_key_value_heads=5, head_dim=2,
                                 hidden_size=7, intermediate_size=3, vocab_size=11,
                                 num_hidden_layers=1, rms_norm_eps=1e-6)),
+    # Rows have 17 tokens: longer than these windows, and than the second original context.
+    ("phi3_mini_window", (2,), dict(num_attention_heads=4, num_key_value_heads=4, head_dim=12,
+                                    hidden_size=48, intermediate_size=64, vocab_size=96,
+                                    sliding_window=5)),
+    ("phi3_medium_window", (2, 4), dict(num_attention_heads=40, num_key_value_heads=10, head_dim=4,
+                                        hidden_size=96, intermediate_size=64, vocab_size=96,
+                                        sliding_window=1)),
+    ("phi4_mini_short", (2,), dict(num_attention_heads=6, num_key_value_heads=2, head_dim=16,
+                                   hidden_size=48, intermediate_size=64, vocab_size=96,
+                                   tie_word_embeddings=True, sliding_window=4096,
+                                   **longrope(32, 6, 32))),
+    ("phi4_mini_long", (2,), dict(num_attention_heads=6, num_key_value_heads=2, head_dim=16,
+                                  hidden_size=48, intermediate_size=64, vocab_size=96,
+                                  tie_word_embeddings=True, sliding_window=4096,
+                                  **longrope(16, 6, 32))),
 ]
 
 

@@ -1,7 +1,8 @@
 """Makes Hugging Face folders of tiny phi-3 models with transformers, and judges ours.
 
 make FOLDER            whole/, sharded/, bf16/, tied/, beside each NAME.expected.safetensors with
-                       the logical tensors in fp32; scaled/ has a partial rotary embedding
+                       the logical tensors in fp32; mini/ and window/ have phi-4-mini's and
+                       phi-3-mini's positions; yarn/ and llama/ are what we do not read
 equal EXPORTED SOURCE  transformers loads both with equal weights and outputs
 safetensors FOLDER     ours.safetensors reads like theirs.safetensors and has the same bytes
 """
@@ -46,9 +47,18 @@ def logical(model):
 
 def make(folder):
     torch.manual_seed(1)
-    variants = {"whole": {}, "sharded": {"max_shard_size": "20KB"}, "bf16": {}, "tied": {}}
+    variants = {"whole": {}, "sharded": {"max_shard_size": "20KB"}, "bf16": {}, "tied": {},
+                "mini": {}, "window": {}}
+    pairs = [1.0 + i / 4 for i in range(2)]
+    positions = {"mini": dict(hidden_size=36, tie_word_embeddings=True, sliding_window=4096,
+                              original_max_position_embeddings=16, partial_rotary_factor=0.75,
+                              rope_parameters=dict(rope_type="longrope", rope_theta=10000.0,
+                                                   partial_rotary_factor=0.75, short_factor=pairs,
+                                                   long_factor=[3 * f for f in pairs])),
+                 "window": dict(sliding_window=7)}
     for name, options in variants.items():
-        config = Phi3Config(**SIZES, tie_word_embeddings=name == "tied")
+        config = Phi3Config(**{**SIZES, "tie_word_embeddings": name == "tied",
+                               **positions.get(name, {})})
         model = Phi3ForCausalLM(config)
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter)
@@ -57,10 +67,13 @@ def make(folder):
         model.save_pretrained(folder / name, **options)
         save_file(logical(model), folder / f"{name}.expected.safetensors")
     assert len(list((folder / "sharded").glob("*.safetensors"))) > 2
-    scaled = json.loads((folder / "whole" / "config.json").read_text())
-    scaled["rope_parameters"]["partial_rotary_factor"] = 0.75
-    (folder / "scaled").mkdir()
-    (folder / "scaled" / "config.json").write_text(json.dumps(scaled))
+    for name, section, key, value in (("yarn", "rope_parameters", "rope_type", "yarn"),
+                                      ("llama", None, "architectures", ["LlamaForCausalLM"]),
+                                      ("odd", "rope_parameters", "partial_rotary_factor", 0.75)):
+        config = json.loads((folder / "whole" / "config.json").read_text())
+        (config if section is None else config[section])[key] = value
+        (folder / name).mkdir()
+        (folder / name / "config.json").write_text(json.dumps(config))
     tensors = {"w": torch.randn(3, 5), "b": torch.randn(4).bfloat16(),
                "h": torch.randn(2, 2).half(), "i": torch.arange(7), "empty": torch.zeros(0, 3),
                "a": torch.randn(2)}

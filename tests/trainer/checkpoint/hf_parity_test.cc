@@ -48,6 +48,22 @@ Phi4Config tiny(bool tied = false) {
   return config;
 }
 
+Phi4Config of_folder(const std::string& name) {
+  Phi4Config config = tiny(name == "tied" || name == "mini");
+  if (name == "window") config.sliding_window = 7;
+  if (name != "mini") return config;
+  config.hidden_size = 36;
+  config.head_dim = 6;
+  config.sliding_window = 4096;
+  config.partial_rotary_factor = 0.75;
+  config.rope_scaling = RopeScaling::kLongRope;
+  config.rope_short_factor = {1, 1.25};
+  config.rope_long_factor = {3, 3.75};
+  config.original_max_position_embeddings = 16;
+  config.max_position_embeddings = 64;
+  return config;
+}
+
 SafetensorsHeader header_of(const File& file) {
   return read_safetensors_header(
       file.path().string(), file.size(),
@@ -83,9 +99,9 @@ std::vector<ToyTensor> model_tensors(const Phi4Config& config) {
 }
 
 TEST_F(HfParity, MastersAreTheFoldersWeightsOnEveryMesh) {
-  for (const std::string name : {"whole", "sharded", "bf16", "tied"}) {
+  for (const std::string name : {"whole", "sharded", "bf16", "tied", "mini", "window"}) {
     const auto expected = expected_tensors(folder() / (name + ".expected.safetensors"));
-    const Phi4Config config = tiny(name == "tied");
+    const Phi4Config config = of_folder(name);
     for (const auto& [tp, dp] : {std::pair{1, 1}, {2, 2}, {3, 1}}) {
       std::map<std::string, int64_t> seen;
       for (int rank = 0; rank < tp * dp; ++rank) {
@@ -127,15 +143,39 @@ TEST_F(HfParity, AnotherModelIsRefusedWithKeyExpectedAndFound) {
               fmt::format("{}: key {}: expected 9999, found {}", where, size.key, found));
   }
   EXPECT_EQ(error_of(tiny(true)), where + ": key tie_word_embeddings: expected true, found false");
-  EXPECT_CONTAINS(message_of([&] { (void)read_hf_config(folder() / "scaled"); }),
-                  "config.json: key partial_rotary_factor: expected 1.0, found 0.75");
+  EXPECT_CONTAINS(message_of([&] { (void)read_hf_config(folder() / "yarn"); }),
+                  "config.json: key rope_type: expected default or longrope, found \"yarn\"");
+  EXPECT_CONTAINS(message_of([&] { (void)read_hf_config(folder() / "llama"); }),
+                  "config.json: key architectures: expected [\"Phi3ForCausalLM\"], found "
+                  "[\"LlamaForCausalLM\"]");
+  EXPECT_CONTAINS(message_of([&] { (void)read_hf_config(folder() / "odd"); }),
+                  "config.json: model.partial_rotary_factor: expected a number > 0 and at most 1 "
+                  "that leaves an even number of the 4 channels of a head, got 0.75");
   EXPECT_CONTAINS(message_of([&] { HfFolder(folder() / "tied", tiny()); }),
                   "tensor lm_head.weight: expected shape [53, 24], found no such tensor");
 }
 
+TEST_F(HfParity, PositionsAreReadAndCompared) {
+  for (const std::string name : {"mini", "window"}) {
+    const HfConfig found = read_hf_config(folder() / name);
+    EXPECT_EQ(found.shape, of_folder(name)) << name;
+    Phi4Config other = of_folder(name);
+    other.sliding_window = 9;
+    EXPECT_CONTAINS(
+        message_of([&] { check_hf_config(folder() / name, found, other); }),
+        fmt::format("model.sliding_window: expected 9, found {}", found.shape.sliding_window));
+  }
+  Phi4Config other = of_folder("mini");
+  other.rope_long_factor[1] = 2;
+  EXPECT_CONTAINS(message_of([&] {
+                    check_hf_config(folder() / "mini", read_hf_config(folder() / "mini"), other);
+                  }),
+                  "model.rope_long_factor: expected [3, 2], found [3, 3.75]");
+}
+
 TEST_F(HfParity, TransformersLoadsWhatWeExport) {
-  for (const std::string name : {"whole", "bf16", "tied"}) {
-    const Phi4Config config = tiny(name == "tied");
+  for (const std::string name : {"whole", "bf16", "tied", "mini", "window"}) {
+    const Phi4Config config = of_folder(name);
     HfFolder source(folder() / name, config);
     const Path exported = folder() / (name + "-exported");
     const Dtype dtype = name == "bf16" ? Dtype::kBF16 : Dtype::kF32;
