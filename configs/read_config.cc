@@ -62,7 +62,7 @@ ModelPreset read_preset_tree(const ConfigNode& tree, Problems& problems) {
   ModelPreset preset;
   preset.shape.head_dim = 0;
   TreeReader reader(tree, {}, problems);
-  declare_preset(reader, preset.shape, preset.plan_only);
+  declare_preset(reader, preset.shape);
   reader.finish();
   set_default_head_dim(preset.shape);
   return preset;
@@ -135,13 +135,9 @@ void apply_preset(ConfigNode& root, const ConfigRequest& request, Problems& prob
     problems.throw_if_any();
   }
   ConfigNode tree = preset_tree(request.config_dir, name, problems);
-  const ModelPreset read = read_preset_tree(tree, problems);
-  if (!read.plan_only.empty()) {
-    problems.add(preset->value.origin, "model.preset",
-                 fmt::format("{} can be planned but not trained: {}", name, read.plan_only));
-  }
+  read_preset_tree(tree, problems);  // for its problems
   for (ConfigEntry& entry : tree.entries) {
-    if (entry.key != "plan_only" && model->value.find(entry.key) == nullptr) {
+    if (model->value.find(entry.key) == nullptr) {
       model->value.entries.push_back(std::move(entry));
     }
   }

@@ -32,7 +32,6 @@ struct ResolvedConfig {
 
 struct ModelPreset {
   Phi4Config shape;
-  std::string plan_only;  // why it cannot be trained; empty: it can
 };
 
 ResolvedConfig read_run_config(const ConfigRequest& request);

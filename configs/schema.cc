@@ -304,10 +304,6 @@ void declare_run(SchemaVisitor& v, RunConfig& c) {
   });
 }
 
-void declare_preset(SchemaVisitor& v, Phi4Config& shape, std::string& plan_only) {
-  declare_shape(v, shape);
-  v.field({"plan_only", "why the model can be counted but not trained", kFree},
-          text_value(plan_only));
-}
+void declare_preset(SchemaVisitor& v, Phi4Config& shape) { declare_shape(v, shape); }
 
 }  // namespace phalanx

@@ -12,7 +12,7 @@ namespace phalanx {
 /// The whole file. The configuration must start from default values (empty lists).
 void declare_run(SchemaVisitor& visitor, RunConfig& config);
 
-/// A preset of configs/model/: the shape, and why it cannot be trained yet (empty: it can).
-void declare_preset(SchemaVisitor& visitor, Phi4Config& shape, std::string& plan_only);
+/// A preset of configs/model/: the shape.
+void declare_preset(SchemaVisitor& visitor, Phi4Config& shape);
 
 }  // namespace phalanx

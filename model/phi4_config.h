@@ -30,7 +30,7 @@ struct Phi4Config {
   // without scaling. Factors are one for each rotated pair of channels: long ones for sequences
   // longer than original_max_position_embeddings, short ones for the others.
   RopeScaling rope_scaling = RopeScaling::kNone;
-  std::vector<double> rope_short_factor, rope_long_factor;
+  std::vector<double> rope_short_factor{}, rope_long_factor{};
   int64_t original_max_position_embeddings = 0;
   int64_t max_position_embeddings = 0;
 

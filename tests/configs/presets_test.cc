@@ -25,6 +25,8 @@ TEST(Presets, SizesAreThoseTheirCommentsState) {
     return num_parameters(read_preset(kConfigDir, name).shape);
   };
   EXPECT_EQ(count("phi4-mini"), 3'836'021'760);
+  EXPECT_EQ(count("phi3-medium"), 13'960'238'080);
+  EXPECT_EQ(count("phi3-mini"), 3'821'079'552);
   EXPECT_EQ(count("phi4-7b"), 6'929'223'680);
   EXPECT_EQ(count("phi4-1b"), 1'283'524'608);
   EXPECT_EQ(count("phi4-100m"), 101'732'864);
@@ -72,18 +74,32 @@ TEST(Presets, WithoutOneTheFieldsAreRequiredAndTheHeadWidthFollows) {
 }
 
 TEST(Presets, UnknownNameListsAllAndTheNearest) {
-  EXPECT_EQ(error_of(example_with("phi4-10m", "phi4-11m")),
-            "run.yaml:2:17: model.preset: expected one of phi4-100m, phi4-10m, phi4-14b, phi4-1b, "
-            "phi4-7b, phi4-mini, got 'phi4-11m'; did you mean 'phi4-10m'?");
+  EXPECT_EQ(
+      error_of(example_with("phi4-10m", "phi4-11m")),
+      "run.yaml:2:17: model.preset: expected one of phi3-medium, phi3-mini, phi4-100m, "
+      "phi4-10m, phi4-14b, phi4-1b, phi4-7b, phi4-mini, got 'phi4-11m'; did you mean 'phi4-10m'?");
   EXPECT_NE(error_of(example_with("phi4-10m", "../model/phi4-10m")).find("expected one of"),
             std::string::npos);
   EXPECT_THROW(read_preset(kConfigDir, "phi5"), std::invalid_argument);
 }
 
-TEST(Presets, AModelThatCannotBeTrainedSaysWhy) {
-  EXPECT_EQ(error_of(example_with("phi4-10m", "phi4-mini")),
-            "run.yaml:2:17: model.preset: phi4-mini can be planned but not trained: it rotates "
-            "3/4 of each head and scales positions by LongRoPE; the model does neither");
+TEST(Presets, TheWindowsOfPhi3AndTheRotaryEmbeddingOfPhi4MiniComeWithThem) {
+  for (const char* name : {"phi3-mini", "phi3-medium"}) {
+    const Phi4Config shape = read_preset(kConfigDir, name).shape;
+    EXPECT_EQ(shape.sliding_window, 2047) << name;
+    EXPECT_EQ(shape.rotary_dim(), shape.head_dim) << name;
+    EXPECT_EQ(shape.rope_scaling, RopeScaling::kNone) << name;
+  }
+  const RunConfig run = read(example_with("phi4-10m", "phi4-mini")).run;
+  const Phi4Config& mini = run.model.shape;
+  EXPECT_EQ(mini, read_preset(kConfigDir, "phi4-mini").shape);
+  EXPECT_EQ(mini.rotary_dim(), 96);
+  EXPECT_EQ(mini.rope_scaling, RopeScaling::kLongRope);
+  EXPECT_EQ(mini.rope_short_factor, std::vector<double>(48, 1.0));
+  EXPECT_EQ(mini.rope_long_factor.size(), 48u);
+  EXPECT_EQ(mini.rope_long_factor.back(), 47.77);
+  EXPECT_FALSE(mini.is_windowed(mini.max_position_embeddings));
+  EXPECT_TRUE(mini.tie_word_embeddings);
 }
 
 }  // namespace
