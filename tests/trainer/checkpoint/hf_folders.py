@@ -1,7 +1,7 @@
 """Makes Hugging Face folders of tiny phi-3 models with transformers, and judges ours.
 
 make FOLDER            whole/, sharded/, bf16/, tied/, beside each NAME.expected.safetensors with
-                       the logical tensors in fp32; scaled/ has a partial rotary embedding
+                       the logical tensors in fp32; scaled/ has a rotary embedding of an unknown type
 equal EXPORTED SOURCE  transformers loads both with equal weights and outputs
 safetensors FOLDER     ours.safetensors reads like theirs.safetensors and has the same bytes
 """
@@ -58,7 +58,7 @@ def make(folder):
         save_file(logical(model), folder / f"{name}.expected.safetensors")
     assert len(list((folder / "sharded").glob("*.safetensors"))) > 2
     scaled = json.loads((folder / "whole" / "config.json").read_text())
-    scaled["rope_parameters"]["partial_rotary_factor"] = 0.75
+    scaled["rope_parameters"]["rope_type"] = "yarn"
     (folder / "scaled").mkdir()
     (folder / "scaled" / "config.json").write_text(json.dumps(scaled))
     tensors = {"w": torch.randn(3, 5), "b": torch.randn(4).bfloat16(),

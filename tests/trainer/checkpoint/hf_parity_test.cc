@@ -128,7 +128,7 @@ TEST_F(HfParity, AnotherModelIsRefusedWithKeyExpectedAndFound) {
   }
   EXPECT_EQ(error_of(tiny(true)), where + ": key tie_word_embeddings: expected true, found false");
   EXPECT_CONTAINS(message_of([&] { (void)read_hf_config(folder() / "scaled"); }),
-                  "config.json: key partial_rotary_factor: expected 1.0, found 0.75");
+                  "config.json: key rope_type: expected default or longrope, found \"yarn\"");
   EXPECT_CONTAINS(message_of([&] { HfFolder(folder() / "tied", tiny()); }),
                   "tensor lm_head.weight: expected shape [53, 24], found no such tensor");
 }
