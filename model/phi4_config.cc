@@ -68,6 +68,7 @@ void check_no_scaling(const Phi4Config& c, Problems& problems) {
 
 void check_rope(const Phi4Config& c, Problems& problems) {
   const bool is_part = c.partial_rotary_factor > 0 && c.partial_rotary_factor <= 1;
+  if (is_part && c.partial_rotary_factor == 1 && c.head_dim % 2 != 0) return;  // said above
   if (!is_part || c.rotary_dim() % 2 != 0 || c.rotary_dim() == 0) {
     problems.add("partial_rotary_factor",
                  fmt::format("a number > 0 and at most 1 that leaves an even number of the {} "

@@ -81,6 +81,44 @@ TEST(Phi4Config, FlopsOfPhi4At4096AreSixForEachParameterPlusAttention) {
             6.0 * (14'659'507'200.0 - 513'802'240.0) + 6.0 * 40 * 5120 * 4096);
 }
 
+// Row 10, window 4: the queries see 1 + 2 + 3 + 7 x 4 = 34 keys; counted as halves of a diagonal,
+// that is (4 - 16 / 20) x 10 = 32 keys, as 50 stands for the 55 of a whole triangle.
+TEST(Phi4Config, FlopsCountTheKeysInsideTheWindow) {
+  const Phi4Config whole;
+  Phi4Config windowed;
+  windowed.sliding_window = 4;
+  const double keys_less = 12.0 * 40 * 5120 * (5.0 - 3.2);
+  EXPECT_DOUBLE_EQ(flops_per_token(whole, 10) - flops_per_token(windowed, 10), keys_less);
+  windowed.sliding_window = 10;
+  EXPECT_EQ(flops_per_token(windowed, 10), flops_per_token(whole, 10));
+}
+
+TEST(Phi4Config, CheckRefusesRotaryEmbeddingsThatDoNotFitTheirHeads) {
+  Phi4Config config;
+  config.sliding_window = -1;
+  config.partial_rotary_factor = 1.5;
+  EXPECT_EQ(error_of(config),
+            "model.sliding_window: expected a whole number >= 0, got -1\n"
+            "model.partial_rotary_factor: expected a number > 0 and at most 1 that leaves an even "
+            "number of the 128 channels of a head, got 1.5");
+  config = {};
+  config.partial_rotary_factor = 0.75;
+  config.rope_scaling = RopeScaling::kLongRope;
+  config.rope_short_factor.assign(48, 1.0);
+  config.rope_long_factor.assign(47, 1.0);
+  config.original_max_position_embeddings = 1;
+  EXPECT_EQ(error_of(config),
+            "model.rope_long_factor: expected 48 numbers, one for each rotated pair of channels, "
+            "got 47 numbers\n"
+            "model.original_max_position_embeddings: expected a whole number >= 2, got 1\n"
+            "model.max_position_embeddings: expected a whole number from 1 to 1099511627776, got "
+            "0");
+  config.rope_scaling = RopeScaling::kNone;
+  EXPECT_NE(error_of(config).find("model.rope_short_factor: expected nothing without "
+                                  "rope_scaling: longrope, got 48 numbers"),
+            std::string::npos);
+}
+
 TEST(Phi4Config, CheckNamesEveryFieldThatIsNotASize) {
   Phi4Config config;
   config.vocab_size = 0;

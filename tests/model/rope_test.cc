@@ -98,6 +98,70 @@ TEST(Rope, InBf16BothKernelsStayWithinItsRoundingOfFp32) {
   EXPECT_LT(relative_error(plain, truth), 3e-3);
 }
 
+/// Three quarters of a head of 8 channels, in a context four times the original one.
+Phi4Config longrope_model() {
+  Phi4Config model;
+  model.head_dim = 8;
+  model.partial_rotary_factor = 0.75;
+  model.rope_scaling = RopeScaling::kLongRope;
+  model.rope_short_factor = {1.0, 1.25, 1.5};
+  model.rope_long_factor = {2.0, 3.0, 5.0};
+  model.original_max_position_embeddings = 16;
+  model.max_position_embeddings = 64;
+  return model;
+}
+
+TEST(Rope, PartialRotationTurnsTheFirstChannelsOfAHeadAsAHeadOfTheirWidth) {
+  Phi4Config model;
+  model.head_dim = 8;
+  model.partial_rotary_factor = 0.75;
+  const RopeTable part(kTheta, model, 40, at::kCPU), narrow(kTheta, 6, 40, at::kCPU);
+  const at::Tensor x = random_tensor({37, 3 * 8}, 1);
+  const at::Tensor positions = at::arange(37, at::kLong).flip(0).contiguous();
+  const auto heads = [](const at::Tensor& y_NF) { return y_NF.view({37, 3, 8}); };
+  const at::Tensor first_NF = heads(x).narrow(2, 0, 6).reshape({37, 18});
+  for (const Rotation rotation : {Rotation::kForward, Rotation::kBackward}) {
+    const at::Tensor expected = rotated(first_NF, 2, narrow, positions, rotation);
+    const at::Tensor fused = rotated(x, 2, part, positions, rotation);
+    at::Tensor plain = x.clone();
+    rope_plain_(plain, 2, part, positions, rotation);
+    for (const at::Tensor& found : {fused, plain}) {
+      EXPECT_LT(relative_error(heads(found).narrow(2, 0, 6).reshape({37, 18}), expected), 1e-7);
+      EXPECT_TRUE(at::equal(heads(found).narrow(2, 6, 2), heads(x).narrow(2, 6, 2)));
+      EXPECT_TRUE(at::equal(heads(found).select(1, 2), heads(x).select(1, 2)));
+    }
+  }
+}
+
+// Frequencies and scale are what transformers 5.23 computes for this configuration
+// (modeling_rope_utils.py, longrope): short factors up to and at the original length.
+TEST(Rope, LongRopeTakesShortFactorsUpToTheOriginalLengthAndLongOnesPastIt) {
+  const Phi4Config model = longrope_model();
+  const double scale = 1.224744871391589;
+  EXPECT_DOUBLE_EQ(rope_attention_factor(model), scale);
+  const std::vector<double> is_short{1.0, 0.12699207663536072, 0.016798945143818855};
+  const std::vector<double> is_long{0.5, 0.052913371473550797, 0.005039683543145657};
+  for (const int64_t length : {1, 16, 17, 64}) {
+    const RopeTable table(kTheta, model, length, at::kCPU);
+    const at::Tensor frequency =
+        at::tensor(length <= 16 ? is_short : is_long, at::TensorOptions(at::kDouble));
+    const at::Tensor angle =
+        at::outer(at::arange(length, at::TensorOptions(at::kDouble)), frequency);
+    EXPECT_LT(relative_error(table.cos_TH, angle.cos() * scale), 1e-6) << length;
+    EXPECT_LT((table.sin_TH - angle.sin() * scale).abs().max().item<double>(), 4e-6) << length;
+  }
+}
+
+TEST(Rope, LongRopeScalesNothingWithinTheOriginalContextAndAsPublishedForPhi4Mini) {
+  Phi4Config model = longrope_model();
+  model.max_position_embeddings = 16;
+  EXPECT_EQ(rope_attention_factor(model), 1.0);
+  model.original_max_position_embeddings = 4096;
+  model.max_position_embeddings = 131072;
+  EXPECT_NEAR(rope_attention_factor(model), 1.190238, 1e-6);
+  EXPECT_EQ(rope_attention_factor(Phi4Config{}), 1.0);
+}
+
 TEST(Rope, OneAndTwoThreadsGiveEqualBits) {
   const RopeTable table(kTheta, 8, 500, at::kCPU);
   const at::Tensor x = random_tensor({500, 24}, 1), positions = at::arange(500, at::kLong);

@@ -83,6 +83,30 @@ TEST(Checkpoint, AnotherModelIsRefusedWithTensorExpectedAndFound) {
             where + "model.num_attention_heads: expected 80, found 40");
 }
 
+TEST(Checkpoint, TheManifestKeepsHowPositionsAreToldApartAndSeen) {
+  Manifest manifest;
+  Phi4Config& model = manifest.model;
+  model.partial_rotary_factor = 0.75;
+  model.sliding_window = 2047;
+  model.rope_scaling = RopeScaling::kLongRope;
+  model.rope_short_factor.assign(48, 1.0);
+  model.rope_long_factor.assign(48, 1.118320672);
+  model.original_max_position_embeddings = 4096;
+  model.max_position_embeddings = 131072;
+  EXPECT_EQ(parse_checkpoint_manifest(manifest_text(manifest), "m").model, model);
+  const auto error_of = [&](const Phi4Config& found) {
+    return message_of([&] { check_same_model(model, found, "m"); });
+  };
+  EXPECT_EQ(error_of(model), "");
+  Phi4Config other = model;
+  other.sliding_window = 0;
+  EXPECT_EQ(error_of(other), "m: model.sliding_window: expected 2047, found 0");
+  other = model;
+  other.rope_long_factor.back() = 2;
+  EXPECT_CONTAINS(error_of(other), "m: model.rope_long_factor: expected [1.118320672, ");
+  EXPECT_EQ(error_of({}), "m: model.partial_rotary_factor: expected 0.75, found 1");
+}
+
 TEST(Checkpoint, DamageIsReportedWithFileBlockAndHashes) {
   const TemporaryFolder folder;
   const Path path = save_alone(folder.path(), 1);
