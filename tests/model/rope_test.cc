@@ -169,52 +169,5 @@ TEST(Rope, OneAndTwoThreadsGiveEqualBits) {
       [&] { return std::vector<at::Tensor>{rotated(x, 3, table, positions)}; }));
 }
 
-/// phi-4-mini's kind, of heads of 8 channels.
-Phi4Config longrope_model() {
-  Phi4Config model;
-  model.head_dim = 8;
-  model.partial_rotary_factor = 0.75;
-  model.rope_scaling = RopeScaling::kLongRope;
-  model.rope_short_factor = {1, 1.5, 2};
-  model.rope_long_factor = {2, 4, 32};
-  model.original_max_position_embeddings = 4096;
-  model.max_position_embeddings = 131072;
-  return model;
-}
-
-TEST(LongRope, ScalesAsPublishedForPhi4Mini) {
-  EXPECT_NEAR(rope_attention_factor(longrope_model()), 1.190238, 5e-7);
-  EXPECT_EQ(rope_attention_factor(Phi4Config{}), 1.0);
-}
-
-TEST(LongRope, TheLengthOfTheSequenceDecidesBetweenTheFactors) {
-  const Phi4Config model = longrope_model();
-  const double scale = rope_attention_factor(model);
-  for (const int64_t length : {4096, 4097}) {
-    const RopeTable table(kTheta, model, length, at::kCPU);
-    const auto& factors = length > 4096 ? model.rope_long_factor : model.rope_short_factor;
-    ASSERT_EQ(table.cos_TH.size(1), 3);
-    for (size_t i = 0; i < 3; ++i) {
-      const double angle = 5.0 / (factors[i] * std::pow(kTheta, static_cast<double>(i) / 3.0));
-      const auto column = static_cast<int64_t>(i);
-      EXPECT_NEAR(table.cos_TH[5][column].item<double>(), scale * std::cos(angle), 1e-6);
-      EXPECT_NEAR(table.sin_TH[5][column].item<double>(), scale * std::sin(angle), 1e-6);
-    }
-  }
-}
-
-TEST(LongRope, BothKernelsLeaveTheLastChannelsOfAHead) {
-  const RopeTable table(kTheta, longrope_model(), 16, at::kCPU);
-  const at::Tensor x = random_tensor({16, 3 * 8}, 1), positions = at::arange(16, at::kLong);
-  const at::Tensor fused = rotated(x, 2, table, positions);
-  at::Tensor plain = x.clone();
-  rope_plain_(plain, 2, table, positions, Rotation::kForward);
-  EXPECT_LT(relative_error(fused, plain), 1e-7);
-  const at::Tensor heads = fused.view({16, 3, 8}), before = x.view({16, 3, 8});
-  EXPECT_TRUE(at::equal(heads.narrow(2, 6, 2), before.narrow(2, 6, 2)));
-  EXPECT_TRUE(at::equal(heads.select(1, 2), before.select(1, 2)));
-  EXPECT_FALSE(at::equal(heads.select(1, 1), before.select(1, 1)));
-}
-
 }  // namespace
 }  // namespace phalanx

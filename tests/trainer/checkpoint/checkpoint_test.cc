@@ -192,17 +192,5 @@ TEST(CheckpointFolder, AllRanksFindTheSameWhoeverReadsTheDamage) {
   });
 }
 
-TEST(CheckpointManifest, KeepsHowAModelTellsPositionsApart) {
-  Manifest manifest;
-  manifest.model.sliding_window = 2047;
-  manifest.model.partial_rotary_factor = 0.75;
-  manifest.model.rope_scaling = RopeScaling::kLongRope;
-  manifest.model.rope_short_factor = {1, 1.1};
-  manifest.model.rope_long_factor = {1.118320672, 32.5};
-  manifest.model.original_max_position_embeddings = 4096;
-  manifest.model.max_position_embeddings = 131072;
-  EXPECT_EQ(parse_checkpoint_manifest(manifest_text(manifest), "m").model, manifest.model);
-}
-
 }  // namespace
 }  // namespace phalanx
