@@ -146,7 +146,9 @@ at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, Atte
       {shape.batch, shape.length, shape.num_query_heads(), shape.head_dim}, qkv_NF.options());
   for (const RunSlice& slice : slices_of(shape)) {
     saved.runs.push_back(flash(slice.of(heads.q_BhTH), slice.of(k), slice.of(v)));
-    slice.of(o_BThH.transpose(1, 2)).copy_(saved.runs.back().out_BhTH);
+    const at::Tensor out_BhTH = slice.of(o_BThH.transpose(1, 2));
+    out_BhTH.copy_(saved.runs.back().out_BhTH);
+    saved.runs.back().out_BhTH = out_BhTH;  // a view: the output is kept once
   }
   return o_BThH.view({qkv_NF.size(0), -1});
 }

@@ -116,12 +116,20 @@ TEST(MeshParity, InitialWeightsAreTheSameBitsOnEveryMesh) {
   }
 }
 
+struct RecomputeCase {
+  int tp;
+  bool sequence_parallel, tied;
+  Precision precision;
+};
+
 /// Loss and flat gradients of one pass, on the last rank.
-std::vector<at::Tensor> gradients(Recompute recompute, int tp, Precision precision) {
+std::vector<at::Tensor> gradients(Recompute recompute, const RecomputeCase& on) {
   std::vector<at::Tensor> result;
-  run_ranks(tp, [&](Communicator& world) {
-    const TestMesh mesh(world, tp);
-    RunConfig config = test_run_config(test_shape(), tp, true, precision);
+  run_ranks(on.tp, [&](Communicator& world) {
+    const TestMesh mesh(world, on.tp);
+    Phi4Config shape = test_shape();
+    shape.tie_word_embeddings = on.tied;
+    RunConfig config = test_run_config(shape, on.tp, on.sequence_parallel, on.precision);
     config.recompute = recompute;
     Replica replica(config, mesh.context, {});
     const RopeTable rope(10000, 8, 9, at::kCPU);
@@ -130,25 +138,33 @@ std::vector<at::Tensor> gradients(Recompute recompute, int tp, Precision precisi
     replica.grads().begin_step(1);
     const at::Tensor loss = replica.model().loss(batch, &replica.grads());
     const auto shares = replica.grads().finish();
-    if (world.rank() != tp - 1) return;
+    if (world.rank() != on.tp - 1) return;
     result = {loss};
     for (const at::Tensor& share : shares) result.push_back(share.clone());
   });
   return result;
 }
 
+void expect_the_gradients_of_none(const RecomputeCase& on) {
+  const std::vector<at::Tensor> expected = gradients(Recompute::kNone, on);
+  for (const Recompute recompute : {Recompute::kSelective, Recompute::kFull}) {
+    const std::vector<at::Tensor> found = gradients(recompute, on);
+    ASSERT_EQ(found.size(), expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_GT(expected[i].abs().sum().item<double>(), 0);
+      EXPECT_TRUE(at::equal(found[i], expected[i]))
+          << i << ", tp " << on.tp << ", sequence parallel " << on.sequence_parallel << ", tied "
+          << on.tied;
+    }
+  }
+}
+
 TEST(Recompute, SelectiveAndFullGiveTheGradientsOfNoneInEveryBit) {
   for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
-    for (const int tp : {1, 2}) {
-      const std::vector<at::Tensor> expected = gradients(Recompute::kNone, tp, precision);
-      for (const Recompute recompute : {Recompute::kSelective, Recompute::kFull}) {
-        const std::vector<at::Tensor> found = gradients(recompute, tp, precision);
-        ASSERT_EQ(found.size(), expected.size());
-        for (size_t i = 0; i < expected.size(); ++i) {
-          EXPECT_GT(expected[i].abs().sum().item<double>(), 0);
-          EXPECT_TRUE(at::equal(found[i], expected[i])) << i << " at " << tp;
-        }
-      }
+    for (const bool tied : {false, true}) {
+      expect_the_gradients_of_none({1, false, tied, precision});
+      expect_the_gradients_of_none({2, false, tied, precision});
+      expect_the_gradients_of_none({2, true, tied, precision});
     }
   }
 }

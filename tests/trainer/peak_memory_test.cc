@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "model/activation_bytes.h"
 #include "tests/support/ranks.h"
 #include "tests/support/test_model.h"
 
@@ -58,22 +59,17 @@ class Counting {
 constexpr int64_t kRows = 32, kLength = 64;  // 2,048 tokens
 
 /// Bytes that loss() with gradients needs at most beyond weights and gradients.
-int64_t peak_growth(int64_t vocab_size, int64_t chunk_tokens) {
+int64_t peak_growth(const Phi4Config& shape, int64_t chunk_tokens, Recompute recompute) {
   Counting counting;
   int64_t growth = 0;
   run_ranks(1, [&](Communicator& world) {
     const TestMesh mesh(world, 1);
-    Phi4Config shape = test_shape(2, 1);
-    shape.vocab_size = vocab_size;
-    shape.hidden_size = 8;
-    shape.head_dim = 4;
-    shape.intermediate_size = 8;
-    shape.num_hidden_layers = 1;
     RunConfig config = test_run_config(shape, 1, true);
     config.loss_chunk_tokens = chunk_tokens;
+    config.recompute = recompute;
     Replica replica(config, mesh.context, {});
     const RopeTable rope(10000, shape.head_dim, kLength, at::kCPU);
-    const TokenBatch batch = test_tokens(kRows, kLength, vocab_size, 1, rope);
+    const TokenBatch batch = test_tokens(kRows, kLength, shape.vocab_size, 1, rope);
     replica.grads().begin_step(1);
     counting.allocator().restart();
     const int64_t before = counting.allocator().live();
@@ -82,6 +78,16 @@ int64_t peak_growth(int64_t vocab_size, int64_t chunk_tokens) {
   });
   EXPECT_EQ(counting.allocator().live(), 0) << "a tensor outlives its allocator";
   return growth;
+}
+
+int64_t peak_growth(int64_t vocab_size, int64_t chunk_tokens) {
+  Phi4Config shape = test_shape(2, 1);
+  shape.vocab_size = vocab_size;
+  shape.hidden_size = 8;
+  shape.head_dim = 4;
+  shape.intermediate_size = 8;
+  shape.num_hidden_layers = 1;
+  return peak_growth(shape, chunk_tokens, Recompute::kNone);
 }
 
 constexpr int64_t logits_bytes(int64_t tokens, int64_t vocab_size) {
@@ -117,6 +123,18 @@ TEST(PeakMemory, ThePeakGrowsWithTheChunkByAFewOfItsLogits) {
 TEST(PeakMemory, ThePeakDoesNotGrowWithTheVocabularyTimesTheBatch) {
   const int64_t small = peak_growth(8009, 64), large = peak_growth(16001, 64);
   EXPECT_LE(large - small, 4 * logits_bytes(64, 16001 - 8009));
+}
+
+TEST(PeakMemory, ALayerMoreAddsWhatItsModeOfRecomputationKeeps) {
+  for (const Recompute recompute : {Recompute::kNone, Recompute::kSelective, Recompute::kFull}) {
+    Phi4Config shallow = test_shape(), deep = test_shape();
+    shallow.num_hidden_layers = 2;
+    deep.num_hidden_layers = 5;
+    const int64_t a_layer =
+        layer_activation_bytes(shallow, {recompute, /*bytes_per_value=*/4}, kRows * kLength);
+    EXPECT_EQ(peak_growth(deep, 64, recompute) - peak_growth(shallow, 64, recompute), 3 * a_layer)
+        << "mode " << int(recompute);
+  }
 }
 
 }  // namespace
