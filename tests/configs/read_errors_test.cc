@@ -122,7 +122,8 @@ TEST(ReadErrors, AnEmptyFileNamesWhatIsMissing) {
   const std::string message = error_of("");
   EXPECT_NE(message.find("run.yaml:1:1: run.name: missing"), std::string::npos) << message;
   EXPECT_NE(message.find("run.yaml:1:1: stages: missing; expected a list"), std::string::npos);
-  EXPECT_NE(message.find("run.yaml:1:1: model: expected a preset (phi3-medium, "), std::string::npos);
+  EXPECT_NE(message.find("run.yaml:1:1: model: expected a preset (phi3-medium, "),
+            std::string::npos);
   EXPECT_EQ(message.find("model.vocab_size"), std::string::npos) << "one message is enough";
 }
 
