@@ -45,7 +45,7 @@ int64_t layer_activation_bytes(const Phi4Config& config, const ActivationOptions
 }
 
 double activation_bytes_per_token(const Phi4Config& config, const ActivationOptions& options) {
-  // As many tokens as ranks: no token is padding.
+  // As many tokens as parts: no token is padding.
   const int64_t num_tokens = options.tensor_parallel_size;
   return static_cast<double>(layer_activation_bytes(config, options, num_tokens)) /
          static_cast<double>(num_tokens);

@@ -2,7 +2,7 @@
 // What the blocks keep between forward and backward, in bytes, by counting (Block::Saved; the idea
 // is that of Korthikanti et al., arXiv 2205.05198, section 4). Pure arithmetic, local.
 //
-// Of one layer, values a token; D hidden size, q and k this rank's query and key-value heads, H
+// Of one layer, values a token; D hidden size, q and k this part's query and key-value heads, H
 // their size, f its part of the intermediate size. Under sequence parallelism the first three lines
 // are divided by the tensor-parallel size.
 //
@@ -17,7 +17,7 @@
 //   their product                   f     yes       -         -
 //
 // Selective drops what a pass over memory gives back and keeps what takes a product or attention to
-// make. phi4-14b in bf16 on one rank: 174,248, 117,928 and 10,240 bytes a token and layer.
+// make. phi4-14b in bf16, undivided: 174,248, 117,928 and 10,240 bytes a token and layer.
 // Full also holds one layer as none does while that layer runs backward.
 #include <cstdint>
 
@@ -33,7 +33,7 @@ struct ActivationOptions {
   bool sequence_parallel = false;
 };
 
-/// Of one layer and a micro-batch of `num_tokens`, on the rank that keeps most. Exact on CPU; on
+/// Of one layer and a micro-batch of `num_tokens`, on the part that keeps most. Exact on CPU; on
 /// CUDA the log-sum-exp of a run is padded to 32 tokens. Throws std::invalid_argument when the
 /// query heads do not divide by the tensor-parallel size.
 int64_t layer_activation_bytes(const Phi4Config& config, const ActivationOptions& options,
