@@ -16,6 +16,7 @@
 #include "launch/run_report.h"
 #include "launch/run_start.h"
 #include "parallel/agreement.h"
+#include "parallel/gemm.h"
 #include "parallel/nccl_communicator.h"
 #include "trainer/attempt_start.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
@@ -131,6 +132,13 @@ void print_plan(const MixturePlan& plan, const RunConfig& config,
   std::fputs((plan_text(plan, config) + notes).c_str(), stderr);
 }
 
+/// Once a run, so that nobody wonders why bf16 is no faster than fp32 where the processor lacks it.
+void say_products(const RunConfig& config) {
+  if (config.parallel.device != DeviceKind::kCpu) return;
+  const auto dtype = config.precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat;
+  std::fprintf(stderr, "cpu products: %s\n", cpu_products_text(dtype).c_str());
+}
+
 void print_report(const RunConfig& config, const RunOutcome& outcome, const ReportPlace& place) {
   std::fputs(("\n" + run_report(config, outcome, place)).c_str(), stdout);
 }
@@ -155,6 +163,7 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
     if (speaks && start.new_weights()) note_rope_base(config);
   });
   if (arguments.dry_run) return false;
+  if (speaks) say_products(config);
 
   // The first rank's, held to the end.
   const std::optional<FileLock> lock = together(control, [&]() -> std::optional<FileLock> {

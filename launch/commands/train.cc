@@ -17,7 +17,6 @@
 #include "launch/speak_once.h"
 #include "launch/train_run.h"
 #include "parallel/agreement.h"
-#include "parallel/gemm.h"
 
 namespace phalanx {
 namespace {
@@ -47,13 +46,6 @@ void set_threads(const RunConfig& config, const Session& session) {
                  "Open MPI: mpirun --bind-to none\n",
                  threads, cores);
   }
-}
-
-/// Once a run, so that nobody wonders why bf16 is no faster than fp32 where the processor lacks it.
-void say_products(const RunConfig& config, const Session& session) {
-  if (session.rank() != 0 || config.parallel.device != DeviceKind::kCpu) return;
-  const auto dtype = config.precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat;
-  std::fprintf(stderr, "cpu products: %s\n", cpu_products_text(dtype).c_str());
 }
 
 /// Keeps freed tensors in the heap: every step frees and takes the same sizes again, and giving
@@ -88,7 +80,6 @@ ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first, 
     return read_run_config(arguments.request);
   });
   set_threads(config.run, session);
-  say_products(config.run, session);
   if (config.run.parallel.device == DeviceKind::kCuda) {
     // A resumed run must repeat the bits: no atomics in gradients, no reduced-precision sums.
     at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
