@@ -71,7 +71,16 @@ at::Tensor linear_backward_input(const at::Tensor& dy_NO, const at::Tensor& weig
 
 void linear_backward_input_add(const at::Tensor& dx_NI, const at::Tensor& dy_NO,
                                const at::Tensor& weight_OI) {
-  dx_NI.add_(linear_backward_input(dy_NO, weight_OI));
+  const PackedGemmIsa isa = packed_isa(dy_NO);
+  if (isa == PackedGemmIsa::kNone) {
+    dx_NI.addmm_(dy_NO, weight_OI);
+    return;
+  }
+  const at::Tensor dy = with_contiguous_columns(dy_NO), w = with_contiguous_columns(weight_OI);
+  const bool fp32 = dx_NI.scalar_type() == at::kFloat;
+  const at::Tensor sum_NI = fp32 ? dx_NI : dx_NI.to(at::kFloat);
+  multiply(sum_NI, {dy.size(1), as_is(dy), as_is(w), dy.scalar_type()}, true, isa);
+  if (!fp32) dx_NI.copy_(sum_NI);
 }
 
 void linear_backward_weight(const at::Tensor& dweight_OI, const at::Tensor& dy_NO,

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <atomic>
@@ -27,6 +28,11 @@ std::vector<Group> groups_of(const AttentionShape& shape) {
   for (int64_t i = 0; i < shape.num_query_heads(); ++i) {
     Group& group = groups[static_cast<size_t>(shape.query_to_kv[static_cast<size_t>(i)])];
     if (group.num_queries++ == 0) group.first_query = i;
+    TORCH_INTERNAL_ASSERT(group.first_query + group.num_queries == i + 1,
+                          "query heads of a key-value head lie side by side");
+  }
+  for (const Group& group : groups) {
+    TORCH_INTERNAL_ASSERT(group.num_queries > 0, "every key-value head serves a query");
   }
   return groups;
 }
@@ -93,7 +99,7 @@ void run_all(const Tensors& tensors, const AttentionShape& shape, Pass pass, int
       const int64_t kv_head = i % num_groups;
       const Group& group = groups[static_cast<size_t>(kv_head)];
       const Segment& segment = segments[static_cast<size_t>(i / num_groups)];
-      if (segment.end <= segment.begin || group.num_queries == 0) continue;
+      if (segment.end <= segment.begin) continue;
       pass(run_of(tensors, shape, segment, group, kv_head), base + first * floats);
     }
   });

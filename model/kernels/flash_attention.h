@@ -4,8 +4,9 @@
 // heads. Sums in fp32 for fp32 and bf16 alike; bf16 is widened as it is packed and results are
 // rounded once. Local. Threads: those of at::parallel_for; a run of tokens of one key-value head is
 // one thread's work, so the bits do not depend on their number (and B x key-value heads x documents
-// bounds it). Sources: FlashAttention (arXiv 2205.14135) and FlashAttention-2 (2307.08691); the
-// running maximum and sum are those of Milakov and Gimelshein (1805.02867).
+// bounds it). Memory: a thread holds 2 x T x H floats forward and 10 x T x H backward, T the
+// longest run, until the call ends. Sources: FlashAttention (arXiv 2205.14135) and FlashAttention-2
+// (2307.08691); the running maximum and sum are those of Milakov and Gimelshein (1805.02867).
 #include <ATen/core/Tensor.h>
 
 #include "model/kernels/attention_core.h"
