@@ -20,8 +20,7 @@ PackedGemmIsa packed_isa(const at::Tensor& x) {
   if (!x.is_cpu()) return PackedGemmIsa::kNone;
   const bool bf16 = x.scalar_type() == at::kBFloat16;
   if (!bf16 && x.scalar_type() != at::kFloat) return PackedGemmIsa::kNone;
-  return bf16 && kernels::processor_multiplies_bf16() ? PackedGemmIsa::kNone
-                                                      : kernels::packed_gemm_isa();
+  return kernels::packed_gemm_isa(bf16 ? GemmInput::kBf16 : GemmInput::kFp32);
 }
 
 /// x as it is, or a copy whose columns are contiguous.
@@ -93,10 +92,11 @@ void linear_backward_weight(const at::Tensor& dweight_OI, const at::Tensor& dy_N
 
 std::string cpu_products_text(at::ScalarType dtype) {
   const bool bf16 = dtype == at::kBFloat16;
-  if (bf16 && kernels::processor_multiplies_bf16()) return "LibTorch, AVX512-BF16";
   const std::string widened =
       bf16 ? ", bf16 widened to fp32 (the processor has no AVX512-BF16)" : "";
-  switch (kernels::packed_gemm_isa()) {
+  switch (kernels::packed_gemm_isa(bf16 ? GemmInput::kBf16 : GemmInput::kFp32)) {
+    case PackedGemmIsa::kAvx512Bf16:
+      return "packed AVX512-BF16 panels";
     case PackedGemmIsa::kAvx512:
       return "packed AVX-512 panels" + widened;
     case PackedGemmIsa::kAvx2:

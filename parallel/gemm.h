@@ -1,9 +1,9 @@
 #pragma once
 // The three products of a linear layer y = x W^T, W [out, in]: the one place where the model
 // multiplies matrices, so that the path that is fast on the machine at hand is chosen here.
-// On CPU, fp32 takes our packed product (kernels/packed_gemm.h), bf16 LibTorch's where the
-// processor multiplies bf16 itself (AVX512-BF16), else ours, which widens to fp32 as it packs.
-// Elsewhere LibTorch's. The path follows from device, type and processor only, never from sizes.
+// On CPU, fp32 and bf16 take our packed product (kernels/packed_gemm.h); without AVX512-BF16 it
+// widens bf16 to fp32 as it packs. Elsewhere LibTorch's. The path follows from device, type and
+// processor only, never from sizes.
 // Local. Stream: the current one. Types: x, dy and W in the compute dtype; weight gradients fp32.
 // Sums in fp32, rounded once. The bits of our own products do not depend on the number of threads.
 // Shapes: N tokens, I in, O out; inputs may be strided in rows, their columns are contiguous.

@@ -5,11 +5,15 @@ target_sources(phalanx_parallel PRIVATE
 # taken at run time where the processor has it.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64|AMD64")
   target_sources(phalanx_parallel PRIVATE
-    kernels/packed_gemm_x86.cc kernels/packed_gemm_avx2.cc kernels/packed_gemm_avx512.cc)
+    kernels/packed_gemm_x86.cc kernels/packed_gemm_avx2.cc kernels/packed_gemm_avx512.cc
+    kernels/packed_gemm_avx512_bf16.cc)
   set_source_files_properties(kernels/packed_gemm_avx2.cc PROPERTIES
     SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS "-O3;-mavx2;-mfma;-ffp-contract=fast")
   set_source_files_properties(kernels/packed_gemm_avx512.cc PROPERTIES
     SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS "-O3;-mavx512f;-mfma;-ffp-contract=fast")
+  set_source_files_properties(kernels/packed_gemm_avx512_bf16.cc PROPERTIES
+    SKIP_PRECOMPILE_HEADERS ON
+    COMPILE_OPTIONS "-O3;-mavx512f;-mavx512bf16;-mfma;-ffp-contract=fast")
 else()
   target_sources(phalanx_parallel PRIVATE kernels/no_packed_gemm.cc)
 endif()

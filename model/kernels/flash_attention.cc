@@ -105,6 +105,12 @@ void run_all(const Tensors& tensors, const AttentionShape& shape, Pass pass, int
   });
 }
 
+PackedGemmIsa isa_for(const at::Tensor& qkv_NF) {
+  return kernels::packed_gemm_isa(qkv_NF.scalar_type() == at::kBFloat16
+                                      ? kernels::GemmInput::kBf16
+                                      : kernels::GemmInput::kFp32);
+}
+
 int64_t longest_run(const AttentionShape& shape) {
   int64_t longest = shape.segments.empty() ? shape.length : 0;
   for (const Segment& s : shape.segments) longest = std::max(longest, s.end - s.begin);
@@ -115,24 +121,28 @@ int64_t longest_run(const AttentionShape& shape) {
 
 bool has_flash_attention(const at::Tensor& qkv_NF) {
   const bool type = qkv_NF.scalar_type() == at::kFloat || qkv_NF.scalar_type() == at::kBFloat16;
-  return qkv_NF.is_cpu() && type && kernels::packed_gemm_isa() != PackedGemmIsa::kNone;
+  return qkv_NF.is_cpu() && type && isa_for(qkv_NF) != PackedGemmIsa::kNone;
 }
 
 void flash_attention(const at::Tensor& qkv_NF, const AttentionShape& shape, const at::Tensor& o_NF,
                      const at::Tensor& logsumexp_BhT) {
-  const bool wide = kernels::packed_gemm_isa() == PackedGemmIsa::kAvx512;
+  const PackedGemmIsa isa = isa_for(qkv_NF);
   run_all({qkv_NF, o_NF, logsumexp_BhT, {}, {}}, shape,
-          wide ? kernels::flash_forward_avx512 : kernels::flash_forward_avx2,
+          isa == PackedGemmIsa::kAvx512Bf16 ? kernels::flash_forward_avx512_bf16
+          : isa == PackedGemmIsa::kAvx512   ? kernels::flash_forward_avx512
+                                            : kernels::flash_forward_avx2,
           kernels::flash_forward_floats(longest_run(shape), shape.head_dim));
 }
 
 at::Tensor flash_attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
                                     const at::Tensor& o_NF, const at::Tensor& logsumexp_BhT,
                                     const AttentionShape& shape) {
-  const bool wide = kernels::packed_gemm_isa() == PackedGemmIsa::kAvx512;
+  const PackedGemmIsa isa = isa_for(qkv_NF);
   at::Tensor dqkv_NF = at::empty_like(qkv_NF);
   run_all({qkv_NF, o_NF, logsumexp_BhT, do_NF.contiguous(), dqkv_NF}, shape,
-          wide ? kernels::flash_backward_avx512 : kernels::flash_backward_avx2,
+          isa == PackedGemmIsa::kAvx512Bf16 ? kernels::flash_backward_avx512_bf16
+          : isa == PackedGemmIsa::kAvx512   ? kernels::flash_backward_avx512
+                                            : kernels::flash_backward_avx2,
           kernels::flash_backward_floats(longest_run(shape), shape.head_dim));
   return dqkv_NF;
 }

@@ -34,5 +34,9 @@ void flash_forward_avx2(const FlashRun& run, float* workspace);
 void flash_forward_avx512(const FlashRun& run, float* workspace);
 void flash_backward_avx2(const FlashRun& run, float* workspace);
 void flash_backward_avx512(const FlashRun& run, float* workspace);
+/// bf16 runs only; probabilities and their gradients are rounded to bf16 before they are
+/// multiplied.
+void flash_forward_avx512_bf16(const FlashRun& run, float* workspace);
+void flash_backward_avx512_bf16(const FlashRun& run, float* workspace);
 
 }  // namespace phalanx::kernels

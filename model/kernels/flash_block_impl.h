@@ -49,7 +49,8 @@ inline float sum_of_lanes(Vector v) {
   return sum;
 }
 
-inline void hide(float* row, const Visible& keys, float value) {
+template <class T>
+void hide(T* row, const Visible& keys, T value) {
   for (int64_t j = 0; j < keys.begin; ++j) row[j] = value;
   for (int64_t j = keys.end; j < kKeys; ++j) row[j] = value;
 }

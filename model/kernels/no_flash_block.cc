@@ -7,5 +7,7 @@ void flash_forward_avx2(const FlashRun&, float*) {}
 void flash_forward_avx512(const FlashRun&, float*) {}
 void flash_backward_avx2(const FlashRun&, float*) {}
 void flash_backward_avx512(const FlashRun&, float*) {}
+void flash_forward_avx512_bf16(const FlashRun&, float*) {}
+void flash_backward_avx512_bf16(const FlashRun&, float*) {}
 
 }  // namespace phalanx::kernels

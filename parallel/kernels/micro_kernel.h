@@ -8,19 +8,33 @@
 // Packed panels, R = Isa::kRows, W = Isa::kColumns, G = Isa::kGroup (1: fp32; 2: pairs of bf16, as
 // vdpbf16ps takes them), depth padded with zeros to a multiple of G:
 //   A: a[(k / G) * R * G + i * G + k % G]     B: b[(k / G) * W * G + j * G + k % G]
-// Each element of C is one chain of fused multiply-adds in order of k, so that the bits depend
-// neither on the tile's place nor, in fp32, on the instruction set.
+// Each element of C is one chain of multiply-adds in order of k, so that the bits do not depend on
+// the tile's place nor, for fp32 elements, on the instruction set.
 #include <cstdint>
 
 namespace phalanx::kernels {
 
-/// c[i * ldc + j] = (add ? c[i * ldc + j] : 0) + sum over k of a * b, for the whole tile R x W;
-/// `groups` is depth / G.
-template <class Isa>
+/// Where a tile of C goes: out = partial + sum, partial null: zeros. Out is float or the 16 bits of
+/// bf16, to which the sum is rounded once. partial and out may be the same memory.
+template <class Out>
+struct TileOutput {
+  const float* partial = nullptr;
+  int64_t partial_stride = 0;
+  Out* out = nullptr;
+  int64_t out_stride = 0;
+
+  TileOutput at(int64_t row, int64_t column) const {
+    const float* p = partial ? partial + row * partial_stride + column : nullptr;
+    return {p, partial_stride, out + row * out_stride + column, out_stride};
+  }
+};
+
+/// The whole tile R x W; `groups` is depth / G.
+template <class Isa, class Out>
 inline __attribute__((always_inline)) void multiply_panels(const typename Isa::Element* a,
                                                            const typename Isa::Element* b,
-                                                           int64_t groups, float* c, int64_t ldc,
-                                                           bool add) {
+                                                           int64_t groups,
+                                                           const TileOutput<Out>& c) {
   constexpr int kVectors = Isa::kColumns / Isa::kLanes;
   typename Isa::Sum sum[Isa::kRows][kVectors];
 #pragma GCC unroll 16
@@ -41,12 +55,14 @@ inline __attribute__((always_inline)) void multiply_panels(const typename Isa::E
     a += Isa::kRows * Isa::kGroup;
     b += Isa::kColumns * Isa::kGroup;
   }
+  const bool add = c.partial != nullptr;
 #pragma GCC unroll 16
   for (int i = 0; i < Isa::kRows; ++i) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      float* out = c + i * ldc + v * Isa::kLanes;
-      Isa::store(out, add ? Isa::load_sum(out) + sum[i][v] : sum[i][v]);
+      const float* partial = c.partial + i * c.partial_stride + v * Isa::kLanes;
+      Isa::store(c.out + i * c.out_stride + v * Isa::kLanes,
+                 add ? Isa::load_sum(partial) + sum[i][v] : sum[i][v]);
     }
   }
 }

@@ -3,11 +3,11 @@
 
 namespace phalanx::kernels {
 
-PackedGemmIsa packed_gemm_isa() { return PackedGemmIsa::kNone; }
-bool processor_multiplies_bf16() { return false; }
+PackedGemmIsa packed_gemm_isa(GemmInput) { return PackedGemmIsa::kNone; }
 
 // Never called: see the precondition of packed_gemm().
 void multiply_block_avx2(const Gemm&, float*) {}
 void multiply_block_avx512(const Gemm&, float*) {}
+void multiply_block_avx512_bf16(const Gemm&, float*) {}
 
 }  // namespace phalanx::kernels

@@ -78,7 +78,9 @@ int64_t workspace_floats(const Grid& grid, GemmOutput output) {
 void packed_gemm(const Gemm& gemm, PackedGemmIsa isa) {
   if (gemm.rows == 0 || gemm.columns == 0) return;
   if (gemm.depth == 0) return fill_zero(gemm);
-  const auto multiply = isa == PackedGemmIsa::kAvx512 ? multiply_block_avx512 : multiply_block_avx2;
+  const auto multiply = isa == PackedGemmIsa::kAvx512Bf16 ? multiply_block_avx512_bf16
+                        : isa == PackedGemmIsa::kAvx512   ? multiply_block_avx512
+                                                          : multiply_block_avx2;
   const Grid grid = make_grid(gemm.rows, gemm.columns, at::get_num_threads());
   const int64_t num_blocks = grid.rows * grid.columns;
   const int64_t floats = workspace_floats(grid, gemm.output);

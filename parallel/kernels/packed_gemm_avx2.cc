@@ -4,7 +4,7 @@
 namespace phalanx::kernels {
 
 void multiply_block_avx2(const Gemm& block, float* workspace) {
-  multiply_block<IsaAvx2>(block, workspace);
+  multiply_block_widening<IsaAvx2>(block, workspace);
 }
 
 }  // namespace phalanx::kernels

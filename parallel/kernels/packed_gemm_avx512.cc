@@ -4,7 +4,7 @@
 namespace phalanx::kernels {
 
 void multiply_block_avx512(const Gemm& block, float* workspace) {
-  multiply_block<IsaAvx512>(block, workspace);
+  multiply_block_widening<IsaAvx512>(block, workspace);
 }
 
 }  // namespace phalanx::kernels

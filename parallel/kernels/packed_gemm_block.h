@@ -7,15 +7,18 @@
 
 namespace phalanx::kernels {
 
-/// Depth of a packed panel: the same for all instruction sets, since it decides how sums are cut.
-inline constexpr int64_t kPanelDepth = 384;
+/// The deepest packed panel, of fp32 and of bf16 elements: the same for all instruction sets, since
+/// it decides how sums are cut.
+inline constexpr int64_t kPanelDepth = 384, kPanelDepthBf16 = 512;
 /// Columns of B, and rows of A, that are packed at one time.
 inline constexpr int64_t kStripColumns = 1024;
 inline constexpr int64_t kBlockRows = 144;
 
 /// `workspace`: (kBlockRows + kStripColumns) * kPanelDepth floats, and rows * kStripColumns more
-/// for a bf16 result.
+/// for a bf16 result of more than one panel.
 void multiply_block_avx2(const Gemm& block, float* workspace);
 void multiply_block_avx512(const Gemm& block, float* workspace);
+/// bf16 inputs only.
+void multiply_block_avx512_bf16(const Gemm& block, float* workspace);
 
 }  // namespace phalanx::kernels

@@ -11,52 +11,82 @@
 namespace phalanx::kernels {
 namespace {
 
+template <class Isa>
 struct Workspace {
-  float* a;      // kBlockRows x kPanelDepth
-  float* b;      // kPanelDepth x kStripColumns
-  float* strip;  // rows x kStripColumns, for a bf16 result
+  typename Isa::Element* a;  // kBlockRows x the deepest panel
+  typename Isa::Element* b;  // the deepest panel x kStripColumns
+  float* strip;              // rows x kStripColumns, sums of a bf16 result
 };
+
+template <class Isa>
+Workspace<Isa> workspace_at(float* base) {
+  const auto elements = [base](int64_t floats) {
+    return reinterpret_cast<typename Isa::Element*>(base + floats);
+  };
+  return {elements(0), elements(kBlockRows * kPanelDepth),
+          base + (kBlockRows + kStripColumns) * kPanelDepth};
+}
+
+/// Panels of nearly equal depth, so that none is too short to be worth its tiles.
+template <class Isa>
+int64_t panel_depth(int64_t depth) {
+  constexpr int64_t kDeepest = Isa::kGroup == 1 ? kPanelDepth : kPanelDepthBf16;
+  const int64_t panels = (depth + kDeepest - 1) / kDeepest;
+  return round_up((depth + panels - 1) / panels, 2);
+}
+
+/// Rows [i, i + rows) of the packed strip's columns.
+template <class Isa, class T, class Out>
+void multiply_rows(const Gemm& g, const Workspace<Isa>& w, int64_t i, int64_t k,
+                   const BlockSize& size, const TileOutput<Out>& c) {
+  const T* a = static_cast<const T*>(g.a.data) + i * g.a.row_stride + k * g.a.column_stride;
+  pack_panels<Isa, Isa::kRows>(a, g.a.row_stride, g.a.column_stride, size.rows, size.depth, w.a);
+  multiply_packed<Isa>(w.a, w.b, size, c.at(i, 0));
+}
 
 /// Columns [first, first + width) of the block.
 template <class Isa, class T>
-void multiply_strip(const Gemm& g, int64_t first, int64_t width, const Workspace& workspace) {
+void multiply_strip(const Gemm& g, int64_t first, int64_t width, const Workspace<Isa>& w) {
   const bool to_bf16 = g.output == GemmOutput::kBf16;
-  float* c = to_bf16 ? workspace.strip : static_cast<float*>(g.c) + first;
-  const int64_t ldc = to_bf16 ? width : g.c_row_stride;
-  const T* a = static_cast<const T*>(g.a.data);
-  const T* b = static_cast<const T*>(g.b.data) + first * g.b.column_stride;
-  for (int64_t k = 0; k < g.depth; k += kPanelDepth) {
-    const int64_t depth = smaller(kPanelDepth, g.depth - k);
+  const int64_t deepest = panel_depth<Isa>(g.depth);
+  for (int64_t k = 0; k < g.depth; k += deepest) {
+    const int64_t depth = smaller(deepest, g.depth - k);
+    const T* b = static_cast<const T*>(g.b.data) + first * g.b.column_stride + k * g.b.row_stride;
+    pack_panels<Isa, Isa::kColumns>(b, g.b.column_stride, g.b.row_stride, width, depth, w.b);
+    const bool last = k + depth == g.depth;
     const bool add = k > 0 || g.output == GemmOutput::kAddFp32;
-    pack_panels<Isa::kColumns>(b + k * g.b.row_stride, g.b.column_stride, g.b.row_stride, width,
-                               depth, workspace.b);
+    float* sums = to_bf16 ? w.strip : static_cast<float*>(g.c) + first;
+    const int64_t stride = to_bf16 ? kStripColumns : g.c_row_stride;
     for (int64_t i = 0; i < g.rows; i += kBlockRows) {
-      const int64_t rows = smaller(kBlockRows, g.rows - i);
-      pack_panels<Isa::kRows>(a + i * g.a.row_stride + k * g.a.column_stride, g.a.row_stride,
-                              g.a.column_stride, rows, depth, workspace.a);
-      multiply_packed<Isa>(workspace.a, workspace.b, rows, width, depth, depth, c + i * ldc, ldc,
-                           add);
+      const BlockSize size{smaller(kBlockRows, g.rows - i), width, depth, depth};
+      const float* partial = add ? sums : nullptr;
+      if (to_bf16 && last) {
+        uint16_t* out = static_cast<uint16_t*>(g.c) + first;
+        multiply_rows<Isa, T, uint16_t>(g, w, i, k, size, {partial, stride, out, g.c_row_stride});
+      } else {
+        multiply_rows<Isa, T, float>(g, w, i, k, size, {partial, stride, sums, stride});
+      }
     }
-  }
-  if (!to_bf16) return;
-  for (int64_t i = 0; i < g.rows; ++i) {
-    uint16_t* out = static_cast<uint16_t*>(g.c) + i * g.c_row_stride + first;
-    for (int64_t j = 0; j < width; ++j) out[j] = rounded(c[i * ldc + j]);
   }
 }
 
-template <class Isa>
+template <class Isa, class T>
 void multiply_block(const Gemm& g, float* workspace) {
   static_assert(kBlockRows % Isa::kRows == 0 && kStripColumns % Isa::kColumns == 0);
-  const Workspace parts{workspace, workspace + kBlockRows * kPanelDepth,
-                        workspace + (kBlockRows + kStripColumns) * kPanelDepth};
+  static_assert(kPanelDepthBf16 * sizeof(uint16_t) <= kPanelDepth * sizeof(float));
   for (int64_t j = 0; j < g.columns; j += kStripColumns) {
-    const int64_t width = smaller(kStripColumns, g.columns - j);
-    if (g.input == GemmInput::kFp32) {
-      multiply_strip<Isa, float>(g, j, width, parts);
-    } else {
-      multiply_strip<Isa, uint16_t>(g, j, width, parts);
-    }
+    multiply_strip<Isa, T>(g, j, smaller(kStripColumns, g.columns - j),
+                           workspace_at<Isa>(workspace));
+  }
+}
+
+/// For an Isa of fp32 elements: bf16 is widened as it is packed.
+template <class Isa>
+void multiply_block_widening(const Gemm& g, float* workspace) {
+  if (g.input == GemmInput::kFp32) {
+    multiply_block<Isa, float>(g, workspace);
+  } else {
+    multiply_block<Isa, uint16_t>(g, workspace);
   }
 }
 

@@ -3,12 +3,14 @@
 
 namespace phalanx::kernels {
 
-PackedGemmIsa packed_gemm_isa() {
-  if (__builtin_cpu_supports("avx512f")) return PackedGemmIsa::kAvx512;
+PackedGemmIsa packed_gemm_isa(GemmInput input) {
+  const bool avx512 = __builtin_cpu_supports("avx512f");
+  if (input == GemmInput::kBf16 && avx512 && __builtin_cpu_supports("avx512bf16")) {
+    return PackedGemmIsa::kAvx512Bf16;
+  }
+  if (avx512) return PackedGemmIsa::kAvx512;
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   return avx2 ? PackedGemmIsa::kAvx2 : PackedGemmIsa::kNone;
 }
-
-bool processor_multiplies_bf16() { return __builtin_cpu_supports("avx512bf16"); }
 
 }  // namespace phalanx::kernels

@@ -37,7 +37,7 @@ Result run_blocks(const at::Tensor& qkv, const at::Tensor& d_o, int64_t head_dim
 }
 
 TEST(FlashBlocks, WideAndNarrowVectorsAgree) {
-  if (packed_gemm_isa() == PackedGemmIsa::kNone) GTEST_SKIP() << "needs AVX2";
+  if (packed_gemm_isa(GemmInput::kFp32) == PackedGemmIsa::kNone) GTEST_SKIP() << "needs AVX2";
   for (const int64_t length : {1, 47, 64, 200}) {
     for (const int64_t window : {0, 70}) {
       const int64_t head_dim = 24;
@@ -54,7 +54,7 @@ TEST(FlashBlocks, WideAndNarrowVectorsAgree) {
 
 /// e^x against the library's, in units of the last place.
 TEST(VectorExp, IsWithinTwoUnitsOfTheLastPlace) {
-  if (packed_gemm_isa() == PackedGemmIsa::kNone) GTEST_SKIP() << "needs AVX2";
+  if (packed_gemm_isa(GemmInput::kFp32) == PackedGemmIsa::kNone) GTEST_SKIP() << "needs AVX2";
   for (float x = -86.9f; x < 88.0f; x += 0.0137f) {
     const float found = exp_vector<IsaAvx2>(x - IsaAvx2::Sum{})[3];
     const double exact = std::exp(double(x));

@@ -62,11 +62,13 @@ void expect_product(const at::Tensor& found, const at::Tensor& a, const at::Tens
 
 at::Tensor in_double(const at::Tensor& x) { return x.to(at::kDouble); }
 
-/// Whether the product is ours, which promises bits; else LibTorch's.
-bool is_ours(at::ScalarType dtype) {
-  const bool theirs = dtype == at::kBFloat16 && kernels::processor_multiplies_bf16();
-  return !theirs && kernels::packed_gemm_isa() != kernels::PackedGemmIsa::kNone;
+kernels::PackedGemmIsa isa_for(at::ScalarType dtype) {
+  return kernels::packed_gemm_isa(dtype == at::kBFloat16 ? kernels::GemmInput::kBf16
+                                                         : kernels::GemmInput::kFp32);
 }
+
+/// Whether the product is ours, which promises bits; else LibTorch's.
+bool is_ours(at::ScalarType dtype) { return isa_for(dtype) != kernels::PackedGemmIsa::kNone; }
 
 class Products : public ::testing::TestWithParam<at::ScalarType> {};
 
@@ -154,7 +156,8 @@ INSTANTIATE_TEST_SUITE_P(Types, Products, ::testing::Values(at::kFloat, at::kBFl
 
 TEST(ProductsText, SaysWhatIsWidened) {
   const std::string text = cpu_products_text(at::kBFloat16);
-  EXPECT_EQ(text.find("widened") == std::string::npos, kernels::processor_multiplies_bf16())
+  EXPECT_EQ(text.find("widened") == std::string::npos,
+            isa_for(at::kBFloat16) == kernels::PackedGemmIsa::kAvx512Bf16)
       << text;
 }
 
