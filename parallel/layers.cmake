@@ -1,6 +1,7 @@
 target_sources(phalanx_parallel PRIVATE
   grad_buckets.cc parameters.cc shard_spec.cc gemm.cc tp_linear.cc tp_ops.cc vocab_parallel.cc
-  kernels/packed_gemm.cc)
+  kernels/cross_entropy.cc kernels/packed_gemm.cc)
+phalanx_row_kernels(kernels/cross_entropy.cc)
 # Each instruction set has a file of its own, compiled for it whatever the machine that builds, and is
 # taken at run time where the processor has it.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64|AMD64")

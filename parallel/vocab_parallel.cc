@@ -3,14 +3,13 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/logical_and.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "parallel/gemm.h"
+#include "parallel/kernels/cross_entropy.h"
 
 namespace phalanx {
 
@@ -63,33 +62,21 @@ VocabParallelHead::VocabParallelHead(VocabParallelEmbedding& embedding, const Te
 }
 
 at::Tensor VocabParallelHead::chunk_loss(const Chunk& chunk, at::Tensor* dlogits_cv) const {
-  const Range rows = weight_->spec.used;
-  const int64_t c = chunk.x_cD.size(0);
-  const auto fp32 = chunk.x_cD.options().dtype(at::kFloat);
-  at::Tensor p_cv = linear_forward(chunk.x_cD, weight_->weight).to(at::kFloat);
-  at::Tensor max_c =
-      rows.size() > 0 ? p_cv.amax(1) : at::full({c}, -std::numeric_limits<float>::infinity(), fp32);
-  if (tp_.group().size() > 1) tp_.group().all_reduce(max_c, ReduceOp::kMax)->wait();
-  p_cv.sub_(max_c.unsqueeze(1));
-
-  // Row 0: sum of exponentials; row 1: shifted logit of the target, held by one rank.
-  at::Tensor sums_2c = at::zeros({2, c}, fp32);
-  at::Tensor inside_c, index_c;
-  if (rows.size() > 0) {
-    inside_c = at::logical_and(chunk.targets_c >= rows.begin, chunk.targets_c < rows.end);
-    index_c = (chunk.targets_c - rows.begin).clamp(0, rows.size() - 1).unsqueeze(1);
-    sums_2c[1].copy_(p_cv.gather(1, index_c).squeeze(1).mul_(inside_c));
-    p_cv.exp_();
-    sums_2c[0].copy_(p_cv.sum(1));
+  const int64_t first = weight_->spec.used.begin;
+  const at::Tensor logits_cv = linear_forward(chunk.x_cD, weight_->weight);
+  at::Tensor statistics_3c = cross_entropy_statistics(logits_cv, chunk.targets_c, first);
+  if (tp_.group().size() > 1) {
+    const at::Tensor mine_c = statistics_3c[0].clone();
+    tp_.group().all_reduce(statistics_3c[0], ReduceOp::kMax)->wait();
+    statistics_3c[1].mul_((mine_c - statistics_3c[0]).exp_());
+    tp_.group().all_reduce(statistics_3c.narrow(0, 1, 2), ReduceOp::kSum)->wait();
   }
-  if (tp_.group().size() > 1) tp_.group().all_reduce(sums_2c, ReduceOp::kSum)->wait();
   if (dlogits_cv != nullptr) {
-    const at::Tensor mask_c = chunk.mask_c.to(at::kFloat);
-    p_cv.mul_((mask_c / sums_2c[0]).unsqueeze(1));
-    if (rows.size() > 0) p_cv.scatter_add_(1, index_c, (inside_c * mask_c).neg().unsqueeze(1));
-    *dlogits_cv = p_cv.to(chunk.x_cD.scalar_type());
+    cross_entropy_gradient_(logits_cv, chunk.targets_c, chunk.mask_c, first, statistics_3c);
+    *dlogits_cv = logits_cv;
   }
-  return (sums_2c[0].log() - sums_2c[1]).mul_(chunk.mask_c);
+  const at::Tensor loss_c = statistics_3c[1].log().add_(statistics_3c[0]).sub_(statistics_3c[2]);
+  return loss_c.masked_fill_(chunk.mask_c.logical_not(), 0.0);  // also where it is not finite
 }
 
 HeadLoss VocabParallelHead::loss(const at::Tensor& x_nD, const at::Tensor& targets_N,

@@ -5,15 +5,20 @@
 
 #include <algorithm>
 
-#include "model/kernels/row_math.h"
+#include "parallel/kernels/row_math.h"
 
 namespace phalanx {
 namespace {
 
 using kernels::sum_in_lanes;
 
+/// h = x + delta (delta null: x itself, and h is not written), y = norm(h).
 template <typename T>
-float forward_row(const T* x, const T* weight, T* y, int64_t d, float eps) {
+float forward_row(const T* x, const T* delta, const T* weight, T* h, T* y, int64_t d, float eps) {
+  if (delta != nullptr) {
+    for (int64_t i = 0; i < d; ++i) h[i] = T(float(x[i]) + float(delta[i]));
+    x = h;
+  }
   const float mean_square =
       sum_in_lanes(d, [x](int64_t i) { return float(x[i]) * float(x[i]); }) / float(d);
   const float rstd = 1.0f / std::sqrt(mean_square + eps);
@@ -22,8 +27,8 @@ float forward_row(const T* x, const T* weight, T* y, int64_t d, float eps) {
 }
 
 template <typename T>
-void backward_row(const T* dy, const T* x, const T* weight, float rstd, T* dx, float* dweight,
-                  int64_t d) {
+void backward_row(const T* dy, const T* x, const T* weight, float rstd, const T* dresidual, T* dx,
+                  float* dweight, int64_t d) {
   const float dot =
       sum_in_lanes(
           d, [=](int64_t i) { return float(dy[i]) * float(weight[i]) * (float(x[i]) * rstd); }) /
@@ -33,22 +38,38 @@ void backward_row(const T* dy, const T* x, const T* weight, float rstd, T* dx, f
     dx[i] = T(rstd * (float(dy[i]) * float(weight[i]) - xhat * dot));
     dweight[i] += float(dy[i]) * xhat;
   }
+  if (dresidual == nullptr) return;
+  for (int64_t i = 0; i < d; ++i) dx[i] = T(float(dx[i]) + float(dresidual[i]));
 }
 
 template <typename T>
-RmsNormOutput forward(const at::Tensor& x_ND, const at::Tensor& weight_D, double eps) {
+const T* row_of(const at::Tensor& x_ND, int64_t row) {
+  return x_ND.defined() ? x_ND.const_data_ptr<T>() + row * x_ND.size(1) : nullptr;
+}
+
+template <typename T>
+AddRmsNormOutput forward(const at::Tensor& x_ND, const at::Tensor& delta_ND,
+                         const at::Tensor& weight_D, double eps) {
   const int64_t n = x_ND.size(0), d = x_ND.size(1);
-  RmsNormOutput out{at::empty_like(x_ND), at::empty({n}, x_ND.options().dtype(at::kFloat))};
-  const T* x = x_ND.const_data_ptr<T>();
+  AddRmsNormOutput out{delta_ND.defined() ? at::empty_like(x_ND) : at::Tensor(),
+                       at::empty_like(x_ND), at::empty({n}, x_ND.options().dtype(at::kFloat))};
   const T* weight = weight_D.const_data_ptr<T>();
+  T* h = out.h_ND.defined() ? out.h_ND.mutable_data_ptr<T>() : nullptr;
   T* y = out.y_ND.mutable_data_ptr<T>();
   float* rstd = out.rstd_N.mutable_data_ptr<float>();
   at::parallel_for(0, n, 16, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      rstd[i] = forward_row(x + i * d, weight, y + i * d, d, float(eps));
+      rstd[i] = forward_row(row_of<T>(x_ND, i), row_of<T>(delta_ND, i), weight,
+                            h ? h + i * d : nullptr, y + i * d, d, float(eps));
     }
   });
   return out;
+}
+
+AddRmsNormOutput forward_of_type(const at::Tensor& x_ND, const at::Tensor& delta_ND,
+                                 const at::Tensor& weight_D, double eps) {
+  return x_ND.scalar_type() == at::kFloat ? forward<float>(x_ND, delta_ND, weight_D, eps)
+                                          : forward<c10::BFloat16>(x_ND, delta_ND, weight_D, eps);
 }
 
 /// Tokens whose weight gradients are summed one after another; the blocks are then summed in order,
@@ -57,21 +78,20 @@ constexpr int64_t kBlockTokens = 64;
 
 template <typename T>
 RmsNormGradients backward(const at::Tensor& dy_ND, const at::Tensor& x_ND,
-                          const at::Tensor& weight_D, const at::Tensor& rstd_N) {
+                          const at::Tensor& weight_D, const at::Tensor& rstd_N,
+                          const at::Tensor& dresidual_ND) {
   const int64_t n = x_ND.size(0), d = x_ND.size(1);
   const int64_t num_blocks = (n + kBlockTokens - 1) / kBlockTokens;
   at::Tensor dx_ND = at::empty_like(x_ND);
   at::Tensor partial_bD = at::zeros({num_blocks, d}, x_ND.options().dtype(at::kFloat));
-  const T* dy = dy_ND.const_data_ptr<T>();
-  const T* x = x_ND.const_data_ptr<T>();
   const T* weight = weight_D.const_data_ptr<T>();
   const float* rstd = rstd_N.const_data_ptr<float>();
   T* dx = dx_ND.mutable_data_ptr<T>();
   float* partial = partial_bD.mutable_data_ptr<float>();
   at::parallel_for(0, num_blocks, 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first * kBlockTokens; i < std::min(last * kBlockTokens, n); ++i) {
-      backward_row(dy + i * d, x + i * d, weight, rstd[i], dx + i * d,
-                   partial + i / kBlockTokens * d, d);
+      backward_row(row_of<T>(dy_ND, i), row_of<T>(x_ND, i), weight, rstd[i],
+                   row_of<T>(dresidual_ND, i), dx + i * d, partial + i / kBlockTokens * d, d);
     }
   });
   at::Tensor dweight_D = at::zeros({d}, partial_bD.options());
@@ -88,8 +108,8 @@ bool fusable(const at::Tensor& x_ND) {
 
 RmsNormOutput rms_norm(const at::Tensor& x_ND, const at::Tensor& weight_D, double eps) {
   if (!fusable(x_ND)) return rms_norm_plain(x_ND, weight_D, eps);
-  return x_ND.scalar_type() == at::kFloat ? forward<float>(x_ND, weight_D, eps)
-                                          : forward<c10::BFloat16>(x_ND, weight_D, eps);
+  const AddRmsNormOutput out = forward_of_type(x_ND, {}, weight_D, eps);
+  return {out.y_ND, out.rstd_N};
 }
 
 RmsNormGradients rms_norm_backward(const at::Tensor& dy_ND, const at::Tensor& x_ND,
@@ -97,18 +117,16 @@ RmsNormGradients rms_norm_backward(const at::Tensor& dy_ND, const at::Tensor& x_
                                    const at::Tensor& dresidual_ND) {
   if (!fusable(x_ND)) return rms_norm_backward_plain(dy_ND, x_ND, weight_D, rstd_N, dresidual_ND);
   const at::Tensor dy = dy_ND.contiguous();
-  RmsNormGradients d = x_ND.scalar_type() == at::kFloat
-                           ? backward<float>(dy, x_ND, weight_D, rstd_N)
-                           : backward<c10::BFloat16>(dy, x_ND, weight_D, rstd_N);
-  if (dresidual_ND.defined()) d.dx_ND.add_(dresidual_ND);
-  return d;
+  const at::Tensor dresidual = dresidual_ND.defined() ? dresidual_ND.contiguous() : at::Tensor();
+  return x_ND.scalar_type() == at::kFloat
+             ? backward<float>(dy, x_ND, weight_D, rstd_N, dresidual)
+             : backward<c10::BFloat16>(dy, x_ND, weight_D, rstd_N, dresidual);
 }
 
 AddRmsNormOutput add_rms_norm(const at::Tensor& x_ND, const at::Tensor& delta_ND,
                               const at::Tensor& weight_D, double eps) {
-  const at::Tensor h_ND = x_ND + delta_ND;
-  const RmsNormOutput out = rms_norm(h_ND, weight_D, eps);
-  return {h_ND, out.y_ND, out.rstd_N};
+  if (!fusable(x_ND)) return add_rms_norm_plain(x_ND, delta_ND, weight_D, eps);
+  return forward_of_type(x_ND, delta_ND.contiguous(), weight_D, eps);
 }
 
 AddRmsNormOutput add_rms_norm_plain(const at::Tensor& x_ND, const at::Tensor& delta_ND,

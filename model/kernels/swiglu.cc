@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include "model/kernels/row_math.h"
+#include "parallel/kernels/row_math.h"
 
 namespace phalanx {
 namespace {

@@ -76,6 +76,24 @@ TEST(RmsNorm, InBf16BothKernelsStayWithinItsRoundingOfFp32) {
   }
 }
 
+/// One pass over memory gives the bits of two, forward and backward.
+TEST(RmsNorm, ResidualSumsGiveTheBitsOfSumsOfTheirOwn) {
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    const Inputs in(35, 50);
+    const at::Tensor x = in.x_ND.to(dtype), w = in.weight_D.to(dtype), dy = in.dy_ND.to(dtype);
+    const at::Tensor delta = random_tensor({35, 50}, 4).to(dtype);
+    const AddRmsNormOutput sum = add_rms_norm(x, delta, w, kEps);
+    const RmsNormOutput alone = rms_norm(x + delta, w, kEps);
+    EXPECT_TRUE(at::equal(sum.h_ND, x + delta));
+    EXPECT_TRUE(at::equal(sum.y_ND, alone.y_ND));
+    EXPECT_TRUE(at::equal(sum.rstd_N, alone.rstd_N));
+    const auto d = rms_norm_backward(dy, x, w, alone.rstd_N, delta);
+    const auto without = rms_norm_backward(dy, x, w, alone.rstd_N);
+    EXPECT_TRUE(at::equal(d.dx_ND, without.dx_ND + delta));
+    EXPECT_TRUE(at::equal(d.dweight_D, without.dweight_D));
+  }
+}
+
 TEST(RmsNorm, OneAndTwoThreadsGiveEqualBits) {
   const Inputs in(777, 40);
   EXPECT_TRUE(equal_at_one_and_two_threads([&] {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "model/kernels/row_math.h"
+#include "parallel/kernels/row_math.h"
 #include "tests/model/random_tensor.h"
 
 namespace phalanx {

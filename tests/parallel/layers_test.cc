@@ -197,6 +197,24 @@ TEST(VocabParallelHead, HugeLogitsGiveFiniteLosses) {
   });
 }
 
+/// A masked token must not poison the gradients of the others, whatever its logits are.
+TEST(VocabParallelHead, AMaskedTokenThatIsNotFiniteChangesNothing) {
+  on_all_axes([](Rank& rank) {
+    const Vocabulary v(103);
+    const VocabParallelHead head(rank.set, rank.tp, "head", v.size, kHidden, 5);
+    rank.allocate({{"head", v.weight}});
+    const auto loss_of = [&](const at::Tensor& x) {
+      const HeadLoss found = head.loss(rank.mine(x), v.targets, v.mask, nullptr);
+      return found.loss_N;
+    };
+    at::Tensor x = v.x.clone();
+    x[3].mul_(1e38);  // its logits overflow
+    EXPECT_TRUE(at::equal(loss_of(x), loss_of(v.x)));
+    const HeadLoss found = head.loss(rank.mine(x), v.targets, v.mask, rank.grads.get());
+    EXPECT_TRUE(at::isfinite(found.dx_nD).all().item<bool>());
+  });
+}
+
 TEST(VocabParallelEmbedding, RowsAreLookedUpAndTheirGradientsAddedOnTheRankThatHoldsThem) {
   for (const int64_t size : {103, 9}) {
     const Vocabulary v(size);
