@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "parallel/gemm.h"
+#include "parallel/kernels/vocab_rows.h"
 
 namespace phalanx {
 
@@ -62,7 +63,26 @@ VocabParallelHead::VocabParallelHead(VocabParallelEmbedding& embedding, const Te
   weight_->uses = 2;
 }
 
+at::Tensor VocabParallelHead::chunk_loss_cuda(const Chunk& chunk, at::Tensor* dlogits_cv) const {
+  const int64_t first = weight_->spec.used.begin;
+  const at::Tensor logits_cv = linear_forward(chunk.x_cD, weight_->weight);
+  const at::Tensor part_3c = softmax_statistics_cuda(logits_cv, chunk.targets_c, first);
+  const at::Tensor max_c = part_3c[0].clone(), sums_2c = part_3c.narrow(0, 1, 2);
+  if (tp_.group().size() > 1) {
+    tp_.group().all_reduce(max_c, ReduceOp::kMax)->wait();
+    sums_2c[0].mul_((part_3c[0] - max_c).exp_());
+    tp_.group().all_reduce(sums_2c, ReduceOp::kSum)->wait();
+  }
+  const at::Tensor mask_c = chunk.mask_c.to(at::kFloat);
+  if (dlogits_cv != nullptr) {
+    cross_entropy_gradient_cuda_(logits_cv, chunk.targets_c, first, {max_c, sums_2c[0], mask_c});
+    *dlogits_cv = logits_cv;
+  }
+  return (sums_2c[0].log() - (sums_2c[1] - max_c)).mul_(mask_c);
+}
+
 at::Tensor VocabParallelHead::chunk_loss(const Chunk& chunk, at::Tensor* dlogits_cv) const {
+  if (chunk.x_cD.is_cuda()) return chunk_loss_cuda(chunk, dlogits_cv);
   const Range rows = weight_->spec.used;
   const int64_t c = chunk.x_cD.size(0);
   const auto fp32 = chunk.x_cD.options().dtype(at::kFloat);

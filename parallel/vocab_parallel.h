@@ -57,6 +57,8 @@ class VocabParallelHead {
     at::Tensor x_cD, targets_c, mask_c;
   };
   at::Tensor chunk_loss(const Chunk& chunk, at::Tensor* dlogits_cv) const;
+  /// By the kernels of CUDA: the logits stay in their own type and become the gradient in place.
+  at::Tensor chunk_loss_cuda(const Chunk& chunk, at::Tensor* dlogits_cv) const;
 
   const TensorParallel& tp_;
   Parameter* weight_;

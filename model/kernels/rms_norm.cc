@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "model/kernels/row_kernels_cuda.h"
 #include "model/kernels/row_math.h"
 
 namespace phalanx {
@@ -84,9 +85,19 @@ bool fusable(const at::Tensor& x_ND) {
          (x_ND.scalar_type() == at::kFloat || x_ND.scalar_type() == at::kBFloat16);
 }
 
+bool takes_cuda_kernel(const at::Tensor& x_ND) {
+  if (has_row_kernel(x_ND)) return true;
+  if (x_ND.is_cuda()) {
+    TORCH_WARN_ONCE("rms_norm: no kernel for ", x_ND.scalar_type(), " on ", x_ND.device(),
+                    "; plain operations compute it");
+  }
+  return false;
+}
+
 }  // namespace
 
 RmsNormOutput rms_norm(const at::Tensor& x_ND, const at::Tensor& weight_D, double eps) {
+  if (takes_cuda_kernel(x_ND)) return rms_norm_cuda(x_ND, weight_D, eps);
   if (!fusable(x_ND)) return rms_norm_plain(x_ND, weight_D, eps);
   return x_ND.scalar_type() == at::kFloat ? forward<float>(x_ND, weight_D, eps)
                                           : forward<c10::BFloat16>(x_ND, weight_D, eps);
@@ -95,6 +106,9 @@ RmsNormOutput rms_norm(const at::Tensor& x_ND, const at::Tensor& weight_D, doubl
 RmsNormGradients rms_norm_backward(const at::Tensor& dy_ND, const at::Tensor& x_ND,
                                    const at::Tensor& weight_D, const at::Tensor& rstd_N,
                                    const at::Tensor& dresidual_ND) {
+  if (takes_cuda_kernel(x_ND)) {
+    return rms_norm_backward_cuda(dy_ND, x_ND, weight_D, rstd_N, dresidual_ND);
+  }
   if (!fusable(x_ND)) return rms_norm_backward_plain(dy_ND, x_ND, weight_D, rstd_N, dresidual_ND);
   const at::Tensor dy = dy_ND.contiguous();
   RmsNormGradients d = x_ND.scalar_type() == at::kFloat
@@ -106,6 +120,7 @@ RmsNormGradients rms_norm_backward(const at::Tensor& dy_ND, const at::Tensor& x_
 
 AddRmsNormOutput add_rms_norm(const at::Tensor& x_ND, const at::Tensor& delta_ND,
                               const at::Tensor& weight_D, double eps) {
+  if (takes_cuda_kernel(x_ND)) return add_rms_norm_cuda(x_ND, delta_ND, weight_D, eps);
   const at::Tensor h_ND = x_ND + delta_ND;
   const RmsNormOutput out = rms_norm(h_ND, weight_D, eps);
   return {h_ND, out.y_ND, out.rstd_N};
