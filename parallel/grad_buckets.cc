@@ -8,6 +8,7 @@
 #include <c10/util/Exception.h>
 
 #include "parallel/gemm.h"
+#include "parallel/kernels/vocab_rows.h"
 
 namespace phalanx {
 
@@ -53,7 +54,9 @@ void GradBuckets::accumulate(Parameter& parameter, const at::Tensor& value, bool
 void GradBuckets::accumulate_rows(Parameter& parameter, const at::Tensor& index_N,
                                   const at::Tensor& value_ND) {
   const int64_t rows = parameter.grad.size(0);
-  if (rows > 0) {
+  if (rows > 0 && parameter.grad.is_cuda()) {
+    add_rows_cuda_(parameter.grad, index_N, value_ND);
+  } else if (rows > 0) {
     const at::Tensor inside_N = at::logical_and(index_N >= 0, index_N < rows);
     const at::Tensor value = value_ND.to(at::kFloat);
     parameter.grad.index_add_(0, index_N.clamp(0, rows - 1),

@@ -6,11 +6,7 @@
 // function by P. J. Acklam's rational approximation, relative error below 1.2e-9.
 #include <cstdint>
 
-#ifdef __CUDACC__
-#define PHALANX_HOST_DEVICE __host__ __device__
-#else
-#define PHALANX_HOST_DEVICE
-#endif
+#include "parallel/kernels/host_device.h"
 
 namespace phalanx::kernels {
 

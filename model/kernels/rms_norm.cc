@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "model/kernels/row_kernels_cuda.h"
 #include "parallel/kernels/row_math.h"
 
 namespace phalanx {
@@ -104,9 +105,19 @@ bool fusable(const at::Tensor& x_ND) {
          (x_ND.scalar_type() == at::kFloat || x_ND.scalar_type() == at::kBFloat16);
 }
 
+bool takes_cuda_kernel(const at::Tensor& x_ND) {
+  if (has_row_kernel(x_ND)) return true;
+  if (x_ND.is_cuda()) {
+    TORCH_WARN_ONCE("rms_norm: no kernel for ", x_ND.scalar_type(), " on ", x_ND.device(),
+                    "; plain operations compute it");
+  }
+  return false;
+}
+
 }  // namespace
 
 RmsNormOutput rms_norm(const at::Tensor& x_ND, const at::Tensor& weight_D, double eps) {
+  if (takes_cuda_kernel(x_ND)) return rms_norm_cuda(x_ND, weight_D, eps);
   if (!fusable(x_ND)) return rms_norm_plain(x_ND, weight_D, eps);
   const AddRmsNormOutput out = forward_of_type(x_ND, {}, weight_D, eps);
   return {out.y_ND, out.rstd_N};
@@ -115,6 +126,9 @@ RmsNormOutput rms_norm(const at::Tensor& x_ND, const at::Tensor& weight_D, doubl
 RmsNormGradients rms_norm_backward(const at::Tensor& dy_ND, const at::Tensor& x_ND,
                                    const at::Tensor& weight_D, const at::Tensor& rstd_N,
                                    const at::Tensor& dresidual_ND) {
+  if (takes_cuda_kernel(x_ND)) {
+    return rms_norm_backward_cuda(dy_ND, x_ND, weight_D, rstd_N, dresidual_ND);
+  }
   if (!fusable(x_ND)) return rms_norm_backward_plain(dy_ND, x_ND, weight_D, rstd_N, dresidual_ND);
   const at::Tensor dy = dy_ND.contiguous();
   const at::Tensor dresidual = dresidual_ND.defined() ? dresidual_ND.contiguous() : at::Tensor();
@@ -125,6 +139,7 @@ RmsNormGradients rms_norm_backward(const at::Tensor& dy_ND, const at::Tensor& x_
 
 AddRmsNormOutput add_rms_norm(const at::Tensor& x_ND, const at::Tensor& delta_ND,
                               const at::Tensor& weight_D, double eps) {
+  if (takes_cuda_kernel(x_ND)) return add_rms_norm_cuda(x_ND, delta_ND, weight_D, eps);
   if (!fusable(x_ND)) return add_rms_norm_plain(x_ND, delta_ND, weight_D, eps);
   return forward_of_type(x_ND, delta_ND.contiguous(), weight_D, eps);
 }

@@ -1,7 +1,8 @@
 #pragma once
 // RMSNorm (arXiv 1910.07467) as Phi3RMSNorm computes it: y = w * cast(x * rsqrt(mean(x^2) + eps)),
 // statistics in fp32, rounded to the input's type before the weight is applied.
-// Local. CPU tensors (fp32, bf16) take the fused kernel, others the plain twin; same meaning.
+// Local. fp32 and bf16 take the fused kernel of CPU or CUDA, what has none the plain twin; same
+// meaning.
 // Shapes: x_ND, y_ND, weight_D of one type; rstd_N fp32. Rows contiguous.
 #include <ATen/core/Tensor.h>
 

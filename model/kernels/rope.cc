@@ -6,6 +6,8 @@
 #include <cmath>
 #include <vector>
 
+#include "model/kernels/row_kernels_cuda.h"
+
 namespace phalanx {
 namespace {
 
@@ -84,6 +86,11 @@ RopeTable::RopeTable(double theta, const Phi4Config& model, int64_t sequence_len
 void rope_(const at::Tensor& x_NF, int64_t num_heads, const RopeTable& table,
            const at::Tensor& positions_N, Rotation rotation) {
   const float sign = rotation == Rotation::kForward ? 1.0f : -1.0f;
+  if (has_row_kernel(x_NF)) return rope_cuda_(x_NF, num_heads, table, positions_N, sign);
+  if (x_NF.is_cuda()) {
+    TORCH_WARN_ONCE("rope: no kernel for ", x_NF.scalar_type(), " on ", x_NF.device(),
+                    "; plain operations compute it");
+  }
   const bool fp32 = x_NF.scalar_type() == at::kFloat;
   if (!x_NF.is_cpu() || !x_NF.is_contiguous() || !(fp32 || x_NF.scalar_type() == at::kBFloat16)) {
     rope_plain_(x_NF, num_heads, table, positions_N, rotation);

@@ -3,8 +3,8 @@
 // [x1 | x2 | rest], (x1 cos - x2 sin, x2 cos + x1 sin, rest). Angles in fp32, rounded once after
 // the rotation. Partial rotation leaves the rest of a head alone; LongRoPE (arXiv 2402.13753)
 // divides each frequency by a factor and scales cos and sin, as transformers'
-// modeling_rope_utils.py does. Local. CPU tensors take the fused kernel in place, others the plain
-// twin.
+// modeling_rope_utils.py does. Local. fp32 and bf16 take the fused kernel of CPU or CUDA in place,
+// what has none the plain twin.
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>

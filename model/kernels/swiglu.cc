@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "model/kernels/row_kernels_cuda.h"
 #include "parallel/kernels/row_math.h"
 
 namespace phalanx {
@@ -54,15 +55,26 @@ bool fusable(const at::Tensor& x) {
          (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
 }
 
+bool takes_cuda_kernel(const at::Tensor& gate_up_N2f) {
+  if (has_row_kernel(gate_up_N2f)) return true;
+  if (gate_up_N2f.is_cuda()) {
+    TORCH_WARN_ONCE("swiglu: no kernel for ", gate_up_N2f.scalar_type(), " on ",
+                    gate_up_N2f.device(), "; plain operations compute it");
+  }
+  return false;
+}
+
 }  // namespace
 
 at::Tensor swiglu(const at::Tensor& gate_up_N2f) {
+  if (takes_cuda_kernel(gate_up_N2f)) return swiglu_cuda(gate_up_N2f);
   if (!fusable(gate_up_N2f)) return swiglu_plain(gate_up_N2f);
   return gate_up_N2f.scalar_type() == at::kFloat ? forward<float>(gate_up_N2f)
                                                  : forward<c10::BFloat16>(gate_up_N2f);
 }
 
 at::Tensor swiglu_backward(const at::Tensor& dy_Nf, const at::Tensor& gate_up_N2f) {
+  if (takes_cuda_kernel(gate_up_N2f)) return swiglu_backward_cuda(dy_Nf, gate_up_N2f);
   if (!fusable(gate_up_N2f)) return swiglu_backward_plain(dy_Nf, gate_up_N2f);
   const at::Tensor dy = dy_Nf.contiguous();
   return gate_up_N2f.scalar_type() == at::kFloat ? backward<float>(dy, gate_up_N2f)

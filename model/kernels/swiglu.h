@@ -1,6 +1,6 @@
 #pragma once
 // SwiGLU (arXiv 2002.05202): y = up * silu(gate), gate first as in Phi3MLP. fp32 inside, rounded
-// once. Local. CPU tensors (fp32, bf16) take the fused kernel, others the plain twin.
+// once. Local. fp32 and bf16 take the fused kernel of CPU or CUDA, what has none the plain twin.
 // Shapes: gate_up_N2f = [gate_Nf | up_Nf], rows contiguous; y_Nf.
 #include <ATen/core/Tensor.h>
 

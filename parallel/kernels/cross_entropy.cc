@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "parallel/kernels/row_math.h"
+#include "parallel/kernels/vocab_rows.h"
 
 namespace phalanx {
 namespace {
@@ -93,6 +94,11 @@ bool fusable(const at::Tensor& x) {
          (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
 }
 
+bool takes_cuda_kernel(const at::Tensor& x) {
+  return x.is_cuda() && x.is_contiguous() &&
+         (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+}
+
 /// Which of this part's columns is the target's, clamped where none is, and where one is.
 struct TargetColumn {
   at::Tensor index_c1, inside_c;
@@ -107,6 +113,9 @@ TargetColumn target_column(const at::Tensor& targets_c, int64_t first, int64_t v
 
 at::Tensor cross_entropy_statistics(const at::Tensor& logits_cv, const at::Tensor& targets_c,
                                     int64_t first) {
+  if (takes_cuda_kernel(logits_cv)) {
+    return cross_entropy_statistics_cuda(logits_cv, targets_c.contiguous(), first);
+  }
   if (!fusable(logits_cv)) return cross_entropy_statistics_plain(logits_cv, targets_c, first);
   at::Tensor statistics_3c =
       at::empty({3, logits_cv.size(0)}, logits_cv.options().dtype(at::kFloat));
@@ -122,6 +131,10 @@ at::Tensor cross_entropy_statistics(const at::Tensor& logits_cv, const at::Tenso
 void cross_entropy_gradient_(const at::Tensor& logits_cv, const at::Tensor& targets_c,
                              const at::Tensor& mask_c, int64_t first,
                              const at::Tensor& statistics_3c) {
+  if (takes_cuda_kernel(logits_cv)) {
+    return cross_entropy_gradient_cuda_(logits_cv, targets_c.contiguous(), mask_c.contiguous(),
+                                        first, statistics_3c);
+  }
   if (!fusable(logits_cv)) {
     return cross_entropy_gradient_plain_(logits_cv, targets_c, mask_c, first, statistics_3c);
   }

@@ -2,7 +2,8 @@
 // Cross-entropy over rows of logits whose columns may be cut over the tensor axis: statistics of
 // this part's columns first, the gradient in place once they are known of the whole row
 // (Megatron-LM, arXiv 1909.08053, section 3). Local; what crosses the axis is the caller's.
-// CPU tensors (fp32, bf16, contiguous) take the fused rows, others the plain twins; same meaning.
+// Contiguous fp32 and bf16 take the fused rows on CPU and CUDA (current stream), others the plain
+// twins; same meaning.
 // Sums in fp32 in a fixed order, whatever the number of threads.
 // Shapes: c tokens, v this part's columns, of which the first is vocabulary row `first`; targets_c
 // int64 in the whole vocabulary; mask_c bool: the token counts. A part may have no column at all.

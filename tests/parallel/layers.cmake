@@ -1,10 +1,18 @@
 # Layers that are split over ranks; random_tensor.h draws with the model's generator.
 phalanx_test(NAME layers_test LABEL ranks
-  SOURCES layers_grad_buckets_test.cc layers_shard_test.cc layers_test.cc
+  SOURCES layers_grad_buckets_test.cc layers_shard_test.cc layers_test.cc vocab_rows_test.cc
   LIBS phalanx_model)
-set_target_properties(layers_test PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-target_compile_options(layers_test PRIVATE -fPIC)
-phalanx_precompile(layers_test)
+set(layer_tests layers_test)
+if(PHALANX_HAS_CUDA)
+  phalanx_test(NAME vocab_rows_gpu_test LABEL gpu SOURCES vocab_rows_gpu_test.cc LIBS phalanx_model)
+  target_compile_definitions(vocab_rows_gpu_test PRIVATE PHALANX_TEST_DEVICE="cuda")
+  list(APPEND layer_tests vocab_rows_gpu_test)
+endif()
+foreach(target ${layer_tests})
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${target} PRIVATE -fPIC)
+  phalanx_precompile(${target})
+endforeach()
 phalanx_test(NAME cross_entropy_test LABEL unit SOURCES cross_entropy_test.cc LIBS phalanx_model)
 phalanx_test(NAME gemm_test LABEL unit SOURCES gemm_test.cc LIBS phalanx_parallel)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64|AMD64")
