@@ -93,6 +93,18 @@ void note_rope_base(const RunConfig& config) {
                config.model.init_from.c_str(), stored, config.stages.front().name.c_str(), used);
 }
 
+/// A trace that the run was too short for must not be waited for.
+void note_trace(const TraceSteps& trace, int64_t last_step, const fs::path& run_folder) {
+  if (trace.first == 0) return;
+  if (last_step < trace.first) {
+    std::fprintf(stderr, "note: no profile: the run ended at step %lld, before step %lld\n",
+                 static_cast<long long>(last_step), static_cast<long long>(trace.first));
+  } else {
+    std::fprintf(stderr, "profile: %s/rank-*.json, for Perfetto or chrome://tracing\n",
+                 (run_folder / "profile").c_str());
+  }
+}
+
 void check_device(const RunConfig& config, const Session& session) {
   if (config.parallel.device == DeviceKind::kCpu) return;
   const int num_devices = num_cuda_devices();
@@ -109,13 +121,14 @@ at::Device device_of(const RunConfig& config, const Session& session) {
 }
 
 TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig& config,
-                               const fs::path& resumed_from, bool save_first,
+                               const fs::path& resumed_from, const TrainArguments& arguments,
                                StopSignals& signals) {
   TrainerOptions options;
   options.run_folder = run_folder;
   options.config_yaml = resolved_yaml(config);
   options.resumed_from = resumed_from;
-  options.save_first = save_first;
+  options.save_first = arguments.skip_steps > 0;
+  options.trace = arguments.trace;
   options.on_terminal = isatty(STDERR_FILENO) == 1;
   options.requests = [&signals, stop_file = run_folder / "stop"] {
     Requests requests = signals.poll();
@@ -179,12 +192,12 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   const RunContext context{mesh, control, *groups.tp, *groups.dp, device_of(config, session)};
   Trainer trainer(config, context, std::move(data), std::move(planned), std::move(start.state),
                   {start.checkpoint.get(), start.moments},
-                  trainer_options(run_folder, resolved, checkpoint,
-                                  /*save_first=*/arguments.skip_steps > 0, signals));
+                  trainer_options(run_folder, resolved, checkpoint, arguments, signals));
   start.checkpoint.reset();
   const RunOutcome outcome = trainer.run();
   if (speaks) {
     print_report(config, outcome, {run_folder, resume_line(arguments, session), session.size()});
+    note_trace(arguments.trace, outcome.state.step, run_folder);
   }
   return outcome.stopped;
 }

@@ -17,6 +17,8 @@ struct TrainArguments {
   std::string resume = "none";  // none, auto or the path of a checkpoint
   int64_t skip_steps = 0;       // of a resumed run, passed over before its first step
   bool dry_run = false;
+  std::string profile;  // as given
+  TraceSteps trace;     // the steps it means
 };
 
 /// Trains; the first rank prints to stderr on the way and the report to stdout. Returns whether the

@@ -18,4 +18,4 @@ else()
   target_sources(phalanx_parallel PRIVATE ${CMAKE_CURRENT_LIST_DIR}/no_nccl_communicator.cc)
 endif()
 # The loops of a sum are only worth their name when they are vectorised, which -O2 does not do.
-set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/host_sums.cc PROPERTIES COMPILE_OPTIONS -O3)
+phalanx_row_kernels(${CMAKE_CURRENT_LIST_DIR}/host_sums.cc)

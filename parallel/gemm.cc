@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
+#include <ATen/record_function.h>
 #include <c10/util/Exception.h>
 
 #include "parallel/kernels/packed_gemm.h"
@@ -51,6 +52,7 @@ void multiply(const at::Tensor& c, const Product& product, bool add, PackedGemmI
 }  // namespace
 
 at::Tensor linear_forward(const at::Tensor& x_NI, const at::Tensor& weight_OI) {
+  RECORD_USER_SCOPE("linear forward");
   const PackedGemmIsa isa = packed_isa(x_NI);
   if (isa == PackedGemmIsa::kNone) return linear_forward_plain(x_NI, weight_OI);
   const at::Tensor x = with_contiguous_columns(x_NI), w = with_contiguous_columns(weight_OI);
@@ -60,6 +62,7 @@ at::Tensor linear_forward(const at::Tensor& x_NI, const at::Tensor& weight_OI) {
 }
 
 at::Tensor linear_backward_input(const at::Tensor& dy_NO, const at::Tensor& weight_OI) {
+  RECORD_USER_SCOPE("linear backward: input");
   const PackedGemmIsa isa = packed_isa(dy_NO);
   if (isa == PackedGemmIsa::kNone) return linear_backward_input_plain(dy_NO, weight_OI);
   const at::Tensor dy = with_contiguous_columns(dy_NO), w = with_contiguous_columns(weight_OI);
@@ -70,6 +73,7 @@ at::Tensor linear_backward_input(const at::Tensor& dy_NO, const at::Tensor& weig
 
 void linear_backward_input_add(const at::Tensor& dx_NI, const at::Tensor& dy_NO,
                                const at::Tensor& weight_OI) {
+  RECORD_USER_SCOPE("linear backward: input");
   const PackedGemmIsa isa = packed_isa(dy_NO);
   if (isa == PackedGemmIsa::kNone) {
     dx_NI.addmm_(dy_NO, weight_OI);
@@ -84,6 +88,7 @@ void linear_backward_input_add(const at::Tensor& dx_NI, const at::Tensor& dy_NO,
 
 void linear_backward_weight(const at::Tensor& dweight_OI, const at::Tensor& dy_NO,
                             const at::Tensor& x_NI) {
+  RECORD_USER_SCOPE("linear backward: weight");
   const PackedGemmIsa isa = packed_isa(dy_NO);
   if (isa == PackedGemmIsa::kNone) return linear_backward_weight_plain(dweight_OI, dy_NO, x_NI);
   const at::Tensor dy = with_contiguous_columns(dy_NO), x = with_contiguous_columns(x_NI);

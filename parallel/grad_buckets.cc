@@ -5,6 +5,7 @@
 #include <ATen/ops/logical_and.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
+#include <ATen/record_function.h>
 #include <c10/util/Exception.h>
 
 #include "parallel/gemm.h"
@@ -24,6 +25,7 @@ GradBuckets::GradBuckets(ParameterSet& parameters, Communicator& data_parallel,
 }
 
 void GradBuckets::begin_step(int64_t num_micro_batches) {
+  RECORD_USER_SCOPE("zero gradients");
   contributions_left_.clear();
   reductions_.clear();
   for (Bucket& bucket : parameters_.buckets()) {
@@ -53,6 +55,7 @@ void GradBuckets::accumulate(Parameter& parameter, const at::Tensor& value, bool
 
 void GradBuckets::accumulate_rows(Parameter& parameter, const at::Tensor& index_N,
                                   const at::Tensor& value_ND) {
+  RECORD_USER_SCOPE("embedding");
   const int64_t rows = parameter.grad.size(0);
   if (rows > 0 && parameter.grad.is_cuda()) {
     add_rows_cuda_(parameter.grad, index_N, value_ND);

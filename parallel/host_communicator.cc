@@ -1,6 +1,7 @@
 #include "parallel/host_communicator.h"
 
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 
 #include <algorithm>
 #include <array>
@@ -70,6 +71,7 @@ std::unique_ptr<Communicator> HostCommunicator::split(int color, int key, const 
 }
 
 WorkHandle HostCommunicator::all_reduce(const at::Tensor& tensor, ReduceOp op, SumOrder) {
+  RECORD_USER_SCOPE("all-reduce");
   check_host_tensor(tensor, "all_reduce", "tensor");
   if (size() > 1 && tensor.numel() > 0) {
     all_reduce_elements(bytes_of(tensor), tensor.numel(), tensor.scalar_type(), op);
@@ -79,6 +81,7 @@ WorkHandle HostCommunicator::all_reduce(const at::Tensor& tensor, ReduceOp op, S
 
 WorkHandle HostCommunicator::reduce_scatter(const at::Tensor& output, const at::Tensor& input,
                                             SumOrder) {
+  RECORD_USER_SCOPE("reduce-scatter");
   check_host_tensor(output, "reduce_scatter", "output");
   check_host_tensor(input, "reduce_scatter", "input");
   check_pieces(input, output, size(), "reduce_scatter");
@@ -92,6 +95,7 @@ WorkHandle HostCommunicator::reduce_scatter(const at::Tensor& output, const at::
 }
 
 WorkHandle HostCommunicator::all_gather(const at::Tensor& output, const at::Tensor& input) {
+  RECORD_USER_SCOPE("all-gather");
   check_host_tensor(output, "all_gather", "output");
   check_host_tensor(input, "all_gather", "input");
   check_pieces(output, input, size(), "all_gather");

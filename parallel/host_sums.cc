@@ -36,10 +36,14 @@ void reduce_blocks(std::byte* output, std::span<const std::byte* const> inputs, 
   T* out = reinterpret_cast<T*>(output);
   for (int64_t begin = 0; begin < count; begin += kBlock) {
     const int64_t length = std::min(kBlock, count - begin);
-    const T* first = reinterpret_cast<const T*>(inputs[0]) + begin;
-    for (int64_t i = 0; i < length; ++i) total[i] = static_cast<Wide>(first[i]);
-    for (size_t k = 1; k < inputs.size(); ++k) {
-      const T* next = reinterpret_cast<const T*>(inputs[k]) + begin;
+    const auto input = [&](size_t k) { return reinterpret_cast<const T*>(inputs[k]) + begin; };
+    const T *first = input(0), *second = inputs.size() > 1 ? input(1) : nullptr;
+    for (int64_t i = 0; i < length; ++i) {
+      const Wide value = static_cast<Wide>(first[i]);
+      total[i] = second ? Op<Wide>::apply(value, static_cast<Wide>(second[i])) : value;
+    }
+    for (size_t k = 2; k < inputs.size(); ++k) {
+      const T* next = input(k);
       for (int64_t i = 0; i < length; ++i) {
         total[i] = Op<Wide>::apply(total[i], static_cast<Wide>(next[i]));
       }

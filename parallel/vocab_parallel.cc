@@ -5,6 +5,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/logical_and.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/record_function.h>
 
 #include <algorithm>
 
@@ -27,6 +28,7 @@ at::Tensor VocabParallelEmbedding::local_index(const at::Tensor& tokens_N) const
 }
 
 at::Tensor VocabParallelEmbedding::forward(const at::Tensor& tokens_N) const {
+  RECORD_USER_SCOPE("embedding");
   const int64_t rows = weight_->spec.used.size();
   const at::Tensor& weight_vD = weight_->weight;
   if (tp_.group().size() == 1) return at::embedding(weight_vD, tokens_N);

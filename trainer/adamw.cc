@@ -1,6 +1,7 @@
 #include "trainer/adamw.h"
 
 #include <ATen/ops/zeros.h>
+#include <ATen/record_function.h>
 
 #include <algorithm>
 #include <cmath>
@@ -67,6 +68,7 @@ void AdamW::load_masters_from_weights() {
 
 void AdamW::update(const std::vector<at::Tensor>& grad_shares, double learning_rate,
                    double grad_scale, int64_t num_updates) {
+  RECORD_USER_SCOPE("optimizer");
   AdamWCoefficients decaying = coefficients(config_, learning_rate, grad_scale, num_updates);
   AdamWCoefficients plain = decaying;
   plain.decay_factor = 1.0f;

@@ -1,5 +1,6 @@
 #include "trainer/grad_norm.h"
 
+#include <ATen/record_function.h>
 #include <algorithm>
 #include <cmath>
 
@@ -20,6 +21,7 @@ double sum_of_squares(const at::Tensor& share) {
 
 double local_sum_of_squares(const std::vector<at::Tensor>& grad_shares,
                             const std::vector<Bucket>& buckets, bool first_of_tensor_axis) {
+  RECORD_USER_SCOPE("gradient norm");
   double sum = 0.0;
   for (size_t b = 0; b < grad_shares.size(); ++b) {
     if (buckets[b].summed_over_tp && !first_of_tensor_axis) continue;

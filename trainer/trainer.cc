@@ -79,6 +79,9 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
                                                 context.mesh.dp_size);
                            }),
                   kBatchesAhead),
+      trace_(options_.trace,
+             options_.run_folder / "profile" / fmt::format("rank-{:04}.json", context.mesh.rank()),
+             context.device.is_cuda()),
       last_checkpoint_(options_.resumed_from) {
   run_together(context.control, [&] { open_records(); });
 }
@@ -102,8 +105,10 @@ RunOutcome Trainer::run() {
     Requests agreed;
     const int64_t tokens_before = state_.tokens;
     const Batch batch = next_batch(agreed);
+    trace_.begin_step(state_.step + 1);
     StepRecord record = take_step(batch);
     advance(batch, record);
+    trace_.end_step(state_.step);
     const bool at_edge = ends_phase();
     const bool stop = agreed.stop || state_.step == config_.stop_after_steps;
     if (at_edge || crosses(config_.evaluation.interval, tokens_before)) {
@@ -116,6 +121,7 @@ RunOutcome Trainer::run() {
     if (stop) break;
   }
   run_together(context_.control, [&] {
+    trace_.finish();
     if (report_failure_) std::rethrow_exception(report_failure_);
   });
   if (validated_step_ != state_.step) validation_ = evaluate();

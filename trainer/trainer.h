@@ -18,6 +18,7 @@
 #include "trainer/evaluator.h"
 #include "trainer/metrics/metrics.h"
 #include "trainer/metrics/progress.h"
+#include "trainer/metrics/step_trace.h"
 #include "trainer/replica.h"
 #include "trainer/stage_runs.h"
 #include "trainer/train_state.h"
@@ -38,6 +39,7 @@ struct TrainerOptions {
   bool save_first = false;             // before the first step, what the start has changed
   std::function<Requests()> requests;  // asked once a step
   bool on_terminal = false;
+  TraceSteps trace;  // written to RUN/profile/, a file a rank
 };
 
 struct RunOutcome {
@@ -84,6 +86,7 @@ class Trainer {
   TrainStep train_step_;
   Evaluator evaluator_;
   Prefetcher prefetcher_;
+  StepTrace trace_;
   std::unique_ptr<Metrics> metrics_;    // first rank only
   std::unique_ptr<Progress> progress_;  // first rank only
   ValidationResults validation_, validation_before_;

@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -53,6 +54,24 @@ void set_threads(const RunConfig& config, const Session& session) {
 void keep_freed_memory() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, INT32_MAX);
+}
+
+/// `12` or `12-14`: steps as metrics.jsonl counts them.
+CLI::Validator trace_steps(TraceSteps& steps) {
+  return CLI::Validator(
+      [&steps](const std::string& text) -> std::string {
+        const char* const end = text.data() + text.size();
+        std::from_chars_result read = std::from_chars(text.data(), end, steps.first);
+        steps.last = steps.first;
+        if (read.ec == std::errc() && read.ptr != end && *read.ptr == '-') {
+          read = std::from_chars(read.ptr + 1, end, steps.last);
+        }
+        const bool good = read.ec == std::errc() && read.ptr == end;
+        if (good && steps.first >= 1 && steps.last >= steps.first) return {};
+        return fmt::format("expected a step or a range of steps from 1, as 12 or 12-14, found '{}'",
+                           text);
+      },
+      "STEPS");
 }
 
 /// The configuration, and why it could not be read: said once MPI is there, on one rank.
@@ -122,6 +141,10 @@ void add_train_command(CLI::App& app) {
                    "Resume: pass over so many steps, as after a loss spike; they count as taken. "
                    "Saved at once: for one start, since each one with it passes over as many")
       ->check(at_least(1));
+  command
+      ->add_option("--profile", arguments->profile,
+                   "Trace these steps (12 or 12-14) to RUN/profile/rank-*.json, for Perfetto")
+      ->check(trace_steps(arguments->trace));
   command->add_flag("--dry-run", arguments->dry_run,
                     "Check configuration and data, print the plan, train nothing");
   command->callback([arguments] {

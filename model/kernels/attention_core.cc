@@ -1,6 +1,7 @@
 #include "model/kernels/attention_core.h"
 
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 #include <c10/util/Exception.h>
 
 #include <cmath>
@@ -131,6 +132,7 @@ at::Tensor plain_probabilities(const at::Tensor& q_BhTH, const at::Tensor& k_BhT
 }  // namespace
 
 at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, AttentionSaved& saved) {
+  RECORD_USER_SCOPE("attention forward");
   saved.runs.clear();
   if (has_flash_attention(qkv_NF)) return attention_by_blocks(qkv_NF, shape, saved);
   if (hides_old_keys(shape)) {
@@ -155,6 +157,7 @@ at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, Atte
 
 at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
                               const AttentionShape& shape, const AttentionSaved& saved) {
+  RECORD_USER_SCOPE("attention backward");
   if (has_flash_attention(qkv_NF)) {
     const AttentionSaved::Run& run = saved.runs.at(0);
     return flash_attention_backward(do_NF, qkv_NF, run.out_BhTH, run.logsumexp, shape);

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/record_function.h>
 
 #include <algorithm>
 
@@ -117,6 +118,7 @@ bool takes_cuda_kernel(const at::Tensor& x_ND) {
 }  // namespace
 
 RmsNormOutput rms_norm(const at::Tensor& x_ND, const at::Tensor& weight_D, double eps) {
+  RECORD_USER_SCOPE("norm");
   if (takes_cuda_kernel(x_ND)) return rms_norm_cuda(x_ND, weight_D, eps);
   if (!fusable(x_ND)) return rms_norm_plain(x_ND, weight_D, eps);
   const AddRmsNormOutput out = forward_of_type(x_ND, {}, weight_D, eps);
@@ -126,6 +128,7 @@ RmsNormOutput rms_norm(const at::Tensor& x_ND, const at::Tensor& weight_D, doubl
 RmsNormGradients rms_norm_backward(const at::Tensor& dy_ND, const at::Tensor& x_ND,
                                    const at::Tensor& weight_D, const at::Tensor& rstd_N,
                                    const at::Tensor& dresidual_ND) {
+  RECORD_USER_SCOPE("norm");
   if (takes_cuda_kernel(x_ND)) {
     return rms_norm_backward_cuda(dy_ND, x_ND, weight_D, rstd_N, dresidual_ND);
   }
@@ -139,6 +142,7 @@ RmsNormGradients rms_norm_backward(const at::Tensor& dy_ND, const at::Tensor& x_
 
 AddRmsNormOutput add_rms_norm(const at::Tensor& x_ND, const at::Tensor& delta_ND,
                               const at::Tensor& weight_D, double eps) {
+  RECORD_USER_SCOPE("norm");
   if (takes_cuda_kernel(x_ND)) return add_rms_norm_cuda(x_ND, delta_ND, weight_D, eps);
   if (!fusable(x_ND)) return add_rms_norm_plain(x_ND, delta_ND, weight_D, eps);
   return forward_of_type(x_ND, delta_ND.contiguous(), weight_D, eps);

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/record_function.h>
 
 #include <cmath>
 #include <vector>
@@ -85,6 +86,7 @@ RopeTable::RopeTable(double theta, const Phi4Config& model, int64_t sequence_len
 
 void rope_(const at::Tensor& x_NF, int64_t num_heads, const RopeTable& table,
            const at::Tensor& positions_N, Rotation rotation) {
+  RECORD_USER_SCOPE("rope");
   const float sign = rotation == Rotation::kForward ? 1.0f : -1.0f;
   if (has_row_kernel(x_NF)) return rope_cuda_(x_NF, num_heads, table, positions_N, sign);
   if (x_NF.is_cuda()) {

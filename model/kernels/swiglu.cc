@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/record_function.h>
 
 #include "model/kernels/row_kernels_cuda.h"
 #include "parallel/kernels/row_math.h"
@@ -67,6 +68,7 @@ bool takes_cuda_kernel(const at::Tensor& gate_up_N2f) {
 }  // namespace
 
 at::Tensor swiglu(const at::Tensor& gate_up_N2f) {
+  RECORD_USER_SCOPE("swiglu");
   if (takes_cuda_kernel(gate_up_N2f)) return swiglu_cuda(gate_up_N2f);
   if (!fusable(gate_up_N2f)) return swiglu_plain(gate_up_N2f);
   return gate_up_N2f.scalar_type() == at::kFloat ? forward<float>(gate_up_N2f)
@@ -74,6 +76,7 @@ at::Tensor swiglu(const at::Tensor& gate_up_N2f) {
 }
 
 at::Tensor swiglu_backward(const at::Tensor& dy_Nf, const at::Tensor& gate_up_N2f) {
+  RECORD_USER_SCOPE("swiglu");
   if (takes_cuda_kernel(gate_up_N2f)) return swiglu_backward_cuda(dy_Nf, gate_up_N2f);
   if (!fusable(gate_up_N2f)) return swiglu_backward_plain(dy_Nf, gate_up_N2f);
   const at::Tensor dy = dy_Nf.contiguous();

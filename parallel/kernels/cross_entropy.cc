@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/record_function.h>
 
 #include <algorithm>
 #include <limits>
@@ -113,6 +114,7 @@ TargetColumn target_column(const at::Tensor& targets_c, int64_t first, int64_t v
 
 at::Tensor cross_entropy_statistics(const at::Tensor& logits_cv, const at::Tensor& targets_c,
                                     int64_t first) {
+  RECORD_USER_SCOPE("cross-entropy");
   if (takes_cuda_kernel(logits_cv)) {
     return cross_entropy_statistics_cuda(logits_cv, targets_c.contiguous(), first);
   }
@@ -131,6 +133,7 @@ at::Tensor cross_entropy_statistics(const at::Tensor& logits_cv, const at::Tenso
 void cross_entropy_gradient_(const at::Tensor& logits_cv, const at::Tensor& targets_c,
                              const at::Tensor& mask_c, int64_t first,
                              const at::Tensor& statistics_3c) {
+  RECORD_USER_SCOPE("cross-entropy");
   if (takes_cuda_kernel(logits_cv)) {
     return cross_entropy_gradient_cuda_(logits_cv, targets_c.contiguous(), mask_c.contiguous(),
                                         first, statistics_3c);

@@ -13,7 +13,9 @@ namespace {
 
 }  // namespace
 
-at::Tensor cross_entropy_statistics_cuda(const at::Tensor&, const at::Tensor&, int64_t) { refuse(); }
+at::Tensor cross_entropy_statistics_cuda(const at::Tensor&, const at::Tensor&, int64_t) {
+  refuse();
+}
 void cross_entropy_gradient_cuda_(const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t,
                                   const at::Tensor&) {
   refuse();

@@ -1,7 +1,9 @@
 // Times training steps of the design's CPU configuration (phi-3-class, hidden 512, 8 layers, 8/2
-// heads, FFN 1792, vocabulary 8192, batch 4 x 512, AdamW with fp32 masters) and prints the best.
-//   train_cpu fp32|bf16 THREADS STEPS
-// One rank; tests/bench/train_cpu.py runs it in turn with its peers.
+// heads, FFN 1792, vocabulary 8192, batch 4 x 512, AdamW with fp32 masters), on the ranks it is
+// launched with.
+//   [mpirun -n 2] train_cpu fp32|bf16 THREADS [TENSOR_PARALLEL_SIZE]
+// For each line on standard input, a number of steps, one line of JSON: the best step in seconds
+// and the parts of one more step. tests/bench/train_cpu.py runs it in turn with its peers.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <malloc.h>
@@ -10,14 +12,19 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
-#include "parallel/thread_communicator.h"
+#include "parallel/session.h"
+#include "tests/bench/scope_times.h"
 #include "tests/support/test_model.h"
 #include "trainer/grad_norm.h"
 
 namespace phalanx {
 namespace {
+
+constexpr int64_t kRows = 4, kLength = 512;
 
 Phi4Config bench_shape() {
   Phi4Config shape;
@@ -31,47 +38,98 @@ Phi4Config bench_shape() {
   return shape;
 }
 
-double best_seconds(Precision precision, int64_t steps) {
-  constexpr int64_t kRows = 4, kLength = 512;
-  ThreadGroup group(1);
-  const auto world = group.communicator(0);
-  TestMesh mesh(*world, 1);
-  RunConfig config = test_run_config(bench_shape(), 1, false, precision);
+RunConfig bench_config(Precision precision, int tensor_parallel_size) {
+  RunConfig config = test_run_config(bench_shape(), tensor_parallel_size, false, precision);
   config.loss_chunk_tokens = 1024;
-  Replica replica(config, mesh.context, {});
-  const RopeTable rope(10000, config.model.shape.head_dim, kLength, at::kCPU);
-  const TokenBatch batch = test_tokens(kRows, kLength, config.model.shape.vocab_size, 7, rope);
-  double best = 1e9;
-  for (int64_t step = 1; step <= steps; ++step) {
+  return config;
+}
+
+std::optional<std::string> environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value ? std::optional<std::string>(value) : std::nullopt;
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+class Bench {
+ public:
+  Bench(Session& session, Precision precision, int tensor_parallel_size)
+      : config_(bench_config(precision, tensor_parallel_size)),
+        mesh_(session.control(), tensor_parallel_size),
+        replica_(config_, mesh_.context, {}),
+        rope_(10000, config_.model.shape.head_dim, kLength, at::kCPU),
+        batch_(test_tokens(kRows / mesh_.mesh.dp_size, kLength, config_.model.shape.vocab_size,
+                           7 + static_cast<uint64_t>(mesh_.mesh.dp_rank), rope_)) {}
+
+  /// Seconds from barrier to barrier.
+  double step() {
+    mesh_.context.control.barrier();
     const auto start = std::chrono::steady_clock::now();
-    replica.grads().begin_step(1);
-    const at::Tensor loss_N = replica.model().loss(batch, &replica.grads());
-    const auto& shares = replica.grads().finish();
-    const double squares = local_sum_of_squares(shares, replica.parameters().buckets(), true);
-    const ClippedGradient clipped = clip_gradient(squares, double(kRows * kLength), 1.0);
-    replica.optimizer().update(shares, 3e-4, clipped.scale, step);
-    best = std::min(
-        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    if (step == steps) {
-      std::fprintf(stderr, "last loss %.4f\n", loss_N.mean().item<double>());
-    }
+    replica_.grads().begin_step(1);
+    const at::Tensor loss_N = replica_.model().loss(batch_, &replica_.grads());
+    const auto& shares = replica_.grads().finish();
+    const at::Tensor squares = at::full(
+        {1}, local_sum_of_squares(shares, replica_.parameters().buckets(), mesh_.mesh.tp_rank == 0),
+        at::kDouble);
+    mesh_.context.control.all_reduce(squares, ReduceOp::kSum)->wait();
+    const ClippedGradient clipped =
+        clip_gradient(squares.item<double>(), double(kRows * kLength), 1.0);
+    replica_.optimizer().update(shares, 3e-4, clipped.scale, ++num_updates_);
+    replica_.optimizer().gather_weights();
+    mesh_.context.control.barrier();
+    loss_ = loss_N.mean().item<double>();
+    return seconds_since(start);
   }
-  return best / double(kRows * kLength);
+
+  nlohmann::json run(int64_t steps) {
+    double best = 1e9;
+    for (int64_t i = 0; i < steps; ++i) best = std::min(best, step());
+    const ScopeTimes times;
+    const double watched = step();
+    nlohmann::json parts(times.seconds());
+    return {{"seconds", best}, {"watched", watched}, {"parts", parts}, {"loss", loss_}};
+  }
+
+ private:
+  RunConfig config_;
+  TestMesh mesh_;
+  Replica replica_;
+  RopeTable rope_;
+  TokenBatch batch_;
+  int64_t num_updates_ = 0;
+  double loss_ = 0.0;
+};
+
+/// The next number of steps, read by rank 0; 0: the end.
+int64_t next_steps(Communicator& control) {
+  at::Tensor steps = at::zeros({1}, at::kLong);
+  long long number = 0;
+  if (control.rank() == 0 && std::scanf("%lld", &number) == 1) steps.fill_(int64_t{number});
+  control.broadcast(steps, 0)->wait();
+  return steps.item<int64_t>();
 }
 
 }  // namespace
 }  // namespace phalanx
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::fprintf(stderr, "usage: train_cpu fp32|bf16 THREADS STEPS\n");
+  using namespace phalanx;
+  if (argc != 3 && argc != 4) {
+    std::fprintf(stderr, "usage: train_cpu fp32|bf16 THREADS [TENSOR_PARALLEL_SIZE]\n");
     return 2;
   }
-  at::set_num_threads(std::atoi(argv[2]));
   mallopt(M_MMAP_THRESHOLD, 1 << 30);  // as `phalanx train` does
   mallopt(M_TRIM_THRESHOLD, INT32_MAX);
-  const auto precision =
-      std::string(argv[1]) == "bf16" ? phalanx::Precision::kBf16 : phalanx::Precision::kFp32;
-  std::printf("%.1f\n", 1.0 / phalanx::best_seconds(precision, std::atoi(argv[3])));
+  Session session(environment, {});
+  at::set_num_threads(std::atoi(argv[2]));
+  Bench bench(session, std::string(argv[1]) == "bf16" ? Precision::kBf16 : Precision::kFp32,
+              argc == 4 ? std::atoi(argv[3]) : 1);
+  while (const int64_t steps = next_steps(session.control())) {
+    const nlohmann::json line = bench.run(steps);
+    if (session.rank() == 0) std::printf("%s\n", line.dump().c_str());
+    std::fflush(stdout);
+  }
   return 0;
 }

@@ -1,25 +1,28 @@
 #!/usr/bin/env python3
-"""Training speed on CPU, phalanx against transformers, in one run.
+"""Training speed and memory on CPU, phalanx against transformers, in one run.
 
-  .deps/bin/python tests/bench/train_cpu.py [--threads 2] [--rounds 3] [--steps 6] [--compiled]
+  .deps/bin/python tests/bench/train_cpu.py [--threads 2] [--rounds 3] [--steps 5] [--eager]
 
-The configuration is the one of tests/bench/train_cpu.cc. Peers and phalanx take turns for ROUNDS
-rounds of STEPS steps each; the best step of all counts, so that a busy machine hurts all alike.
-Prints tokens/s and the ratio to the fastest peer of the same precision.
+The configuration is the one of tests/bench/train_cpu.cc. Each contender is a process of its own;
+they take turns for ROUNDS rounds of STEPS steps, and the best step of all counts, so that a busy
+machine hurts all alike. Memory is the peak of the whole process (VmHWM). The first line of output
+is the rate of the model's largest product in the same run, in LibTorch.
 """
 import argparse
+import json
 import os
 import subprocess
 import sys
 import time
 
-import torch
-from transformers import Phi3Config, Phi3ForCausalLM
-
 ROWS, LENGTH = 4, 512
+FLOPS_PER_TOKEN = 6 * (8 * (512 * 768 + 512 * 512 + 3 * 512 * 1792) + 8192 * 512)
+PEERS = ('fp32', 'fp32 compiled', 'autocast', 'autocast compiled', 'bf16', 'bf16 compiled')
 
 
 def make_model(dtype):
+    import torch
+    from transformers import Phi3Config, Phi3ForCausalLM
     torch.manual_seed(0)
     config = Phi3Config(vocab_size=8192, hidden_size=512, intermediate_size=1792,
                         num_hidden_layers=8, num_attention_heads=8, num_key_value_heads=2,
@@ -29,51 +32,127 @@ def make_model(dtype):
     return Phi3ForCausalLM(config).to(dtype).train()
 
 
-class Peer:
+def serve_peer(name, threads):
     """A transformers model with torch.optim.AdamW and clipping, as its users train it."""
+    import torch
+    torch.set_num_threads(threads)
+    model = make_model(torch.bfloat16 if name.startswith('bf16') else torch.float32)
+    parameters = list(model.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=3e-4, betas=(0.9, 0.95), weight_decay=0.1,
+                                  fused=True)
+    ids = torch.randint(0, 8192, (ROWS, LENGTH + 1))
+    if name.endswith('compiled'):
+        model = torch.compile(model)
 
-    def __init__(self, name, dtype, autocast=False, compiled=False):
-        self.name, self.autocast, self.best = name, autocast, float('inf')
-        model = make_model(dtype)
-        self.parameters = list(model.parameters())
-        self.model = torch.compile(model) if compiled else model
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=3e-4, betas=(0.9, 0.95),
-                                           weight_decay=0.1, fused=True)
-        self.ids = torch.randint(0, 8192, (ROWS, LENGTH + 1))
-
-    def step(self):
-        with torch.autocast('cpu', torch.bfloat16, enabled=self.autocast):
-            logits = self.model(input_ids=self.ids[:, :-1]).logits
+    def step():
+        with torch.autocast('cpu', torch.bfloat16, enabled=name.startswith('autocast')):
+            logits = model(input_ids=ids[:, :-1]).logits
             loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(),
-                                                     self.ids[:, 1:].flatten())
+                                                     ids[:, 1:].flatten())
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    for line in sys.stdin:
+        best = float('inf')
+        for _ in range(int(line)):
+            start = time.perf_counter()
+            step()
+            best = min(best, time.perf_counter() - start)
+        print(json.dumps({'seconds': best}), flush=True)
+
+
+def serve_products(threads):
+    """GFLOP/s of the model's largest product, x [2048, 512] times w [3584, 512]^T, by type."""
+    import torch
+    torch.set_num_threads(threads)
+    for line in sys.stdin:
+        rates = {}
+        for name, dtype in ('fp32', torch.float32), ('bf16', torch.bfloat16):
+            x, w = torch.randn(2048, 512).to(dtype), torch.randn(3584, 512).to(dtype)
+            best = float('inf')
+            for _ in range(4 * int(line)):
+                start = time.perf_counter()
+                torch.mm(x, w.t())
+                best = min(best, time.perf_counter() - start)
+            rates[name] = 2 * 2048 * 512 * 3584 / best / 1e9
+        print(json.dumps(rates), flush=True)
+
+
+class Contender:
+    """A process that runs so many steps for each line it is sent."""
+
+    def __init__(self, name, command):
+        self.name, self.best, self.answer = name, float('inf'), {}
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, env=os.environ | {
+                                            'OMPI_ALLOW_RUN_AS_ROOT': '1',
+                                            'OMPI_ALLOW_RUN_AS_ROOT_CONFIRM': '1'})
 
     def run(self, steps):
-        for _ in range(steps):
-            start = time.perf_counter()
-            self.step()
-            self.best = min(self.best, time.perf_counter() - start)
+        self.process.stdin.write(f'{steps}\n')
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f'{self.name}: ended with exit code {self.process.wait()}')
+        self.answer = json.loads(line)
+        self.best = min(self.best, self.answer.get('seconds', float('inf')))
+
+    def tokens_per_second(self):
         return ROWS * LENGTH / self.best
 
+    def peak_mib(self):
+        with open(f'/proc/{self.process.pid}/status') as status:
+            return next(int(line.split()[1]) / 1024 for line in status if line.startswith('VmHWM'))
 
-def phalanx(program, precision, threads, steps):
-    out = subprocess.run([program, precision, str(threads), str(steps)], check=True,
-                         capture_output=True, text=True)
-    return float(out.stdout)
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
 
 
-def gemm_rate(dtype):
-    """GFLOP/s of the model's largest product, x [2048, 512] times w [3584, 512]^T."""
-    x, w = torch.randn(2048, 512).to(dtype), torch.randn(3584, 512).to(dtype)
-    best = float('inf')
-    for _ in range(10):
-        start = time.perf_counter()
-        torch.mm(x, w.t())
-        best = min(best, time.perf_counter() - start)
-    return 2 * 2048 * 512 * 3584 / best / 1e9
+def contenders(args):
+    def peer(name):
+        return Contender('transformers ' + name, [sys.executable, __file__, '--serve', name,
+                                                  '--threads', str(args.threads)])
+
+    def ours(name, *arguments, launch=()):
+        return Contender('phalanx ' + name, [*launch, args.program, *arguments])
+
+    two_ranks = ('mpirun', '-n', '2', '--bind-to', 'core')
+    names = [name for name in PEERS if not (args.eager and name.endswith('compiled'))]
+    return ([peer(name) for name in names],
+            [ours('fp32', 'fp32', str(args.threads)), ours('bf16', 'bf16', str(args.threads))],
+            [ours('bf16, dp 2 x 1 thread', 'bf16', '1', '1', launch=two_ranks),
+             ours('bf16, tp 2 x 1 thread', 'bf16', '1', '2', launch=two_ranks)])
+
+
+def print_parts(contender):
+    answer = contender.answer
+    print(f'\nwhere a step of {contender.name} goes, ms (one step)')
+    for part, seconds in sorted(answer['parts'].items(), key=lambda item: -item[1]):
+        print(f'  {part:28}{1e3 * seconds:8.1f}  {seconds / answer["watched"]:6.1%}')
+    rest = answer['watched'] - sum(answer['parts'].values())
+    print(f'  {"the rest":28}{1e3 * rest:8.1f}  {rest / answer["watched"]:6.1%}')
+
+
+def report(products, peers, ours, ranks):
+    rates = {name: max(r[name] for r in products) for name in ('fp32', 'bf16')}
+    print(f'torch.mm: fp32 {rates["fp32"]:.0f}, bf16 {rates["bf16"]:.0f} GFLOP/s')
+    print(f'{"":34}tokens/s  of the fastest  of the GEMM rate  peak MiB')
+    fp32 = [peer for peer in peers if ' fp32' in peer.name]
+    for group, own, rate in (fp32, ours[0], rates['fp32']), (peers, ours[1], rates['bf16']):
+        fastest = max(group, key=Contender.tokens_per_second)
+        for each in (group if group is fp32 else [p for p in peers if p not in fp32]) + [own]:
+            speed = each.tokens_per_second()
+            print(f'{each.name:34}{speed:8.0f}{speed / fastest.tokens_per_second():16.2f}'
+                  f'{speed * FLOPS_PER_TOKEN / 1e9 / rate:18.0%}{each.peak_mib():10.0f}')
+        print(f'{"":34}peak memory {own.peak_mib() / fastest.peak_mib():.2f} of {fastest.name}')
+    for each in ranks:
+        print(f'{each.name:34}{each.tokens_per_second():8.0f}   '
+              f'{each.tokens_per_second() / ours[1].tokens_per_second():.2f} of one rank')
+    for each in ours + ranks:
+        print_parts(each)
 
 
 def main():
@@ -81,38 +160,27 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--rounds', type=int, default=3)
-    parser.add_argument('--steps', type=int, default=6)
-    parser.add_argument('--compiled', action='store_true', help='also torch.compile (slow to start)')
+    parser.add_argument('--steps', type=int, default=5)
+    parser.add_argument('--eager', action='store_true', help='without torch.compile (slow to start)')
     parser.add_argument('--program', default='build/tests/bench/train_cpu')
+    parser.add_argument('--serve', help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.serve:
+        return serve_products(args.threads) if args.serve == 'products' else serve_peer(
+            args.serve, args.threads)
     if not os.path.exists(args.program):
         sys.exit(f'{args.program}: not built; cmake --build build --target train_cpu')
-    torch.set_num_threads(args.threads)
-
-    peers = {'fp32': [Peer('transformers fp32', torch.float32)],
-             'bf16': [Peer('transformers bf16 autocast', torch.float32, autocast=True),
-                      Peer('transformers pure bf16', torch.bfloat16)]}
-    if args.compiled:
-        peers['fp32'].append(Peer('transformers fp32 compiled', torch.float32, compiled=True))
-        peers['bf16'].append(Peer('transformers autocast compiled', torch.float32, autocast=True,
-                                  compiled=True))
-        peers['bf16'].append(Peer('transformers pure bf16 compiled', torch.bfloat16,
-                                  compiled=True))
-    ours = dict.fromkeys(peers, 0.0)
+    peers, ours, ranks = contenders(args)
+    products = Contender('torch.mm', [sys.executable, __file__, '--serve', 'products',
+                                      '--threads', str(args.threads)])
+    rates = []
     for _ in range(args.rounds):
-        for precision, group in peers.items():
-            for peer in group:
-                peer.run(args.steps)
-            ours[precision] = max(ours[precision], phalanx(args.program, precision, args.threads,
-                                                           args.steps))
-    print(f'{args.threads} threads; GEMM fp32 {gemm_rate(torch.float32):.0f}, '
-          f'bf16 {gemm_rate(torch.bfloat16):.0f} GFLOP/s (torch.mm, same run)')
-    print(f'{"":34}tokens/s   ratio to the fastest peer')
-    for precision, group in peers.items():
-        fastest = max(peer.run(0) for peer in group)
-        for peer in group:
-            print(f'{peer.name:34}{peer.run(0):8.0f}   {peer.run(0) / fastest:.2f}')
-        print(f'{"phalanx " + precision:34}{ours[precision]:8.0f}   {ours[precision] / fastest:.2f}')
+        for contender in [products, *peers, *ours, *ranks]:
+            contender.run(args.steps)
+        rates.append(products.answer)
+    report(rates, peers, ours, ranks)
+    for contender in [products, *peers, *ours, *ranks]:
+        contender.close()
 
 
 if __name__ == '__main__':
