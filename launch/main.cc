@@ -15,6 +15,7 @@
 #include "launch/commands/checkpoint.h"
 #include "launch/commands/config.h"
 #include "launch/commands/data.h"
+#include "launch/commands/import_export.h"
 #include "launch/commands/plan.h"
 #include "launch/commands/tokenizer.h"
 #include "launch/commands/train.h"
@@ -29,6 +30,8 @@ void add_commands(CLI::App& app) {
   phalanx::add_train_command(app);
   phalanx::add_plan_command(app);
   phalanx::add_checkpoint_command(app);
+  phalanx::add_import_command(app);
+  phalanx::add_export_command(app);
   phalanx::add_config_command(app);
 }
 
