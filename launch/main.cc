@@ -17,6 +17,7 @@
 #include "launch/commands/data.h"
 #include "launch/commands/import_export.h"
 #include "launch/commands/plan.h"
+#include "launch/commands/score.h"
 #include "launch/commands/tokenizer.h"
 #include "launch/commands/train.h"
 #include "launch/speak_once.h"
@@ -32,6 +33,7 @@ void add_commands(CLI::App& app) {
   phalanx::add_checkpoint_command(app);
   phalanx::add_import_command(app);
   phalanx::add_export_command(app);
+  phalanx::add_score_command(app);
   phalanx::add_config_command(app);
 }
 
