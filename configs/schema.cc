@@ -96,7 +96,8 @@ void declare_model(SchemaVisitor& v, ModelConfig& c) {
            [&c] { return c.preset.empty() ? std::nullopt : std::optional(c.preset); }});
   declare_shape(v, c.shape);
   v.field({"seed", "of the first weights", kFixed}, seed_value(c.seed));
-  v.field({"init_from", "Hugging Face folder with the first weights; empty: random", kFree},
+  v.field({"init_from", "Hugging Face folder or checkpoint with the first weights; empty: random",
+           kFree},
           text_value(c.init_from));
 }
 

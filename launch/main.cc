@@ -15,7 +15,9 @@
 #include "launch/commands/checkpoint.h"
 #include "launch/commands/config.h"
 #include "launch/commands/data.h"
+#include "launch/commands/import_export.h"
 #include "launch/commands/plan.h"
+#include "launch/commands/score.h"
 #include "launch/commands/tokenizer.h"
 #include "launch/commands/train.h"
 #include "launch/speak_once.h"
@@ -29,6 +31,9 @@ void add_commands(CLI::App& app) {
   phalanx::add_train_command(app);
   phalanx::add_plan_command(app);
   phalanx::add_checkpoint_command(app);
+  phalanx::add_import_command(app);
+  phalanx::add_export_command(app);
+  phalanx::add_score_command(app);
   phalanx::add_config_command(app);
 }
 

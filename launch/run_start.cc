@@ -11,6 +11,7 @@
 #include "parallel/agreement.h"
 #include "trainer/attempt_start.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
+#include "trainer/checkpoint/manifest_model.h"
 #include "trainer/checkpoint/strict_json.h"
 
 namespace phalanx {

@@ -12,6 +12,7 @@
 #include "configs/field_list.h"
 #include "data/file.h"
 #include "data/file_lock.h"
+#include "launch/model_place.h"
 #include "launch/plan_text.h"
 #include "launch/run_report.h"
 #include "launch/run_start.h"
@@ -20,7 +21,6 @@
 #include "parallel/nccl_communicator.h"
 #include "trainer/attempt_start.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
-#include "trainer/checkpoint/hf_config.h"
 
 namespace phalanx {
 namespace {
@@ -86,7 +86,7 @@ std::string resume_line(const TrainArguments& arguments, const Session& session)
 /// unsaid.
 void note_rope_base(const RunConfig& config) {
   if (config.model.init_from.empty()) return;
-  const double stored = read_hf_config(config.model.init_from).rope_theta;
+  const double stored = open_model(config.model.init_from).config.rope_theta;
   const double used = config.stages.front().rope_theta;
   if (stored == used) return;
   std::fprintf(stderr, "note: %s was trained with rope_theta %g, stage %s uses %g\n",

@@ -16,6 +16,8 @@ namespace phalanx {
 
 inline constexpr const char* kHfArchitecture = "Phi3ForCausalLM";
 inline constexpr const char* kHfModelType = "phi3";
+/// For messages: the published families of this architecture.
+inline constexpr const char* kHfFamilies = "phi-4, phi-4-mini, phi-3-medium and phi-3-mini";
 
 /// A logical tensor; matrices are [out, in], rows first.
 struct LogicalTensor {

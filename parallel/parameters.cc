@@ -43,15 +43,23 @@ Parameter& ParameterSet::declare(const std::string& name, const ShardSpec& spec,
 }
 
 void ParameterSet::allocate(at::ScalarType dtype, at::Device device, int64_t replicas) {
+  allocate_weights(dtype, device, replicas);
+  for (Bucket& bucket : buckets_) {
+    bucket.grads = at::zeros({bucket.padded_numel}, at::TensorOptions(device).dtype(at::kFloat));
+    for (Parameter* parameter : bucket.parameters) {
+      parameter->grad = used_view(*parameter, stored_view(*parameter, bucket.grads));
+    }
+  }
+}
+
+void ParameterSet::allocate_weights(at::ScalarType dtype, at::Device device, int64_t replicas) {
   const int64_t unit = kBucketAlignment * replicas;
   for (Bucket& bucket : buckets_) {
     TORCH_INTERNAL_ASSERT(!bucket.weights.defined(), "allocate() was called twice");
     bucket.padded_numel = (bucket.numel + unit - 1) / unit * unit;
     bucket.weights = at::zeros({bucket.padded_numel}, at::TensorOptions(device).dtype(dtype));
-    bucket.grads = at::zeros({bucket.padded_numel}, at::TensorOptions(device).dtype(at::kFloat));
     for (Parameter* parameter : bucket.parameters) {
       parameter->weight = used_view(*parameter, stored_view(*parameter, bucket.weights));
-      parameter->grad = used_view(*parameter, stored_view(*parameter, bucket.grads));
     }
   }
 }

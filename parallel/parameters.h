@@ -54,6 +54,8 @@ class ParameterSet {
 
   /// Makes the flat tensors, zeroed, for `replicas` data-parallel ranks. Called once.
   void allocate(at::ScalarType dtype, at::Device device, int64_t replicas);
+  /// The same without gradients, for a model that is only run forward.
+  void allocate_weights(at::ScalarType dtype, at::Device device, int64_t replicas = 1);
 
   std::vector<Bucket>& buckets() { return buckets_; }
   const std::vector<Bucket>& buckets() const { return buckets_; }

@@ -4,7 +4,7 @@
 
 #include "model/init.h"
 #include "parallel/agreement.h"
-#include "trainer/checkpoint/hf_folder.h"
+#include "trainer/checkpoint/initial_weights.h"
 
 namespace phalanx {
 namespace {
@@ -33,7 +33,8 @@ void Replica::load(const RunConfig& config, const StartTensors& start) {
     load_checkpoint(*start.checkpoint, config.model.shape, parameters_, optimizer_->shares(),
                     start.moments);
   } else if (!config.model.init_from.empty()) {
-    load_hf_weights(config.model.init_from, config.model.shape, parameters_, optimizer_->shares());
+    load_initial_weights(config.model.init_from, config.model.shape, parameters_,
+                         optimizer_->shares());
   } else {
     draw_masters(config);
   }

@@ -69,7 +69,7 @@ struct ModelConfig {
   std::string preset;  // name it was started from, for messages
   Phi4Config shape;
   uint64_t seed = 1;
-  std::string init_from;  // Hugging Face folder; empty: random weights
+  std::string init_from;  // Hugging Face folder or checkpoint; empty: random weights
 };
 
 /// What a new run takes along from a checkpoint of another; a resume does not look at it.

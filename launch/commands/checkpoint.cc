@@ -53,12 +53,14 @@ void info(const Path& path) {
   const Manifest& manifest = reader.manifest();
   fmt::print(
       "step {}\ntokens {}\ntensor_parallel_size {}\ndata_parallel_size {}\nfiles {}\n"
-      "bytes {}\nparameters {}\n",
+      "bytes {}\nparameters {}\noptimizer_state {}\n",
       manifest.step, manifest.tokens, manifest.tensor_parallel_size, manifest.data_parallel_size,
-      manifest.files.size(), bytes_of(manifest), num_parameters(manifest.model));
+      manifest.files.size(), bytes_of(manifest), num_parameters(manifest.model),
+      manifest.weights_only ? "no" : "yes");
   for (const auto& [name, tensor] : manifest.tensors) {
     std::string shape;
     for (const int64_t size : tensor.shape) shape += fmt::format(" {}", size);
+    if (tensor.source_dtype) shape += fmt::format(" from {}", dtype_name(*tensor.source_dtype));
     fmt::print("tensor {}{}\n", name, shape);
   }
 }

@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <iostream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <system_error>
 
 namespace phalanx {
 namespace {
@@ -44,6 +48,35 @@ std::string shown(const json& value) {
   }
   const std::string text = value.dump(-1, ' ', true);
   return text.size() <= 60 ? text : text.substr(0, 60) + "...";
+}
+
+int32_t read_id(const json& value, const std::string& place) {
+  if (!value.is_number_integer() ||
+      (value.is_number_unsigned() ? value.get<uint64_t>() > INT32_MAX : value.get<int64_t>() < 0)) {
+    throw std::invalid_argument(fmt::format("{}: expected an id, found {}", place, shown(value)));
+  }
+  return value.get<int32_t>();
+}
+
+std::vector<int32_t> read_ids(const json& array, const std::string& place) {
+  if (!array.is_array()) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected an array of ids, found {}", place, shown(array)));
+  }
+  std::vector<int32_t> ids;
+  for (const json& value : array) ids.push_back(read_id(value, place));
+  return ids;
+}
+
+// A failed read looks like the end of the input; std::cin keeps its reason in stdin.
+void check_read(const std::istream& in) {
+  if (in.bad() || (&in == &std::cin && std::ferror(stdin) != 0)) {
+    throw std::system_error(EIO, std::generic_category(), "cannot read standard input");
+  }
+}
+
+void check_written(const std::ostream& out) {
+  if (!out) throw std::system_error(EIO, std::generic_category(), "cannot write the output");
 }
 
 }  // namespace phalanx

@@ -1,8 +1,12 @@
 #pragma once
-// Lines of JSON that scripts hand to a command. Local, pure. Errors: std::invalid_argument led by
-// `place`, short whatever the line's length.
+// Lines of JSON that scripts hand to a command, and the streams they come and go by. Local, pure.
+// Errors: std::invalid_argument led by `place`, short whatever the line's length;
+// std::system_error of a stream that failed.
+#include <cstdint>
+#include <iosfwd>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 namespace phalanx {
 
@@ -10,5 +14,13 @@ nlohmann::json parse_line(const std::string& line, const std::string& place);
 
 /// The value for a message, cut when it is long.
 std::string shown(const nlohmann::json& value);
+
+/// A token's id, an array of them.
+int32_t read_id(const nlohmann::json& value, const std::string& place);
+std::vector<int32_t> read_ids(const nlohmann::json& array, const std::string& place);
+
+/// Throw if the stream has failed; its end is no failure.
+void check_read(const std::istream& in);
+void check_written(const std::ostream& out);
 
 }  // namespace phalanx

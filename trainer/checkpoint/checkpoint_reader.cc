@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "data/file.h"
+#include "trainer/checkpoint/manifest_model.h"
 #include "trainer/checkpoint/slice_layout.h"
 
 namespace phalanx {
@@ -102,6 +103,16 @@ std::unique_ptr<TensorSource> CheckpointReader::source(const ShareKind& kind) {
   return std::make_unique<CheckpointSource>(files_, manifest_, where_, kind.name);
 }
 
+std::string CheckpointReader::read_of_run(const std::string& file) {
+  if (manifest_.weights_only) {
+    throw std::invalid_argument(fmt::format(
+        "{}: expected a checkpoint of a run, found imported weights, without optimizer state and "
+        "{}: start a new run from them with model.init_from",
+        where_, file));
+  }
+  return files_.read_whole(file);
+}
+
 void CheckpointReader::verify(int64_t part, int64_t num_parts) {
   files_.check_blocks(part, num_parts);
 }
@@ -111,6 +122,11 @@ void load_checkpoint(CheckpointReader& reader, const Phi4Config& model,
                      bool moments) {
   check_same_tensors(*reader.source(kShareKinds[0]), parameters);
   check_same_model(model, reader.manifest().model, "checkpoint " + reader.path().string());
+  if (moments && reader.manifest().weights_only) {
+    throw std::invalid_argument(
+        fmt::format("checkpoint {}: expected optimizer state, found imported weights without it",
+                    reader.path().string()));
+  }
   for (const ShareKind& kind : kShareKinds) {
     if (!moments && kind.tensor != &BucketShare::master) continue;
     fill_shares(*reader.source(kind), parameters, shares, kind);

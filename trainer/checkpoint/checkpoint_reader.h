@@ -28,8 +28,11 @@ class CheckpointReader {
 
   const std::filesystem::path& path() const { return path_; }
   const Manifest& manifest() const { return manifest_; }
-  [[nodiscard]] std::string state_json() { return files_.read_whole("state.json"); }
-  [[nodiscard]] std::string config_yaml() { return files_.read_whole("config.yaml"); }
+  /// Of the run that saved. Imported weights have none: an error that says so.
+  [[nodiscard]] std::string state_json() { return read_of_run("state.json"); }
+  [[nodiscard]] std::string config_yaml() { return read_of_run("config.yaml"); }
+  /// A file that the manifest lists.
+  [[nodiscard]] std::string read_listed(const std::string& file) { return files_.read_whole(file); }
 
   /// One kind of tensor, under the logical names. Refers to the reader.
   [[nodiscard]] std::unique_ptr<TensorSource> source(const ShareKind& kind);
@@ -38,6 +41,8 @@ class CheckpointReader {
   void verify(int64_t part = 0, int64_t num_parts = 1);
 
  private:
+  std::string read_of_run(const std::string& file);
+
   std::filesystem::path path_;
   std::string where_;
   Manifest manifest_;
@@ -45,7 +50,7 @@ class CheckpointReader {
 };
 
 /// Fills masters and moments of this rank's shares, to the bit what was saved; without `moments`
-/// these stay as they are.
+/// these stay as they are. Imported weights have none to fill.
 void load_checkpoint(CheckpointReader& reader, const Phi4Config& model,
                      const ParameterSet& parameters, std::vector<BucketShare>& shares,
                      bool moments = true);

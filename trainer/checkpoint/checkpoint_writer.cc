@@ -5,11 +5,9 @@
 #include <cerrno>
 #include <map>
 #include <span>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
-#include "data/file.h"
 #include "parallel/agreement.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/safetensors_writer.h"
@@ -39,16 +37,6 @@ void write_values(SafetensorsWriter& file, const CheckpointContents& contents,
       share.narrow(0, output.piece->offset, output.piece->stored.size()).to(at::kCPU).contiguous();
   file.write(
       std::as_bytes(std::span(host.const_data_ptr<float>(), static_cast<size_t>(host.numel()))));
-}
-
-ManifestFile described(WrittenFile written) {
-  return {written.bytes, std::move(written.block_hashes)};
-}
-
-ManifestFile write_text(const std::filesystem::path& path, std::string_view text) {
-  DurableWriter file(path);
-  file.write(std::as_bytes(std::span(text)));
-  return described(file.finish());
 }
 
 std::filesystem::path write_and_commit(const CheckpointPlace& place,
@@ -92,9 +80,20 @@ void finish_save(const CheckpointPlace& place, int64_t step, const std::string& 
 
 }  // namespace
 
+ManifestFile described(WrittenFile written) {
+  return {written.bytes, std::move(written.block_hashes)};
+}
+
+ManifestFile write_listed(const std::filesystem::path& path, std::string_view text) {
+  DurableWriter file(path);
+  file.write(std::as_bytes(std::span(text)));
+  return described(file.finish());
+}
+
 Manifest write_rank_part(const std::filesystem::path& staging, const CheckpointContents& contents,
                          const Mesh& mesh) {
-  Manifest part{contents.step, contents.tokens, mesh.tp_size, mesh.dp_size, contents.model, {}, {}};
+  Manifest part{contents.step, contents.tokens, mesh.tp_size, mesh.dp_size,
+                false,         contents.model,  {},           {}};
   const std::string file_name = fmt::format("rank-{:05}.safetensors", mesh.rank());
   const std::vector<SharePiece> pieces = written_pieces(contents, mesh);
   std::vector<StoredTensor> tensors;
@@ -121,9 +120,9 @@ void commit_checkpoint(const std::filesystem::path& path, Manifest manifest,
                        const CheckpointContents& contents) {
   const std::filesystem::path staging = staging_folder(path);
   check_coverage(manifest, fmt::format("save {}", path.string()));
-  manifest.files["state.json"] = write_text(staging / "state.json", contents.state_json);
-  manifest.files["config.yaml"] = write_text(staging / "config.yaml", contents.config_yaml);
-  write_text(staging / "manifest.json", manifest_text(manifest));
+  manifest.files["state.json"] = write_listed(staging / "state.json", contents.state_json);
+  manifest.files["config.yaml"] = write_listed(staging / "config.yaml", contents.config_yaml);
+  write_listed(staging / "manifest.json", manifest_text(manifest));
   if (std::filesystem::exists(path)) {
     swap_with_staging(path);
   } else {

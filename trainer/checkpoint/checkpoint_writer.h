@@ -10,8 +10,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "data/file.h"
 #include "model/phi4_config.h"
 #include "parallel/communicator.h"
 #include "parallel/mesh.h"
@@ -54,5 +56,9 @@ std::filesystem::path save_checkpoint(const CheckpointPlace& place,
 /// their parts.
 void commit_checkpoint(const std::filesystem::path& path, Manifest manifest,
                        const CheckpointContents& contents);
+
+/// A finished file as the manifest lists it, and a text that is written as one. Local.
+[[nodiscard]] ManifestFile described(WrittenFile written);
+ManifestFile write_listed(const std::filesystem::path& path, std::string_view text);
 
 }  // namespace phalanx

@@ -10,7 +10,7 @@
 #include "data/file.h"
 #include "model/hf_layout.h"
 #include "model/kernels/rope.h"
-#include "trainer/checkpoint/manifest.h"
+#include "trainer/checkpoint/manifest_model.h"
 #include "trainer/checkpoint/strict_json.h"
 
 namespace phalanx {
@@ -39,12 +39,14 @@ double number(const json& value, const std::string& where, const char* key) {
 
 void check_architecture(const json& config, const std::string& where) {
   const json* names = find(config, "architectures");
+  const std::string known = json::array({kHfArchitecture}).dump();
   if (names != nullptr && *names != json::array({kHfArchitecture})) {
-    mismatch(where, "architectures", json::array({kHfArchitecture}).dump(), names->dump());
+    mismatch(where, "architectures", fmt::format("{} ({})", known, kHfFamilies), names->dump());
   }
   const json* type = find(config, "model_type");
   if (type == nullptr ? names == nullptr : *type != kHfModelType) {
-    mismatch(where, "model_type", kHfModelType, type == nullptr ? "nothing" : type->dump());
+    mismatch(where, "model_type", fmt::format("{} ({})", kHfModelType, kHfFamilies),
+             type == nullptr ? "nothing" : type->dump());
   }
 }
 
@@ -103,8 +105,12 @@ void read_longrope(const json& config, const json& scaling, const std::string& w
   shape.rope_long_factor = factors(scaling, "long_factor", where);
   const char* key = "original_max_position_embeddings";
   const json* original = find(scaling, key);
-  if (original == nullptr) original = find(config, key);
+  const json* outer = find(config, key);
+  if (original == nullptr) original = outer;
   if (original == nullptr) mismatch(where, key, "a number", "nothing");
+  if (outer != nullptr && *outer != *original) {
+    mismatch(where, key, fmt::format("{}, as in the scaling", original->dump()), outer->dump());
+  }
   shape.original_max_position_embeddings =
       integer(*original, fmt::format("{}: key {}", where, key));
   shape.max_position_embeddings = result.max_position_embeddings;
@@ -159,6 +165,43 @@ void check_features(const json& config, const std::string& where) {
   }
   const json* bias = find(config, "attention_bias");
   if (bias != nullptr && *bias != false) mismatch(where, "attention_bias", "false", bias->dump());
+  const json* quantization = find(config, "quantization_config");
+  if (quantization != nullptr) {
+    mismatch(where, "quantization_config", "none (weights as numbers)", quantization->dump());
+  }
+}
+
+std::vector<int64_t> read_ids(const json& value, const char* key, int64_t vocab_size,
+                              const std::string& where) {
+  std::vector<int64_t> ids;
+  for (const json& item : value.is_array() ? value : json::array({value})) {
+    const int64_t id = integer(item, fmt::format("{}: key {}", where, key));
+    if (id < 0 || id >= vocab_size) {
+      mismatch(where, key, fmt::format("null or ids from 0 to {}", vocab_size - 1), value.dump());
+    }
+    ids.push_back(id);
+  }
+  return ids;
+}
+
+// Absent is not null here: transformers then takes the ids of phi-3-mini.
+void read_token_ids(const json& config, const std::string& where, HfConfig& result) {
+  for (const HfTokenIds& kind : kHfTokenIds) {
+    const int64_t vocab_size = result.shape.vocab_size;
+    if (!config.contains(kind.key)) {
+      if (kind.when_absent < vocab_size) result.*kind.ids = {kind.when_absent};
+    } else if (const json* value = find(config, kind.key)) {
+      result.*kind.ids = read_ids(*value, kind.key, vocab_size, where);
+    }
+  }
+}
+
+std::string read_dtype(const json& config, const std::string& where) {
+  for (const char* key : {"dtype", "torch_dtype"}) {
+    const json* value = find(config, key);
+    if (value != nullptr) return text(*value, fmt::format("{}: key {}", where, key));
+  }
+  return "";
 }
 
 template <typename Value>
@@ -169,10 +212,8 @@ void check_key(const std::string& where, const char* key, const Value& expected,
 
 }  // namespace
 
-HfConfig read_hf_config(const std::filesystem::path& folder) {
-  const std::filesystem::path path = folder / "config.json";
-  const std::string where = path.string();
-  const json config = parse_strict_json(read_text(path, kMaxConfigBytes), where);
+HfConfig parse_hf_config(std::string_view input, const std::string& where) {
+  const json config = parse_strict_json(input, where);
   if (!config.is_object()) throw std::invalid_argument(where + ": expected an object");
   check_architecture(config, where);
   HfConfig result;
@@ -180,16 +221,26 @@ HfConfig read_hf_config(const std::filesystem::path& folder) {
   const json* positions = find(config, "max_position_embeddings");
   if (positions != nullptr) {
     result.max_position_embeddings = integer(*positions, where + ": key max_position_embeddings");
+    if (result.max_position_embeddings < 1) {
+      mismatch(where, "max_position_embeddings", "a positive number", positions->dump());
+    }
   }
   read_rope(config, where, result);
   read_window(config, where, result.shape);
   check_features(config, where);
+  read_token_ids(config, where, result);
+  result.dtype = read_dtype(config, where);
   try {
     check(result.shape);
   } catch (const std::invalid_argument& error) {
     throw std::invalid_argument(fmt::format("{}: {}", where, error.what()));
   }
   return result;
+}
+
+HfConfig read_hf_config(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / "config.json";
+  return parse_hf_config(read_text(path, kMaxConfigBytes), path.string());
 }
 
 void check_hf_config(const std::filesystem::path& folder, const HfConfig& found,
@@ -202,38 +253,6 @@ void check_hf_config(const std::filesystem::path& folder, const HfConfig& found,
   check_key(where, "tie_word_embeddings", expected.tie_word_embeddings,
             found.shape.tie_word_embeddings);
   check_same_positions(expected, found.shape, where);
-}
-
-std::string hf_config_text(const HfConfig& config, const std::string& dtype) {
-  nlohmann::ordered_json text;
-  text["architectures"] = {kHfArchitecture};
-  text["model_type"] = kHfModelType;
-  for (const HfSize& size : kHfSizes) text[size.key] = config.shape.*size.field;
-  text["rms_norm_eps"] = config.shape.rms_norm_eps;
-  text["initializer_range"] = config.shape.initializer_range;
-  text["tie_word_embeddings"] = config.shape.tie_word_embeddings;
-  text["hidden_act"] = "silu";
-  text["max_position_embeddings"] = config.max_position_embeddings;
-  const Phi4Config& shape = config.shape;
-  const bool scaled = shape.rope_scaling == RopeScaling::kLongRope;
-  if (scaled) text["max_position_embeddings"] = shape.max_position_embeddings;
-  text["original_max_position_embeddings"] =
-      scaled ? shape.original_max_position_embeddings : config.max_position_embeddings;
-  text["rope_theta"] = config.rope_theta;
-  text["rope_scaling"] = nullptr;
-  if (scaled) {
-    text["rope_scaling"] = {{"type", "longrope"},
-                            {"short_factor", shape.rope_short_factor},
-                            {"long_factor", shape.rope_long_factor}};
-  }
-  text["partial_rotary_factor"] = shape.partial_rotary_factor;
-  text["sliding_window"] = nullptr;
-  if (shape.sliding_window > 0) text["sliding_window"] = shape.sliding_window;
-  for (const char* key : {"attention_dropout", "embd_pdrop", "resid_pdrop"}) text[key] = 0.0;
-  // The default ids lie outside small vocabularies, where transformers refuses them.
-  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) text[key] = nullptr;
-  text["torch_dtype"] = dtype;
-  return text.dump(2) + "\n";
 }
 
 }  // namespace phalanx

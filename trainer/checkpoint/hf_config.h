@@ -4,11 +4,14 @@
 //
 // Local; plain values. Errors: std::invalid_argument "PATH: key ...: expected ..., found ..." for
 // another architecture or a feature that phi-4 does not have (a rotary embedding scaled in another
-// way than LongRoPE, another activation). A window is none where it is null.
+// way than LongRoPE, another activation, quantized weights). A window is none where it is null.
 // Source: transformers, configuration_phi3.py and modeling_rope_utils.py.
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "model/phi4_config.h"
 
@@ -18,15 +21,32 @@ struct HfConfig {
   Phi4Config shape;
   double rope_theta = 10000;
   int64_t max_position_embeddings = 4096;
+  std::vector<int64_t> bos_token_id{}, eos_token_id{}, pad_token_id{};  // empty: null
+  std::string dtype{};  // of the weights, in torch's words ("bfloat16"); empty: not said
 };
 
+/// Keys of config.json that hold a token's id, or several ids.
+struct HfTokenIds {
+  const char* key;
+  std::vector<int64_t> HfConfig::*ids;
+  int64_t when_absent;  // to transformers
+};
+inline constexpr std::array<HfTokenIds, 3> kHfTokenIds{{
+    {"bos_token_id", &HfConfig::bos_token_id, 1},
+    {"eos_token_id", &HfConfig::eos_token_id, 32000},
+    {"pad_token_id", &HfConfig::pad_token_id, 32000},
+}};
+
+/// `where` begins every message.
+[[nodiscard]] HfConfig parse_hf_config(std::string_view text, const std::string& where);
 [[nodiscard]] HfConfig read_hf_config(const std::filesystem::path& folder);
 
 /// Throws naming key, expected and found where the folder's model is not `expected`.
 void check_hf_config(const std::filesystem::path& folder, const HfConfig& found,
                      const Phi4Config& expected);
 
-/// Text of a config.json that both versions of transformers read.
+/// Text of a config.json that transformers 5 reads without a warning; 4 as well, but for LongRoPE,
+/// which it refuses in this form.
 [[nodiscard]] std::string hf_config_text(const HfConfig& config, const std::string& dtype);
 
 }  // namespace phalanx

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
@@ -23,9 +24,9 @@ constexpr size_t kConvertedValues = size_t{1} << 20;
 constexpr const char* kWholeFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
 
-// Tensor files of the folder: those the index names, or the only one.
-std::set<std::string> file_names(const std::filesystem::path& folder) {
-  if (std::filesystem::exists(folder / kWholeFile)) return {kWholeFile};
+// What the index says: the file of each tensor. Empty: the folder has one file and no index.
+std::map<std::string, std::string> read_index(const std::filesystem::path& folder) {
+  if (std::filesystem::exists(folder / kWholeFile)) return {};
   const std::filesystem::path index = folder / kIndexFile;
   if (!std::filesystem::exists(index)) {
     throw std::invalid_argument(fmt::format("{}: expected {} or {}, found neither", folder.string(),
@@ -33,16 +34,20 @@ std::set<std::string> file_names(const std::filesystem::path& folder) {
   }
   const std::string where = index.string();
   const nlohmann::json whole = parse_strict_json(read_text(index, kMaxIndexBytes), where);
-  std::set<std::string> names;
+  std::map<std::string, std::string> files;
   for (const auto& [tensor, file] : member(whole, "weight_map", where).items()) {
-    const std::string name = text(file, where + ": weight_map." + tensor);
+    const std::string place = fmt::format("{}: weight_map.{}", where, tensor);
+    const std::string name = text(file, place);
     if (name.empty() || name.find('/') != std::string::npos || name.front() == '.') {
-      throw std::invalid_argument(
-          fmt::format("{}: weight_map.{}: expected a file name, found {}", where, tensor, name));
+      throw std::invalid_argument(fmt::format("{}: expected a file name, found {}", place, name));
     }
-    names.insert(name);
+    if (!std::filesystem::exists(folder / name)) {
+      throw std::invalid_argument(
+          fmt::format("{}: expected the file {} in the folder, found none", place, name));
+    }
+    files[tensor] = name;
   }
-  return names;
+  return files;
 }
 
 // Left in old files: constants that the model computes.
@@ -60,10 +65,23 @@ void read_converted(const File& file, int64_t offset, std::span<float> values) {
   }
 }
 
+void check_finite(std::span<const float> values, const std::string& where, int64_t first_element) {
+  const auto bad =
+      std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
+  if (bad == values.end()) return;
+  throw std::invalid_argument(fmt::format("{}: element {}: expected a finite number, found {}",
+                                          where, first_element + (bad - values.begin()), *bad));
+}
+
 }  // namespace
 
 HfFolder::HfFolder(const std::filesystem::path& folder, const Phi4Config& model) : folder_(folder) {
-  for (const std::string& name : file_names(folder)) add_file(name);
+  const std::map<std::string, std::string> files_by_tensor = read_index(folder);
+  std::set<std::string> names;
+  for (const auto& [tensor, file] : files_by_tensor) names.insert(file);
+  if (files_by_tensor.empty()) names.insert(kWholeFile);
+  for (const std::string& name : names) add_file(name);
+  if (!files_by_tensor.empty()) check_index(files_by_tensor);
   for (const HfTensor& tensor : hf_tensors(model)) add_tensor(tensor);
   for (const auto& [name, stored] : stored_) {
     if (is_computed(name) || (model.tie_word_embeddings && name == "lm_head.weight")) continue;
@@ -91,6 +109,24 @@ void HfFolder::add_file(const std::string& name) {
   }
 }
 
+// Both ways: a file of another download would otherwise go unnoticed.
+void HfFolder::check_index(const std::map<std::string, std::string>& files_by_tensor) const {
+  const std::string index = (folder_ / kIndexFile).string();
+  for (const auto& [tensor, file] : files_by_tensor) {
+    const auto found = stored_.find(tensor);
+    if (found != stored_.end() && found->second.first == &files_.at(file)) continue;
+    throw std::invalid_argument(
+        fmt::format("{}: weight_map.{}: expected the tensor in {}, found {}", index, tensor, file,
+                    found == stored_.end() ? "no such tensor"
+                                           : "it in " + found->second.first->path().string()));
+  }
+  for (const auto& [tensor, stored] : stored_) {
+    if (files_by_tensor.contains(tensor)) continue;
+    throw std::invalid_argument(fmt::format("{}: tensor {}: expected its name in {}, found none",
+                                            stored.first->path().string(), tensor, index));
+  }
+}
+
 void HfFolder::add_tensor(const HfTensor& tensor) {
   const auto found = stored_.find(tensor.name);
   if (found == stored_.end()) {
@@ -110,11 +146,12 @@ void HfFolder::add_tensor(const HfTensor& tensor) {
     throw std::invalid_argument(
         fmt::format("{}: expected F32, BF16 or F16, found {}", where, dtype_name(stored.dtype)));
   }
-  int64_t begin = stored.begin;
+  int64_t element = 0;
   for (const LogicalTensor& part : tensor.parts) {
-    places_[part.name] = {file, stored.dtype, begin};
+    const int64_t begin = stored.begin + element * dtype_bytes(stored.dtype);
+    places_[part.name] = {file, tensor.name, stored.dtype, begin, element};
     shapes_[part.name] = part.shape;
-    begin += checked_numel(part.shape, where) * dtype_bytes(stored.dtype);
+    element += checked_numel(part.shape, where);
   }
   stored_.erase(found);
 }
@@ -124,13 +161,19 @@ void HfFolder::read(const std::string& tensor, int64_t begin, std::span<float> v
   const int64_t offset = place.begin + begin * dtype_bytes(place.dtype);
   switch (place.dtype) {
     case Dtype::kBF16:
-      return read_converted<c10::BFloat16>(*place.file, offset, values);
+      read_converted<c10::BFloat16>(*place.file, offset, values);
+      break;
     case Dtype::kF16:
-      return read_converted<c10::Half>(*place.file, offset, values);
+      read_converted<c10::Half>(*place.file, offset, values);
+      break;
     default:
-      return place.file->read_exact(offset, std::as_writable_bytes(values));
+      place.file->read_exact(offset, std::as_writable_bytes(values));
   }
+  check_finite(values, fmt::format("{}: tensor {}", place.file->path().string(), place.stored_name),
+               place.first_element + begin);
 }
+
+Dtype HfFolder::stored_dtype(const std::string& tensor) const { return places_.at(tensor).dtype; }
 
 double load_hf_weights(const std::filesystem::path& folder, const Phi4Config& model,
                        const ParameterSet& parameters, std::vector<BucketShare>& shares) {

@@ -1,7 +1,7 @@
 #pragma once
 // The weights of a Hugging Face folder (one model.safetensors, or several with an index) as logical
 // tensors: the rows of fused tensors are taken apart. Sources in fp32, bf16 or fp16 become fp32
-// masters exactly.
+// masters exactly; a value that is not finite is an error as soon as it is read.
 //
 // Local; one owner; every rank opens its own and reads only the elements it holds.
 // Errors: std::invalid_argument naming the file, tensor or key, expected and found;
@@ -29,15 +29,20 @@ class HfFolder final : public TensorSource {
   std::string description() const override { return "Hugging Face folder " + folder_.string(); }
   const std::map<std::string, std::vector<int64_t>>& shapes() const override { return shapes_; }
   void read(const std::string& tensor, int64_t begin, std::span<float> values) override;
+  /// Of the logical tensor, as the file stores it.
+  [[nodiscard]] Dtype stored_dtype(const std::string& tensor) const;
 
  private:
   struct Place {
     const File* file = nullptr;
+    std::string stored_name;  // of the tensor in the file that this one is a part of
     Dtype dtype = Dtype::kF32;
-    int64_t begin = 0;  // byte of the first element
+    int64_t begin = 0;          // byte of the first element
+    int64_t first_element = 0;  // its number in the stored tensor
   };
 
   void add_file(const std::string& name);
+  void check_index(const std::map<std::string, std::string>& files_by_tensor) const;
   void add_tensor(const HfTensor& tensor);
 
   std::filesystem::path folder_;

@@ -12,8 +12,7 @@
 #include <tuple>
 #include <utility>
 
-#include "model/hf_layout.h"
-#include "trainer/checkpoint/safetensors.h"
+#include "trainer/checkpoint/manifest_model.h"
 #include "trainer/checkpoint/slice_layout.h"
 #include "trainer/checkpoint/strict_json.h"
 
@@ -23,63 +22,6 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kFormat = "phalanx checkpoint";
-
-json model_json(const Phi4Config& model) {
-  json fields;
-  for (const HfSize& size : kHfSizes) fields[size.key] = model.*size.field;
-  fields["rms_norm_eps"] = model.rms_norm_eps;
-  fields["initializer_range"] = model.initializer_range;
-  fields["tie_word_embeddings"] = model.tie_word_embeddings;
-  fields["partial_rotary_factor"] = model.partial_rotary_factor;
-  fields["sliding_window"] = model.sliding_window;
-  if (model.rope_scaling == RopeScaling::kNone) return fields;
-  fields["rope_scaling"] = {
-      {"type", "longrope"},
-      {"short_factor", model.rope_short_factor},
-      {"long_factor", model.rope_long_factor},
-      {"original_max_position_embeddings", model.original_max_position_embeddings},
-      {"max_position_embeddings", model.max_position_embeddings}};
-  return fields;
-}
-
-/// Absent in manifests of models that had none of it.
-void parse_position_fields(const json& fields, const std::string& where, Phi4Config& model) {
-  if (fields.contains("partial_rotary_factor")) {
-    model.partial_rotary_factor = fields["partial_rotary_factor"].get<double>();
-  }
-  if (fields.contains("sliding_window")) {
-    model.sliding_window = integer(fields["sliding_window"], where + ".sliding_window");
-  }
-  if (!fields.contains("rope_scaling")) return;
-  const json& scaling = fields["rope_scaling"];
-  const std::string place = where + ".rope_scaling";
-  const std::string type = text(member(scaling, "type", place), place + ".type");
-  if (type != "longrope") refuse_json(place + ".type", "\"longrope\"", scaling["type"]);
-  model.rope_scaling = RopeScaling::kLongRope;
-  model.rope_short_factor = member(scaling, "short_factor", place).get<std::vector<double>>();
-  model.rope_long_factor = member(scaling, "long_factor", place).get<std::vector<double>>();
-  const auto length = [&](const char* key) {
-    return integer(member(scaling, key, place), place + "." + key);
-  };
-  model.original_max_position_embeddings = length("original_max_position_embeddings");
-  model.max_position_embeddings = length("max_position_embeddings");
-}
-
-Phi4Config parse_model(const json& fields, const std::string& where) {
-  Phi4Config model;
-  for (const HfSize& size : kHfSizes) {
-    model.*size.field = integer(member(fields, size.key, where), where + "." + size.key);
-  }
-  try {
-    model.rms_norm_eps = member(fields, "rms_norm_eps", where).get<double>();
-    model.initializer_range = member(fields, "initializer_range", where).get<double>();
-    model.tie_word_embeddings = member(fields, "tie_word_embeddings", where).get<bool>();
-    parse_position_fields(fields, where, model);
-  } catch (const json::exception& error) {
-    throw std::invalid_argument(fmt::format("{}: {}", where, error.what()));
-  }
-  return model;
-}
 
 json file_json(const ManifestFile& file) {
   json hashes = json::array();
@@ -132,7 +74,9 @@ json tensor_json(const ManifestTensor& tensor) {
                       {"rectangle", {piece.rectangle.begin, piece.rectangle.end}},
                       {"elements", {piece.elements.begin, piece.elements.end}}});
   }
-  return {{"shape", tensor.shape}, {"pieces", std::move(pieces)}};
+  json entry{{"shape", tensor.shape}, {"pieces", std::move(pieces)}};
+  if (tensor.source_dtype) entry["source_dtype"] = dtype_name(*tensor.source_dtype);
+  return entry;
 }
 
 Range parse_range(const json& value, const std::string& where) {
@@ -155,6 +99,12 @@ ManifestTensor parse_tensor(const json& value, const std::string& where) {
     piece.rectangle = parse_range(member(item, "rectangle", where), where + ".rectangle");
     piece.elements = parse_range(member(item, "elements", where), where + ".elements");
     tensor.pieces.push_back(std::move(piece));
+  }
+  if (!value.contains("source_dtype")) return tensor;
+  const std::string dtype = text(value["source_dtype"], where + ".source_dtype");
+  tensor.source_dtype = find_dtype(dtype);
+  if (!tensor.source_dtype) {
+    throw std::invalid_argument(fmt::format("{}: unknown source_dtype {}", where, dtype));
   }
   return tensor;
 }
@@ -208,40 +158,33 @@ void check_tensor(const Manifest& manifest, const ManifestTensor& tensor,
   }
 }
 
-template <typename Value>
-void check_field(const char* field, const Value& expected, const Value& found,
-                 const std::string& where) {
-  if (expected == found) return;
-  throw std::invalid_argument(
-      fmt::format("{}: model.{}: expected {}, found {}", where, field, expected, found));
-}
-
-void check_factors(const char* field, const std::vector<double>& expected,
-                   const std::vector<double>& found, const std::string& where) {
-  check_field(field, fmt::format("[{}]", fmt::join(expected, ", ")),
-              fmt::format("[{}]", fmt::join(found, ", ")), where);
-}
-
-const char* name_of(RopeScaling scaling) {
-  return scaling == RopeScaling::kLongRope ? "longrope" : "none";
+Manifest parse_body(const json& body, const std::string& where) {
+  Manifest manifest;
+  manifest.step = integer(member(body, "step", where), where + ": step");
+  manifest.tokens = integer(member(body, "tokens", where), where + ": tokens");
+  const json& world = member(body, "world", where);
+  manifest.tensor_parallel_size =
+      integer(member(world, "tensor_parallel_size", where), where + ": world");
+  manifest.data_parallel_size =
+      integer(member(world, "data_parallel_size", where), where + ": world");
+  if (body.contains("weights_only")) {
+    if (!body["weights_only"].is_boolean()) {
+      refuse_json(where + ": weights_only", "true or false", body["weights_only"]);
+    }
+    manifest.weights_only = body["weights_only"].get<bool>();
+  }
+  manifest.model = parse_model_json(member(body, "model", where), where + ": model");
+  for (const auto& [name, file] : member(body, "files", where).items()) {
+    check_file_name(name, fmt::format("{}: file {}", where, name));
+    manifest.files[name] = parse_file(file, fmt::format("{}: file {}", where, name));
+  }
+  for (const auto& [name, tensor] : member(body, "tensors", where).items()) {
+    manifest.tensors[name] = parse_tensor(tensor, fmt::format("{}: tensor {}", where, name));
+  }
+  return manifest;
 }
 
 }  // namespace
-
-void check_same_positions(const Phi4Config& expected, const Phi4Config& found,
-                          const std::string& where) {
-  check_field("partial_rotary_factor", expected.partial_rotary_factor, found.partial_rotary_factor,
-              where);
-  check_field("sliding_window", expected.sliding_window, found.sliding_window, where);
-  check_field("rope_scaling", std::string(name_of(expected.rope_scaling)),
-              std::string(name_of(found.rope_scaling)), where);
-  check_factors("rope_short_factor", expected.rope_short_factor, found.rope_short_factor, where);
-  check_factors("rope_long_factor", expected.rope_long_factor, found.rope_long_factor, where);
-  check_field("original_max_position_embeddings", expected.original_max_position_embeddings,
-              found.original_max_position_embeddings, where);
-  check_field("max_position_embeddings", expected.max_position_embeddings,
-              found.max_position_embeddings, where);
-}
 
 std::string manifest_text(const Manifest& manifest) {
   json body{{"step", manifest.step},
@@ -252,6 +195,7 @@ std::string manifest_text(const Manifest& manifest) {
             {"model", model_json(manifest.model)},
             {"files", json::object()},
             {"tensors", json::object()}};
+  if (manifest.weights_only) body["weights_only"] = true;
   for (const auto& [name, file] : manifest.files) body["files"][name] = file_json(file);
   for (const auto& [name, tensor] : manifest.tensors) body["tensors"][name] = tensor_json(tensor);
   const std::string hash = hash_text(xxh3(body.dump()));
@@ -282,23 +226,7 @@ Manifest parse_checkpoint_manifest(std::string_view input, const std::string& wh
     throw std::invalid_argument(fmt::format("{}: expected hash {}, found {}: the file is damaged",
                                             where, hash_text(expected), hash_text(found)));
   }
-  Manifest manifest;
-  manifest.step = integer(member(body, "step", where), where + ": step");
-  manifest.tokens = integer(member(body, "tokens", where), where + ": tokens");
-  const json& world = member(body, "world", where);
-  manifest.tensor_parallel_size =
-      integer(member(world, "tensor_parallel_size", where), where + ": world");
-  manifest.data_parallel_size =
-      integer(member(world, "data_parallel_size", where), where + ": world");
-  manifest.model = parse_model(member(body, "model", where), where + ": model");
-  for (const auto& [name, file] : member(body, "files", where).items()) {
-    check_file_name(name, fmt::format("{}: file {}", where, name));
-    manifest.files[name] = parse_file(file, fmt::format("{}: file {}", where, name));
-  }
-  for (const auto& [name, tensor] : member(body, "tensors", where).items()) {
-    manifest.tensors[name] = parse_tensor(tensor, fmt::format("{}: tensor {}", where, name));
-  }
-  return manifest;
+  return parse_body(body, where);
 }
 
 void merge_part(Manifest& whole, Manifest part) {
@@ -314,17 +242,6 @@ void check_coverage(const Manifest& manifest, const std::string& where) {
   for (const auto& [name, tensor] : manifest.tensors) {
     check_tensor(manifest, tensor, fmt::format("{}: tensor {}", where, name));
   }
-}
-
-void check_same_model(const Phi4Config& expected, const Phi4Config& found,
-                      const std::string& where) {
-  for (const HfSize& size : kHfSizes) {
-    check_field(size.key, expected.*size.field, found.*size.field, where);
-  }
-  check_field("rms_norm_eps", expected.rms_norm_eps, found.rms_norm_eps, where);
-  check_field("tie_word_embeddings", expected.tie_word_embeddings, found.tie_word_embeddings,
-              where);
-  check_same_positions(expected, found, where);
 }
 
 }  // namespace phalanx

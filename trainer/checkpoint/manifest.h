@@ -7,6 +7,7 @@
 // Errors: std::invalid_argument beginning with `where` for text that breaks a rule.
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "data/file.h"
 #include "model/phi4_config.h"
 #include "parallel/shard_spec.h"
+#include "trainer/checkpoint/safetensors.h"
 
 namespace phalanx {
 
@@ -30,6 +32,7 @@ struct ManifestPiece {
 struct ManifestTensor {
   std::vector<int64_t> shape;  // full
   std::vector<ManifestPiece> pieces;
+  std::optional<Dtype> source_dtype{};  // of what was imported; an export goes back to it
 };
 
 struct ManifestFile {
@@ -42,6 +45,7 @@ struct Manifest {
   int64_t tokens = 0;
   int64_t tensor_parallel_size = 1;  // of the run that saved
   int64_t data_parallel_size = 1;
+  bool weights_only = false;  // imported: masters alone, no state and no configuration of a run
   Phi4Config model;
   std::map<std::string, ManifestFile> files;  // by name inside the checkpoint's folder
   std::map<std::string, ManifestTensor> tensors;
@@ -58,12 +62,5 @@ void merge_part(Manifest& whole, Manifest part);
 /// Every piece lies in a file that is listed, and every element of every tensor in exactly one
 /// piece.
 void check_coverage(const Manifest& manifest, const std::string& where);
-
-/// Throws naming `model.<field>`, expected and found; the second only of what fixes how positions
-/// are told apart and seen.
-void check_same_model(const Phi4Config& expected, const Phi4Config& found,
-                      const std::string& where);
-void check_same_positions(const Phi4Config& expected, const Phi4Config& found,
-                          const std::string& where);
 
 }  // namespace phalanx

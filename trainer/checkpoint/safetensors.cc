@@ -68,10 +68,9 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
       return true;
     }
     if (field_ != "dtype") return unexpected("a string");
-    const auto row = std::find_if(kDtypes.begin(), kDtypes.end(),
-                                  [&](const DtypeRow& dtype) { return dtype.name == value; });
-    if (row == kDtypes.end()) return fail(fmt::format("tensor {}: unknown dtype {}", name_, value));
-    dtype_ = static_cast<Dtype>(row - kDtypes.begin());
+    const std::optional<Dtype> dtype = find_dtype(value);
+    if (!dtype) return fail(fmt::format("tensor {}: unknown dtype {}", name_, value));
+    dtype_ = *dtype;
     return true;
   }
 
@@ -180,6 +179,13 @@ void check_layout(SafetensorsHeader& header, int64_t data_bytes, const std::stri
 
 int64_t dtype_bytes(Dtype dtype) { return kDtypes[static_cast<size_t>(dtype)].bytes; }
 std::string_view dtype_name(Dtype dtype) { return kDtypes[static_cast<size_t>(dtype)].name; }
+
+std::optional<Dtype> find_dtype(std::string_view name) {
+  const auto row = std::find_if(kDtypes.begin(), kDtypes.end(),
+                                [&](const DtypeRow& dtype) { return dtype.name == name; });
+  if (row == kDtypes.end()) return std::nullopt;
+  return static_cast<Dtype>(row - kDtypes.begin());
+}
 
 const StoredTensor* SafetensorsHeader::find(std::string_view name) const {
   const auto found = std::find_if(tensors.begin(), tensors.end(),

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +39,7 @@ enum class Dtype {
 
 [[nodiscard]] int64_t dtype_bytes(Dtype dtype);
 [[nodiscard]] std::string_view dtype_name(Dtype dtype);  // as in the header: "F32"
+[[nodiscard]] std::optional<Dtype> find_dtype(std::string_view name);
 
 struct StoredTensor {
   std::string name;

@@ -3,9 +3,15 @@ target_sources(phalanx_trainer PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/checkpoint_reader.cc
   ${CMAKE_CURRENT_LIST_DIR}/checkpoint_writer.cc
   ${CMAKE_CURRENT_LIST_DIR}/hf_config.cc
+  ${CMAKE_CURRENT_LIST_DIR}/hf_config_text.cc
   ${CMAKE_CURRENT_LIST_DIR}/hf_export.cc
+  ${CMAKE_CURRENT_LIST_DIR}/hf_files.cc
   ${CMAKE_CURRENT_LIST_DIR}/hf_folder.cc
+  ${CMAKE_CURRENT_LIST_DIR}/hf_import.cc
+  ${CMAKE_CURRENT_LIST_DIR}/initial_weights.cc
   ${CMAKE_CURRENT_LIST_DIR}/manifest.cc
+  ${CMAKE_CURRENT_LIST_DIR}/manifest_model.cc
+  ${CMAKE_CURRENT_LIST_DIR}/new_folder.cc
   ${CMAKE_CURRENT_LIST_DIR}/safetensors.cc
   ${CMAKE_CURRENT_LIST_DIR}/safetensors_writer.cc
   ${CMAKE_CURRENT_LIST_DIR}/share_pieces.cc

@@ -18,6 +18,13 @@ constexpr int kMaxDepth = 32;
       fmt::format("{}: expected {}, found {}", where, expected, value.type_name()));
 }
 
+// Without the library's name of the error, which leads its text in brackets.
+std::string problem(const nlohmann::json::exception& error) {
+  const std::string text = error.what();
+  const size_t end = text.find("] ");
+  return end == std::string::npos ? text : text.substr(end + 2);
+}
+
 }  // namespace
 
 nlohmann::json parse_strict_json(std::string_view input, const std::string& where) {
@@ -36,7 +43,7 @@ nlohmann::json parse_strict_json(std::string_view input, const std::string& wher
   try {
     return nlohmann::json::parse(input.begin(), input.end(), check);
   } catch (const nlohmann::json::exception& error) {
-    throw std::invalid_argument(fmt::format("{}: {}", where, error.what()));
+    throw std::invalid_argument(fmt::format("{}: not valid JSON: {}", where, problem(error)));
   }
 }
 

@@ -94,7 +94,8 @@ class BadConfig(BadInput):
         self.refuse([path, 'model.hidden_size', '32', '64'], 'model.hidden_size=64', *RESUME)
 
     def test_weights_that_are_not_there_or_of_another_model(self):
-        self.refuse(['nowhere/config.json', 'No such file'], 'model.init_from=nowhere', name='new')
+        self.refuse(['nowhere: expected a Hugging Face folder or a checkpoint, found none'],
+                    'model.init_from=nowhere', name='new')
         folder = self.workspace.path / 'theirs'
         folder.mkdir()
         (folder / 'config.json').write_text('{"architectures": ["LlamaForCausalLM"]}')

@@ -1,9 +1,9 @@
-"""model.init_from starts from the weights of a Hugging Face folder, on any mesh."""
+"""model.init_from starts from the weights of a Hugging Face folder or a checkpoint, on any mesh."""
 
 import torch
 from transformers import Phi3Config, Phi3ForCausalLM
 
-from support import STOPPED, RunTest, main, relative
+from support import BAD_INPUT, STOPPED, RunTest, main, relative
 
 MODEL = 'model.head_dim=4'
 TWO_STEPS = 'run.stop_after_steps=2'
@@ -42,6 +42,37 @@ class InitFrom(RunTest):
         (self.workspace.path / 'gone').rename(self.workspace.path / 'elsewhere')
         self.train(1, 'resumed', *options, 'run.stop_after_steps=3', '--resume', 'auto',
                    code=STOPPED)
+
+
+    def test_imported_weights_are_those_of_the_folder(self):
+        make_folder(self.workspace.path / 'source')
+        self.workspace.program('import', 'source', 'imported')
+        folder = self.train(2, 'from-folder', MODEL, TWO_STEPS, 'model.init_from=source',
+                            'parallel.tensor_parallel_size=2', code=STOPPED).metrics()
+        options = (MODEL, TWO_STEPS, 'model.init_from=imported')
+        imported = self.train(2, 'imported', *options, 'parallel.tensor_parallel_size=2',
+                              code=STOPPED).metrics()
+        self.assertEqual([line['loss'] for line in imported], [line['loss'] for line in folder])
+        replicas = self.train(2, 'replicas', *options, code=STOPPED).metrics()
+        self.assert_close(replicas, folder)
+
+    def test_imported_weights_are_no_run(self):
+        make_folder(self.workspace.path / 'weights')
+        self.workspace.program('import', 'weights', 'no-run')
+        expected = ('expected a checkpoint of a run, found imported weights, without optimizer '
+                    'state')
+        for options in (('--resume', 'no-run'), ('fork.from=no-run',)):
+            result = self.train(1, 'refused', MODEL, *options, code=BAD_INPUT)
+            self.assertEqual(len(result.our_errors()), 1, str(result))
+            self.assertIn('no-run: ' + expected, result.our_errors()[0])
+            self.assertIn('start a new run from them with model.init_from', str(result))
+
+    def test_weights_of_another_model(self):
+        make_folder(self.workspace.path / 'other')
+        self.workspace.program('import', 'other', 'other-imported')
+        result = self.train(1, 'refused', 'model.init_from=other-imported', code=BAD_INPUT)
+        self.assertIn('checkpoint other-imported: tensor layers.0.attention.q.weight: expected '
+                      'shape [64, 32], found [32, 32]', result.our_errors()[0])
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "tests/trainer/checkpoint/toy_checkpoint.h"
+#include "trainer/checkpoint/manifest_model.h"
 
 namespace phalanx {
 namespace {

@@ -146,8 +146,8 @@ TEST_F(HfParity, AnotherModelIsRefusedWithKeyExpectedAndFound) {
   EXPECT_CONTAINS(message_of([&] { (void)read_hf_config(folder() / "yarn"); }),
                   "config.json: key rope_type: expected default or longrope, found \"yarn\"");
   EXPECT_CONTAINS(message_of([&] { (void)read_hf_config(folder() / "llama"); }),
-                  "config.json: key architectures: expected [\"Phi3ForCausalLM\"], found "
-                  "[\"LlamaForCausalLM\"]");
+                  "config.json: key architectures: expected [\"Phi3ForCausalLM\"] "
+                  "(phi-4, phi-4-mini, phi-3-medium and phi-3-mini), found [\"LlamaForCausalLM\"]");
   EXPECT_CONTAINS(message_of([&] { (void)read_hf_config(folder() / "odd"); }),
                   "config.json: model.partial_rotary_factor: expected a number > 0 and at most 1 "
                   "that leaves an even number of the 4 channels of a head, got 0.75");

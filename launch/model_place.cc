@@ -1,0 +1,124 @@
+#include "launch/model_place.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "configs/read_config.h"
+#include "data/file.h"
+#include "data/tokenizer/tokenizer_file.h"
+#include "launch/install_paths.h"
+#include "trainer/checkpoint/hf_folder.h"
+#include "trainer/checkpoint/hf_import.h"
+#include "trainer/checkpoint/initial_weights.h"
+#include "trainer/checkpoint/strict_json.h"
+#include "trainer/train_state.h"
+
+namespace phalanx {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kTokenizerFile = "tokenizer.json";
+constexpr int64_t kMaxTokenizerBytes = int64_t{256} << 20;
+
+/// The last stage that has begun; before the first step the first one.
+const StageConfig& stage_of(const RunConfig& run, const TrainState& state) {
+  const auto begun = [&](const StageConfig& stage) {
+    return state.stage_first_rows.contains(stage.name);
+  };
+  const auto last = std::find_if(run.stages.rbegin(), run.stages.rend(), begun);
+  return last == run.stages.rend() ? run.stages.front() : *last;
+}
+
+void describe_run(ModelPlace& place) {
+  CheckpointReader& checkpoint = *place.checkpoint;
+  const std::string folder = checkpoint.path().string();
+  ConfigRequest request;
+  request.file = folder + "/config.yaml";
+  request.config_dir = find_config_dir();
+  const RunConfig run = read_run_config_text(checkpoint.config_yaml(), request).run;
+  const TrainState state =
+      train_state_from_json(parse_strict_json(checkpoint.state_json(), folder + "/state.json"));
+  const StageConfig& stage = stage_of(run, state);
+  place.config.shape = checkpoint.manifest().model;
+  place.config.rope_theta = stage.rope_theta;
+  const bool scaled = place.config.shape.rope_scaling != RopeScaling::kNone;
+  place.config.max_position_embeddings =
+      scaled ? place.config.shape.max_position_embeddings : stage.sequence_length;
+  place.tokenizer = run.data.tokenizer;
+}
+
+/// Settings for the tokenizer that stands alone in its folder: it ends a document as training did.
+std::string tokenizer_config_text(const ModelPlace& place) {
+  const std::string end(kEndOfDocument);
+  const nlohmann::ordered_json text{{"tokenizer_class", "PreTrainedTokenizerFast"},
+                                    {"bos_token", end},
+                                    {"eos_token", end},
+                                    {"model_max_length", place.config.max_position_embeddings},
+                                    {"clean_up_tokenization_spaces", false}};
+  return text.dump(2) + "\n";
+}
+
+HfFiles files_of_tokenizer(ModelPlace& place, const std::string& path) {
+  const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(path);
+  const fs::path file = fs::is_directory(path) ? fs::path(path) / kTokenizerFile : fs::path(path);
+  const fs::path folder = file.parent_path();
+  HfFiles files;
+  if (file.extension() == ".tiktoken") {
+    files[kTokenizerFile] = tokenizer_json(*tokenizer);
+  } else {
+    files = read_hf_files(folder);
+    files.erase("generation_config.json");  // says how another model is to be used
+    files[kTokenizerFile] = read_text(file, kMaxTokenizerBytes);
+  }
+  if (!files.contains("tokenizer_config.json")) {
+    files["tokenizer_config.json"] = tokenizer_config_text(place);
+  }
+  place.config.bos_token_id = place.config.eos_token_id = {tokenizer->end_of_document()};
+  check_tokenizer_fits(files, place.config.shape.vocab_size, folder.string());
+  return files;
+}
+
+}  // namespace
+
+ModelPlace open_model(const fs::path& path) {
+  if (!fs::is_directory(path)) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected a Hugging Face folder or a checkpoint, found {}", path.string(),
+                    fs::exists(path) ? "a file" : "none"));
+  }
+  ModelPlace place;
+  if (is_checkpoint(path)) {
+    place.checkpoint = std::make_unique<CheckpointReader>(path);
+    place.source = place.checkpoint->source(kShareKinds[0]);
+    if (place.checkpoint->manifest().weights_only) {
+      place.config = imported_config(*place.checkpoint);
+    } else {
+      describe_run(place);
+    }
+  } else {
+    place.config = read_hf_config(path);
+    place.source = std::make_unique<HfFolder>(path, place.config.shape);
+  }
+  return place;
+}
+
+HfFiles files_for_export(ModelPlace& place, const std::string& tokenizer) {
+  if (place.checkpoint->manifest().weights_only && tokenizer.empty()) {
+    return imported_files(*place.checkpoint);
+  }
+  const std::string& path = tokenizer.empty() ? place.tokenizer : tokenizer;
+  if (!fs::exists(path)) {
+    throw std::invalid_argument(fmt::format(
+        "{}: expected the tokenizer at {}, found none: name it with --tokenizer",
+        tokenizer.empty() ? place.checkpoint->path().string() + "/config.yaml: data.tokenizer"
+                          : "--tokenizer",
+        path));
+  }
+  return files_of_tokenizer(place, path);
+}
+
+}  // namespace phalanx

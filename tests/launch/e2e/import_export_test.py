@@ -1,0 +1,169 @@
+"""`phalanx import` and `phalanx export`, judged by transformers and safetensors."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig
+
+from hf_models import FAMILIES, make_folder
+from support import BAD_INPUT, DONE, main
+
+# Everything that transformers or Python would show a person who loads the folders.
+LOAD = """\
+import pathlib, sys, warnings
+warnings.simplefilter('error')
+from transformers import AutoModelForCausalLM, AutoTokenizer
+for folder in sys.argv[1:]:
+    print(AutoModelForCausalLM.from_pretrained(folder, dtype='auto').dtype)
+    if pathlib.Path(folder, 'tokenizer.json').exists():
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        print(tokenizer.decode(tokenizer('t3 t4')['input_ids']))
+"""
+
+CARRIED = ('tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json',
+           'chat_template.jinja', 'generation_config.json')
+
+
+def tensors_of(folder):
+    """{name: (dtype, shape, bytes)} of all files, and the file of each."""
+    tensors, files = {}, {}
+    for path in sorted(folder.glob('*.safetensors')):
+        for name, tensor in load_file(path).items():
+            tensors[name] = (tensor.dtype, tensor.shape, tensor.view(torch.uint8).numpy().tobytes())
+            files[name] = path.name
+    return tensors, files
+
+
+def plain_config(folder):
+    """What transformers makes of config.json, without what is said twice or follows."""
+    config = AutoConfig.from_pretrained(folder).to_dict()
+    if config['rope_parameters']['rope_type'] == 'default':
+        config.pop('original_max_position_embeddings')  # not looked at
+    for name in ('transformers_version', '_name_or_path', 'rope_theta', 'partial_rotary_factor',
+                 'head_dim', 'attention_bias'):
+        config.pop(name, None)
+    return config
+
+
+class Folders(unittest.TestCase):
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix='phalanx-hf-')
+        self.addCleanup(folder.cleanup)
+        self.path = pathlib.Path(folder.name)
+
+    def phalanx(self, *arguments, code=DONE, **options):
+        environment = os.environ | {'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
+        done = subprocess.run([os.environ['PHALANX_BINARY'], *map(str, arguments)], cwd=self.path,
+                              env=environment, capture_output=True, text=True, timeout=120,
+                              check=False, **options)
+        self.assertEqual(done.returncode, code, f'{arguments}\n{done.stdout}\n{done.stderr}')
+        return done
+
+    def refuse(self, words, *arguments, **options):
+        """Exit code 2, one message with all the words, and nothing is left of the target."""
+        done = self.phalanx(*arguments, code=BAD_INPUT, **options)
+        lines = [line for line in done.stderr.splitlines() if line.startswith('phalanx: ')]
+        self.assertEqual(len(lines), 1, done.stderr)
+        for word in words:
+            self.assertIn(word, done.stderr)
+        self.assertFalse((self.path / 'out').exists())
+        self.assertFalse((self.path / 'out.tmp').exists())
+        return done
+
+    def load(self, *folders):
+        """dtypes and a decoded text of each; nothing may be said beyond what was asked."""
+        environment = os.environ | {'HF_HUB_OFFLINE': '1', 'TQDM_DISABLE': '1',
+                                    'HF_HUB_DISABLE_PROGRESS_BARS': '1', 'OMP_NUM_THREADS': '1'}
+        done = subprocess.run([sys.executable, '-B', '-c', LOAD, *folders],
+                              cwd=self.path, capture_output=True, text=True, timeout=120,
+                              check=False, env=environment)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr.replace('\r', '').strip(), '')
+        return done.stdout.splitlines()
+
+
+class RoundTrip(Folders):
+
+    def round_trip(self, theirs, *export_options, out='out'):
+        self.phalanx('import', theirs, f'{out}.ckpt')
+        self.phalanx('checkpoint', 'verify', f'{out}.ckpt')
+        self.phalanx('export', f'{out}.ckpt', out, *export_options)
+        return tensors_of(self.path / theirs)[0], tensors_of(self.path / out)
+
+    def test_every_family_comes_back_and_loads_without_a_warning(self):
+        for family in FAMILIES:
+            with self.subTest(family):
+                folder = make_folder(self.path / family, family, torch.bfloat16)
+                out = f'{family}-out'
+                theirs, (ours, _) = self.round_trip(family, out=out)
+                self.assertEqual(ours, theirs)
+                for name in CARRIED:
+                    self.assertEqual((self.path / out / name).read_bytes(),
+                                     (folder / name).read_bytes(), name)
+                self.assertEqual(plain_config(self.path / out), plain_config(folder))
+        loaded = self.load(*(f'{family}-out' for family in FAMILIES))
+        self.assertEqual(loaded, ['torch.bfloat16', 't3 t4'] * len(FAMILIES))
+
+    def test_all_values_of_half_types_and_mixed_types_come_back(self):
+        """Every finite fp16 and bf16 value, denormal ones and zeros of both signs included."""
+        folder = make_folder(self.path / 'theirs', 'phi4', max_shard_size='60KB')
+        for path in folder.glob('*.safetensors'):
+            tensors = load_file(path)
+            for name, tensor in tensors.items():
+                if 'mlp' in name or 'embed' in name:
+                    kind = torch.float16 if 'embed' in name else torch.bfloat16
+                    bits = torch.arange(tensor.numel()).to(torch.int16).view(kind)
+                    tensors[name] = torch.where(bits.isfinite(), bits, 1.5).view(tensor.shape)
+            save_file(tensors, path, metadata={'format': 'pt'})
+        theirs, (ours, _) = self.round_trip('theirs')
+        self.assertEqual(ours, theirs)
+        kinds = {dtype for dtype, _, _ in ours.values()}
+        self.assertEqual(kinds, {torch.float32, torch.float16, torch.bfloat16})
+
+    def test_shards_keep_to_their_size_and_the_index_to_the_shards(self):
+        make_folder(self.path / 'theirs', 'phi4')
+        theirs, (ours, files) = self.round_trip('theirs', '--max-shard-size', '50KB')
+        self.assertEqual(ours, theirs)
+        index = json.loads((self.path / 'out' / 'model.safetensors.index.json').read_text())
+        self.assertEqual(index['weight_map'], files)
+        self.assertEqual(index['metadata']['total_size'],
+                         sum(len(data) for _, _, data in ours.values()))
+        sizes = {}
+        for name, file in files.items():
+            sizes.setdefault(file, []).append(len(ours[name][2]))
+        self.assertGreater(len(sizes), 3)
+        for file, parts in sizes.items():
+            self.assertTrue(sum(parts) <= 50_000 or len(parts) == 1, file)
+        self.assertEqual(self.load('out'), ['torch.float32', 't3 t4'])
+
+    def test_another_type_on_request(self):
+        make_folder(self.path / 'theirs', 'phi4')
+        for option, dtype in (('bf16', torch.bfloat16), ('fp16', torch.float16)):
+            theirs, (ours, _) = self.round_trip('theirs', '--dtype', option, out=option)
+            for name, (_, shape, data) in theirs.items():
+                full = torch.frombuffer(bytearray(data), dtype=torch.float32)
+                rounded = full.to(dtype).view(torch.uint8).numpy().tobytes()
+                self.assertEqual(ours[name], (dtype, shape, rounded), name)
+        self.assertEqual(self.load('bf16', 'fp16'),
+                         ['torch.bfloat16', 't3 t4', 'torch.float16', 't3 t4'])
+
+    def test_a_value_past_the_range_of_a_type(self):
+        folder = make_folder(self.path / 'theirs', 'phi4')
+        tensors = load_file(folder / 'model.safetensors')
+        tensors['model.norm.weight'][3] = 1e6
+        save_file(tensors, folder / 'model.safetensors')
+        self.phalanx('import', 'theirs', 'ckpt')
+        self.refuse(['norm.weight', 'element 3', 'F16 can hold', '1000000'], 'export', 'ckpt', 'out',
+                    '--dtype', 'fp16')
+
+
+if __name__ == '__main__':
+    main()
