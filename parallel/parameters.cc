@@ -42,13 +42,14 @@ Parameter& ParameterSet::declare(const std::string& name, const ShardSpec& spec,
   return *parameters_.emplace_back(std::move(parameter));
 }
 
-void ParameterSet::allocate(at::ScalarType dtype, at::Device device, int64_t replicas) {
+void ParameterSet::allocate(at::ScalarType dtype, at::Device device, int64_t replicas,
+                            at::ScalarType grad_dtype) {
   const int64_t unit = kBucketAlignment * replicas;
   for (Bucket& bucket : buckets_) {
     TORCH_INTERNAL_ASSERT(!bucket.weights.defined(), "allocate() was called twice");
     bucket.padded_numel = (bucket.numel + unit - 1) / unit * unit;
     bucket.weights = at::zeros({bucket.padded_numel}, at::TensorOptions(device).dtype(dtype));
-    bucket.grads = at::zeros({bucket.padded_numel}, at::TensorOptions(device).dtype(at::kFloat));
+    bucket.grads = at::zeros({bucket.padded_numel}, at::TensorOptions(device).dtype(grad_dtype));
     for (Parameter* parameter : bucket.parameters) {
       parameter->weight = used_view(*parameter, stored_view(*parameter, bucket.weights));
       parameter->grad = used_view(*parameter, stored_view(*parameter, bucket.grads));
