@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "configs/memory_rules.h"
 #include "configs/rate_rules.h"
 #include "configs/suggest.h"
 #include "configs/units.h"
@@ -280,6 +281,7 @@ void check_rules(const ResolvedConfig& config, int64_t num_ranks, Problems& prob
   checker.fork();
   checker.data();
   checker.stages(num_ranks);
+  check_memory(config, problems);
 }
 
 }  // namespace phalanx

@@ -239,6 +239,11 @@ void declare_stage(SchemaVisitor& v, StageConfig& c) {
          entries_of(c.phases, declare_phase));
 }
 
+/// The type in which something is kept.
+Value storage_value(Precision& type) {
+  return enum_value<Precision>(type, {{"fp32", Precision::kFp32}, {"bf16", Precision::kBf16}});
+}
+
 void declare_optimizer(SchemaVisitor& v, OptimizerConfig& c) {
   v.field({"name", "the only one", kFixed},
           choice_value(
@@ -253,12 +258,23 @@ void declare_optimizer(SchemaVisitor& v, OptimizerConfig& c) {
           flag_value(c.decay_norms));
   v.field({"clip_grad_norm", "largest norm of the gradient; 0: no clipping", kFixed},
           real_value(c.clip_grad_norm, kNotNegative));
+  v.field(
+      {"state", "the moments; bf16 is rounded stochastically, by seed, name and step", kResumable},
+      storage_value(c.state));
+  v.field({"master", "what the update changes; bf16: the bf16 weight itself, rounded likewise",
+           kResumable},
+          storage_value(c.master));
+  v.field({"offload", "host: moments and fp32 masters in the host's memory, not the GPU's", kFree},
+          enum_value<Offload>(c.offload, {{"none", Offload::kNone}, {"host", Offload::kHost}}));
 }
 
 void declare_numerics(SchemaVisitor& v, RunConfig& c) {
   v.field(
-      {"precision", "of the matrix products; master weights are fp32", kFixed},
+      {"precision", "of the weights and the matrix products", kFixed},
       enum_value<Precision>(c.precision, {{"bf16", Precision::kBf16}, {"fp32", Precision::kFp32}}));
+  v.field(
+      {"gradients", "of the sums over micro-batches; bf16 is rounded stochastically", kResumable},
+      storage_value(c.gradients));
   v.field({"recompute", "what the backward pass computes again instead of keeping", kFree},
           enum_value<Recompute>(c.recompute, {{"none", Recompute::kNone},
                                               {"selective", Recompute::kSelective},

@@ -24,6 +24,28 @@ TrainState state_of(CheckpointReader& checkpoint) {
       parse_strict_json(checkpoint.state_json(), checkpoint.path().string() + "/state.json"));
 }
 
+/// What becomes of tensors that the checkpoint keeps in another type than the run.
+std::string conversion_notes(CheckpointReader& checkpoint, const RunConfig& config, bool moments) {
+  std::string notes;
+  const auto note = [&](const ShareKind& kind, const char* what, const char* field, Precision now) {
+    const Precision before =
+        checkpoint.stored_dtype(kind) == Dtype::kBF16 ? Precision::kBf16 : Precision::kFp32;
+    if (before == now) return;
+    notes += now == Precision::kBf16
+                 ? fmt::format(
+                       "note: the checkpoint's {} are fp32; {}: bf16 rounds them to "
+                       "nearest, once\n",
+                       what, field)
+                 : fmt::format(
+                       "note: the checkpoint's {} are bf16; {}: fp32 takes them as they "
+                       "are\n",
+                       what, field);
+  };
+  note(kShareKinds[0], "masters", "optimizer.master", config.optimizer.master);
+  if (moments) note(kShareKinds[1], "moments", "optimizer.state", config.optimizer.state);
+  return notes;
+}
+
 RunStart open_resumed(const fs::path& path, const ResolvedConfig& config) {
   RunStart start;
   start.resumed_from = path;
@@ -38,6 +60,7 @@ RunStart open_resumed(const fs::path& path, const ResolvedConfig& config) {
         fmt::format("checkpoint {}: the configuration changes what a resume must keep:{}",
                     path.string(), differences));
   }
+  start.notes = conversion_notes(*start.checkpoint, config.run, /*moments=*/true);
   return start;
 }
 
@@ -68,6 +91,9 @@ RunStart open_fork(const RunConfig& config) {
     start.notes += " ledger";
   }
   start.notes += "\n";
+  if (start.checkpoint) {
+    start.notes += conversion_notes(*start.checkpoint, config, start.moments);
+  }
   return start;
 }
 

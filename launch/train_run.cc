@@ -148,8 +148,7 @@ void print_plan(const MixturePlan& plan, const RunConfig& config,
 /// Once a run, so that nobody wonders why bf16 is no faster than fp32 where the processor lacks it.
 void say_products(const RunConfig& config) {
   if (config.parallel.device != DeviceKind::kCpu) return;
-  const auto dtype = config.precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat;
-  std::fprintf(stderr, "cpu products: %s\n", cpu_products_text(dtype).c_str());
+  std::fprintf(stderr, "cpu products: %s\n", cpu_products_text(dtype_of(config.precision)).c_str());
 }
 
 void print_report(const RunConfig& config, const RunOutcome& outcome, const ReportPlace& place) {

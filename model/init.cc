@@ -3,20 +3,10 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
 
-#include "model/kernels/normal_draw.h"
 #include "model/kernels/normal_fill.h"
+#include "parallel/kernels/keyed_bits.h"
 
 namespace phalanx {
-namespace {
-
-/// FNV-1a over the name, then mixed with the seed.
-uint64_t key_of(const std::string& name, uint64_t seed) {
-  uint64_t hash = 0xcbf29ce484222325ull;
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
-  return kernels::mix64(hash ^ kernels::mix64(seed));
-}
-
-}  // namespace
 
 at::Tensor initial_value(const Parameter& parameter, const Phi4Config& config, uint64_t seed,
                          at::Device device) {
@@ -27,7 +17,7 @@ at::Tensor initial_value(const Parameter& parameter, const Phi4Config& config, u
   LogicalWindow window;
   (spec.dim == 0 ? window.first_row : window.first_column) = spec.stored().begin;
   window.full_columns = spec.full_shape[1];
-  normal_fill_(value_RC, window, key_of(parameter.name, seed),
+  normal_fill_(value_RC, window, named_key(parameter.name, seed),
                static_cast<float>(config.initializer_range));
   return value_RC;
 }

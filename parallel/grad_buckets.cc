@@ -1,21 +1,41 @@
 #include "parallel/grad_buckets.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/_unique.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/logical_and.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <ATen/record_function.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "parallel/gemm.h"
+#include "parallel/kernels/stochastic_add.h"
 #include "parallel/kernels/vocab_rows.h"
 
 namespace phalanx {
+namespace {
+
+/// Elements of a product that exist in fp32 on their way to a bf16 bucket.
+constexpr int64_t kProductElements = int64_t{1} << 24;
+
+bool is_bf16(const Parameter& parameter) { return parameter.grad.scalar_type() == at::kBFloat16; }
+
+/// A vector is one row.
+at::Tensor as_rows(const at::Tensor& grad) { return grad.dim() == 1 ? grad.unsqueeze(0) : grad; }
+
+}  // namespace
 
 GradBuckets::GradBuckets(ParameterSet& parameters, Communicator& data_parallel,
-                         Communicator& tensor_parallel)
-    : parameters_(parameters), data_parallel_(data_parallel), tensor_parallel_(tensor_parallel) {
+                         Communicator& tensor_parallel, uint64_t seed)
+    : parameters_(parameters),
+      data_parallel_(data_parallel),
+      tensor_parallel_(tensor_parallel),
+      seed_(seed) {
   for (const Bucket& bucket : parameters_.buckets()) {
     const int64_t replicas = data_parallel_.size();
     shares_.push_back(replicas == 1
@@ -24,46 +44,97 @@ GradBuckets::GradBuckets(ParameterSet& parameters, Communicator& data_parallel,
   }
 }
 
-void GradBuckets::begin_step(int64_t num_micro_batches) {
+void GradBuckets::begin_step(int64_t num_micro_batches, int64_t step) {
   RECORD_USER_SCOPE("zero gradients");
+  step_ = step;
+  contribution_ = 0;
   contributions_left_.clear();
   reductions_.clear();
+  const bool buckets_cleared = std::exchange(cleared_, false) && data_parallel_.size() == 1;
   for (Bucket& bucket : parameters_.buckets()) {
-    bucket.grads.zero_();
+    if (!buckets_cleared) bucket.grads.zero_();
     int64_t uses = 0;
     for (const Parameter* parameter : bucket.parameters) uses += parameter->uses;
     contributions_left_.push_back(uses * num_micro_batches);
   }
 }
 
+void GradBuckets::add_rounded(Parameter& parameter, int64_t first_row, const at::Tensor& value_VC,
+                              const at::Tensor& row_V) {
+  const ShardSpec& spec = parameter.spec;
+  const at::Tensor grad_RC = as_rows(parameter.grad);
+  const int64_t columns = spec.full_shape.back();
+  const bool cuts_columns = spec.dim + 1 == static_cast<int64_t>(spec.full_shape.size());
+  const auto rank = static_cast<uint64_t>(data_parallel_.rank() * tensor_parallel_.size() +
+                                          tensor_parallel_.rank());
+  const uint64_t key = key_for(named_key(parameter.name, seed_), KeyUse::kGradientRounding, step_);
+  stochastic_add({grad_RC.narrow(0, first_row, grad_RC.size(0) - first_row), value_VC, row_V,
+                  spec.used.begin * (cuts_columns ? 1 : columns) + first_row * columns, columns,
+                  kernels::keyed_bits(kernels::keyed_bits(key, rank), contribution_)});
+}
+
+void GradBuckets::add_product(Parameter& parameter, const at::Tensor& dy_NO,
+                              const at::Tensor& x_NI) {
+  if (!is_bf16(parameter)) return linear_backward_weight(parameter.grad, dy_NO, x_NI);
+  const int64_t rows = parameter.grad.size(0), columns = parameter.grad.size(1);
+  if (rows == 0 || columns == 0) return;
+  const int64_t rows_at_once = std::clamp<int64_t>(kProductElements / columns, 1, rows);
+  if (!product_.defined() || product_.numel() < rows_at_once * columns) {
+    product_ = at::empty({rows_at_once * columns}, parameter.grad.options().dtype(at::kFloat));
+  }
+  for (int64_t first = 0; first < rows; first += rows_at_once) {
+    const int64_t count = std::min(rows_at_once, rows - first);
+    const at::Tensor part_OI = product_.narrow(0, 0, count * columns).view({count, columns});
+    linear_backward_weight(part_OI.zero_(), dy_NO.narrow(1, first, count), x_NI);
+    add_rounded(parameter, first, part_OI);
+  }
+}
+
 void GradBuckets::accumulate_linear(const std::vector<Parameter*>& parameters,
                                     const at::Tensor& dy_NO, const at::Tensor& x_NI,
                                     Contribution kind) {
+  ++contribution_;
   int64_t first_row = 0;
   for (Parameter* parameter : parameters) {
     const int64_t rows = parameter->grad.size(0);
-    linear_backward_weight(parameter->grad, dy_NO.narrow(1, first_row, rows), x_NI);
+    add_product(*parameter, dy_NO.narrow(1, first_row, rows), x_NI);
     first_row += rows;
     if (kind == Contribution::kLast) note(*parameter);
   }
 }
 
 void GradBuckets::accumulate(Parameter& parameter, const at::Tensor& value, bool whole_everywhere) {
-  if (!whole_everywhere || tensor_parallel_.rank() == 0) parameter.grad.add_(value);
+  ++contribution_;
+  if (!whole_everywhere || tensor_parallel_.rank() == 0) {
+    if (is_bf16(parameter)) {
+      add_rounded(parameter, 0, as_rows(value.to(at::kFloat).contiguous()));
+    } else {
+      parameter.grad.add_(value);
+    }
+  }
   note(parameter);
 }
 
 void GradBuckets::accumulate_rows(Parameter& parameter, const at::Tensor& index_N,
                                   const at::Tensor& value_ND) {
   RECORD_USER_SCOPE("embedding");
+  ++contribution_;
   const int64_t rows = parameter.grad.size(0);
-  if (rows > 0 && parameter.grad.is_cuda()) {
+  if (rows > 0 && parameter.grad.is_cuda() && !is_bf16(parameter)) {
     add_rows_cuda_(parameter.grad, index_N, value_ND);
   } else if (rows > 0) {
     const at::Tensor inside_N = at::logical_and(index_N >= 0, index_N < rows);
     const at::Tensor value = value_ND.to(at::kFloat);
-    parameter.grad.index_add_(0, index_N.clamp(0, rows - 1),
-                              at::where(inside_N.unsqueeze(1), value, at::zeros_like(value)));
+    const at::Tensor kept_ND = at::where(inside_N.unsqueeze(1), value, at::zeros_like(value));
+    const at::Tensor row_N = index_N.clamp(0, rows - 1);
+    if (is_bf16(parameter)) {
+      // Only the rows that occur, each once: a row's sum over tokens is rounded once.
+      const auto [row_U, place_N] = at::_unique(row_N, /*sorted=*/true, /*return_inverse=*/true);
+      const at::Tensor sum_UD = at::zeros({row_U.size(0), value.size(1)}, value.options());
+      add_rounded(parameter, 0, sum_UD.index_add_(0, place_N, kept_ND), row_U);
+    } else {
+      parameter.grad.index_add_(0, row_N, kept_ND);
+    }
   }
   note(parameter);
 }

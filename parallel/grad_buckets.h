@@ -1,11 +1,14 @@
 #pragma once
-// The one sink of weight gradients. Layers add their contributions (sums over tokens, fp32,
-// straight into the bucket); once the last micro-batch has made all contributions to a bucket, its
-// reduce-scatter over dp starts, behind the rest of the backward pass.
-// Collective: accumulate calls of the last pass may start a reduce-scatter over dp, and finish()
-// waits for all and sums the shared bucket over tp; every rank, same order (the order of the
-// model's backward pass). Stream: that of the caller; NCCL runs beside it. Ownership: refers to the
-// ParameterSet and communicators, which must outlive it.
+// The one sink of weight gradients. Layers add their contributions (sums over tokens); once the
+// last micro-batch has made all contributions to a bucket, its reduce-scatter over dp starts,
+// behind the rest of the backward pass. In fp32 buckets a product accumulates in the bucket itself.
+// In bf16 buckets each contribution is summed over its tokens in fp32, added in fp32 and rounded
+// stochastically, keyed by seed, tensor, logical element, step, contribution and rank; sums over
+// ranks are taken in fp32 and rounded once, to nearest. Collective: accumulate calls of the last
+// pass may start a reduce-scatter over dp, and finish() waits for all and sums the shared bucket
+// over tp; every rank, same order (the order of the model's backward pass). Stream: that of the
+// caller; NCCL runs beside it. Ownership: refers to the ParameterSet and communicators, which must
+// outlive it.
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -21,10 +24,12 @@ enum class Contribution { kMore, kLast };
 
 class GradBuckets {
  public:
-  GradBuckets(ParameterSet& parameters, Communicator& data_parallel, Communicator& tensor_parallel);
+  /// `seed` is that of the rounding.
+  GradBuckets(ParameterSet& parameters, Communicator& data_parallel, Communicator& tensor_parallel,
+              uint64_t seed = 0);
 
-  /// Zeroes the gradients for a new step of `num_micro_batches` passes.
-  void begin_step(int64_t num_micro_batches);
+  /// Begins a step of `num_micro_batches` passes with gradients of zero. `step` keys the rounding.
+  void begin_step(int64_t num_micro_batches, int64_t step = 0);
 
   /// grad(parameters side by side) += dy_NO^T x_NI. Their used rows together make O.
   void accumulate_linear(const std::vector<Parameter*>& parameters, const at::Tensor& dy_NO,
@@ -39,13 +44,26 @@ class GradBuckets {
   /// the next begin_step().
   const std::vector<at::Tensor>& finish();
 
+  /// The shares were set to zero by whoever took them in (AdamW::update), so that the next
+  /// begin_step() need not pass over buckets that are their own shares.
+  void note_cleared() { cleared_ = true; }
+
  private:
+  void add_product(Parameter& parameter, const at::Tensor& dy_NO, const at::Tensor& x_NI);
+  /// grad[first_row + row_V[i], :] += value[i, :]; undefined row_V: rows in order.
+  void add_rounded(Parameter& parameter, int64_t first_row, const at::Tensor& value_VC,
+                   const at::Tensor& row_V = {});
   void note(Parameter& parameter);
   void start_reduction(int64_t bucket);
 
   ParameterSet& parameters_;
   Communicator& data_parallel_;
   Communicator& tensor_parallel_;
+  uint64_t seed_;
+  int64_t step_ = 0;
+  uint64_t contribution_ = 0;  // of this step, of all tensors
+  bool cleared_ = false;
+  at::Tensor product_;                       // fp32 part of a product on its way to a bf16 bucket
   std::vector<int64_t> contributions_left_;  // of each bucket in this step
   std::vector<at::Tensor> shares_;           // reduced; dp 1: the bucket's gradients themselves
   std::vector<WorkHandle> reductions_;

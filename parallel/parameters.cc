@@ -42,10 +42,11 @@ Parameter& ParameterSet::declare(const std::string& name, const ShardSpec& spec,
   return *parameters_.emplace_back(std::move(parameter));
 }
 
-void ParameterSet::allocate(at::ScalarType dtype, at::Device device, int64_t replicas) {
+void ParameterSet::allocate(at::ScalarType dtype, at::Device device, int64_t replicas,
+                            at::ScalarType grad_dtype) {
   allocate_weights(dtype, device, replicas);
   for (Bucket& bucket : buckets_) {
-    bucket.grads = at::zeros({bucket.padded_numel}, at::TensorOptions(device).dtype(at::kFloat));
+    bucket.grads = at::zeros({bucket.padded_numel}, at::TensorOptions(device).dtype(grad_dtype));
     for (Parameter* parameter : bucket.parameters) {
       parameter->grad = used_view(*parameter, stored_view(*parameter, bucket.grads));
     }

@@ -1,9 +1,10 @@
 #pragma once
 // The parameters of one rank, laid out flat: each bucket is one run of weights in the compute dtype
-// and one run of fp32 gradients with the same offsets, so that a bucket is one reduce-scatter, one
-// optimizer pass and one all-gather over the data-parallel axis (ZeRO-1, arXiv 1910.02054).
-// Local: nothing here communicates. Ownership: ParameterSet owns the flat tensors, Parameter
-// objects hold views and live as long as the set; declare() order is the same on all ranks.
+// and one run of gradients (fp32, or bf16) with the same offsets, so that a bucket is one
+// reduce-scatter, one optimizer pass and one all-gather over the data-parallel axis (ZeRO-1, arXiv
+// 1910.02054). Local: nothing here communicates. Ownership: ParameterSet owns the flat tensors,
+// Parameter objects hold views and live as long as the set; declare() order is the same on all
+// ranks.
 #include <ATen/core/Tensor.h>
 
 #include <memory>
@@ -23,7 +24,7 @@ struct Parameter {
   int64_t offset = 0;  // of the stored part in the bucket, in elements
   int64_t numel = 0;   // of the stored part
   at::Tensor weight;   // view, used part, compute dtype
-  at::Tensor grad;     // view, used part, fp32
+  at::Tensor grad;     // view, used part, fp32 or bf16
 };
 
 /// Parameters whose gradients become ready together. Offsets do not depend on the number of
@@ -35,7 +36,7 @@ struct Bucket {
   int64_t padded_numel = 0;     // a multiple of kBucketAlignment * replicas
   std::vector<Parameter*> parameters;
   at::Tensor weights;  // flat, compute dtype, padded_numel
-  at::Tensor grads;    // flat, fp32, padded_numel
+  at::Tensor grads;    // flat, fp32 or bf16, padded_numel
 };
 
 /// Shares of a bucket start at multiples of this many elements.
@@ -53,7 +54,8 @@ class ParameterSet {
                      bool decay);
 
   /// Makes the flat tensors, zeroed, for `replicas` data-parallel ranks. Called once.
-  void allocate(at::ScalarType dtype, at::Device device, int64_t replicas);
+  void allocate(at::ScalarType dtype, at::Device device, int64_t replicas,
+                at::ScalarType grad_dtype = at::kFloat);
   /// The same without gradients, for a model that is only run forward.
   void allocate_weights(at::ScalarType dtype, at::Device device, int64_t replicas = 1);
 

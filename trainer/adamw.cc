@@ -2,11 +2,12 @@
 
 #include <ATen/ops/zeros.h>
 #include <ATen/record_function.h>
+#include <c10/util/Exception.h>
 
-#include <algorithm>
 #include <cmath>
 
-#include "trainer/adamw_kernel.h"
+#include "trainer/checkpoint/share_pieces.h"
+#include "trainer/checkpoint/slice_layout.h"
 
 namespace phalanx {
 namespace {
@@ -29,34 +30,50 @@ AdamWCoefficients coefficients(const OptimizerConfig& config, double learning_ra
 
 }  // namespace
 
-AdamW::AdamW(const OptimizerConfig& config, ParameterSet& parameters, Communicator& data_parallel)
+AdamW::AdamW(const OptimizerConfig& config, ParameterSet& parameters, Communicator& data_parallel,
+             uint64_t seed)
     : config_(config), parameters_(parameters), data_parallel_(data_parallel) {
-  for (const Bucket& bucket : parameters_.buckets()) {
-    BucketShare share;
-    share.numel = bucket.padded_numel / data_parallel_.size();
-    share.begin = share.numel * data_parallel_.rank();
-    share.master = at::zeros({share.numel}, bucket.grads.options());
-    share.exp_avg = at::zeros({share.numel}, bucket.grads.options());
-    share.exp_avg_sq = at::zeros({share.numel}, bucket.grads.options());
-    add_pieces(bucket, share);
-    shares_.push_back(share);
+  for (const Bucket& bucket : parameters_.buckets()) add_share(bucket);
+  add_pieces(seed);
+  if (config_.offload == Offload::kHost && !shares_.empty()) {
+    stream_ = std::make_unique<StateStream>(parameters_.buckets().front().weights.device());
   }
 }
 
-void AdamW::add_pieces(const Bucket& bucket, const BucketShare& share) {
-  std::vector<Piece> pieces;
-  for (const Parameter* parameter : bucket.parameters) {
-    const int64_t begin = std::max(parameter->offset, share.begin);
-    const int64_t end = std::min(parameter->offset + parameter->numel, share.begin + share.numel);
-    if (begin >= end) continue;
-    const bool extends = !pieces.empty() && pieces.back().decay == parameter->decay;
-    if (extends) {
-      pieces.back().numel += end - begin;
-    } else {
-      pieces.push_back({begin - share.begin, end - begin, parameter->decay});
-    }
+void AdamW::add_share(const Bucket& bucket) {
+  BucketShare share;
+  share.numel = bucket.padded_numel / data_parallel_.size();
+  share.begin = share.numel * data_parallel_.rank();
+  at::TensorOptions place(bucket.weights.device());
+  if (config_.offload == Offload::kHost && !bucket.weights.is_cpu()) {
+    place = at::TensorOptions(at::kCPU).pinned_memory(true);
   }
-  pieces_.push_back(std::move(pieces));
+  const auto zeros = [&](Precision type) {
+    return at::zeros({share.numel}, place.dtype(dtype_of(type)));
+  };
+  if (config_.master == Precision::kBf16) {
+    TORCH_INTERNAL_ASSERT(bucket.weights.scalar_type() == at::kBFloat16);
+    share.master = bucket.weights.narrow(0, share.begin, share.numel);
+  } else {
+    share.master = zeros(Precision::kFp32);
+  }
+  share.exp_avg = zeros(config_.state);
+  share.exp_avg_sq = zeros(config_.state);
+  shares_.push_back(share);
+}
+
+void AdamW::add_pieces(uint64_t seed) {
+  for (const SharePiece& piece : share_pieces(parameters_, shares_)) {
+    const Parameter& parameter = *piece.parameter;
+    const ShardSpec& spec = parameter.spec;
+    const SliceLayout slice = slice_layout(spec.full_shape, spec.dim, spec.stored());
+    pieces_.push_back({piece.bucket,
+                       piece.offset,
+                       piece.stored.size(),
+                       parameter.decay,
+                       {piece.stored.begin, slice.stride, slice.start, slice.width},
+                       named_key(parameter.name, seed)});
+  }
 }
 
 void AdamW::load_masters_from_weights() {
@@ -66,22 +83,32 @@ void AdamW::load_masters_from_weights() {
   }
 }
 
+std::vector<AdamWRun> AdamW::runs(const std::vector<at::Tensor>& grad_shares, int64_t num_updates) {
+  std::vector<AdamWRun> result;
+  for (const Piece& piece : pieces_) {
+    const auto b = static_cast<size_t>(piece.bucket);
+    const BucketShare& share = shares_[b];
+    const at::Tensor weights = parameters_.buckets()[b].weights.narrow(0, share.begin, share.numel);
+    const auto cut = [&](const at::Tensor& t) { return t.narrow(0, piece.begin, piece.numel); };
+    result.push_back({cut(grad_shares[b]), cut(share.master), cut(share.exp_avg),
+                      cut(share.exp_avg_sq), cut(weights), piece.places,
+                      key_for(piece.key, KeyUse::kOptimizerRounding, num_updates)});
+  }
+  return result;
+}
+
 void AdamW::update(const std::vector<at::Tensor>& grad_shares, double learning_rate,
                    double grad_scale, int64_t num_updates) {
   RECORD_USER_SCOPE("optimizer");
-  AdamWCoefficients decaying = coefficients(config_, learning_rate, grad_scale, num_updates);
+  const AdamWCoefficients decaying = coefficients(config_, learning_rate, grad_scale, num_updates);
   AdamWCoefficients plain = decaying;
   plain.decay_factor = 1.0f;
-  for (size_t b = 0; b < shares_.size(); ++b) {
-    const BucketShare& share = shares_[b];
-    const at::Tensor weights = parameters_.buckets()[b].weights.narrow(0, share.begin, share.numel);
-    for (const Piece& piece : pieces_[b]) {
-      const auto cut = [&](const at::Tensor& t) { return t.narrow(0, piece.begin, piece.numel); };
-      adamw_update({cut(grad_shares[b]), cut(share.master), cut(share.exp_avg),
-                    cut(share.exp_avg_sq), cut(weights)},
-                   piece.decay ? decaying : plain);
-    }
-  }
+  const auto update_run = [&](size_t i, const AdamWRun& run) {
+    adamw_update(run, pieces_[i].decay ? decaying : plain);
+  };
+  const std::vector<AdamWRun> all = runs(grad_shares, num_updates);
+  if (stream_) return stream_->pass(all, update_run);
+  for (size_t i = 0; i < all.size(); ++i) update_run(i, all[i]);
 }
 
 void AdamW::write_weights() {

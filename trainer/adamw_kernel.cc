@@ -1,36 +1,46 @@
 #include "trainer/adamw_kernel.h"
 
 #include <ATen/Parallel.h>
-#include <c10/util/BFloat16.h>
+
+#include <algorithm>
+
+#include "trainer/adamw_types.h"
 
 namespace phalanx {
 namespace {
 
-template <typename T>
-void update(const AdamWRun& run, const AdamWCoefficients& c) {
-  const float* grad = run.grad.const_data_ptr<float>();
-  float* master = run.master.mutable_data_ptr<float>();
-  float* m = run.exp_avg.mutable_data_ptr<float>();
-  float* v = run.exp_avg_sq.mutable_data_ptr<float>();
-  T* weight = run.weight.mutable_data_ptr<T>();
-  at::parallel_for(0, run.grad.numel(), 16384, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      float p = master[i], mi = m[i], vi = v[i];
-      kernels::adamw_element(c, grad[i], p, mi, vi);
-      master[i] = p;
-      m[i] = mi;
-      v[i] = vi;
-      weight[i] = T(p);
+constexpr int64_t kGrain = 16384;
+
+/// Elements [begin, end), which lie one after another in the logical tensor too, so that the loop
+/// has no division and vectorises. Element i is the logical one of number first_logical + i.
+template <typename Pointers>
+void update_neighbours(const Pointers run, const AdamWCoefficients c, int64_t begin, int64_t end,
+                       uint64_t key, int64_t first_logical) {
+  for (int64_t i = begin; i < end; ++i) {
+    uint64_t random = 0;
+    if constexpr (Pointers::kRounds) {
+      random = kernels::keyed_bits(key, static_cast<uint64_t>(first_logical + i));
     }
-  });
+    kernels::adamw_at(run, c, i, random);
+  }
 }
 
 }  // namespace
 
 void adamw_update(const AdamWRun& run, const AdamWCoefficients& coefficients) {
   if (run.grad.is_cuda()) return adamw_update_cuda(run, coefficients);
-  run.weight.scalar_type() == at::kFloat ? update<float>(run, coefficients)
-                                         : update<c10::BFloat16>(run, coefficients);
+  const LogicalPlaces& places = run.places;
+  kernels::with_adamw_pointers(run, [&](const auto& pointers) {
+    at::parallel_for(0, run.grad.numel(), kGrain, [&](int64_t begin, int64_t end) {
+      while (begin < end) {
+        const int64_t left_in_row = places.width - (places.first + begin) % places.width;
+        const int64_t stop = begin + std::min(end - begin, left_in_row);
+        update_neighbours(pointers, coefficients, begin, stop, run.rounding_key,
+                          kernels::logical_element(places, begin) - begin);
+        begin = stop;
+      }
+    });
+  });
 }
 
 }  // namespace phalanx

@@ -10,7 +10,8 @@ namespace {
 /// Shares are whole numbers of kBucketAlignment blocks; each is one row.
 double sum_of_squares(const at::Tensor& share) {
   const at::Tensor blocks = share.view({-1, kBucketAlignment});
-  const at::Tensor norms_b = blocks.norm(2, 1).to(at::kDouble).cpu();
+  const at::Tensor norms_b =
+      blocks.norm(2, {1}, /*keepdim=*/false, at::kFloat).to(at::kDouble).cpu();
   const double* norm = norms_b.const_data_ptr<double>();
   double sum = 0.0;
   for (int64_t i = 0; i < norms_b.numel(); ++i) sum += norm[i] * norm[i];

@@ -10,7 +10,7 @@
 
 namespace phalanx {
 
-/// Sum of squares of this rank's part of the gradient, in fp64 over blocks of 4,096 fp32 elements
+/// Sum of squares of this rank's part of the gradient, in fp64 over blocks of 4,096 elements
 /// added in order. `first_of_tensor_axis`: this rank counts the buckets that are summed over tp.
 double local_sum_of_squares(const std::vector<at::Tensor>& grad_shares,
                             const std::vector<Bucket>& buckets, bool first_of_tensor_axis);

@@ -18,11 +18,11 @@ Phi4Options model_options(const RunConfig& config) {
 Replica::Replica(const RunConfig& config, const RunContext& context, const StartTensors& start)
     : tensor_parallel_(context.tp, config.parallel.sequence_parallel),
       model_(config.model.shape, model_options(config), parameters_, tensor_parallel_) {
-  const at::ScalarType dtype =
-      config.precision == Precision::kBf16 ? at::ScalarType::BFloat16 : at::ScalarType::Float;
-  parameters_.allocate(dtype, context.device, context.dp.size());
-  grads_ = std::make_unique<GradBuckets>(parameters_, context.dp, context.tp);
-  optimizer_ = std::make_unique<AdamW>(config.optimizer, parameters_, context.dp);
+  parameters_.allocate(dtype_of(config.precision), context.device, context.dp.size(),
+                       dtype_of(config.gradients));
+  grads_ = std::make_unique<GradBuckets>(parameters_, context.dp, context.tp, config.model.seed);
+  optimizer_ =
+      std::make_unique<AdamW>(config.optimizer, parameters_, context.dp, config.model.seed);
   run_together(context.control, [&] { load(config, start); });
   optimizer_->write_weights();
   optimizer_->gather_weights();

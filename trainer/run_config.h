@@ -1,6 +1,8 @@
 #pragma once
 // One run, as the trainer sees it: plain values that configs/ fills from YAML. Units stand in the
 // names or beside the field; tokens count targets (data/mixture/SEMANTICS.md, section 1).
+#include <c10/core/ScalarType.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,6 +16,10 @@
 namespace phalanx {
 
 enum class Precision { kFp32, kBf16 };
+inline c10::ScalarType dtype_of(Precision precision) {
+  return precision == Precision::kBf16 ? c10::kBFloat16 : c10::kFloat;
+}
+enum class Offload { kNone, kHost };
 enum class Decay { kLinear, kCosine, kConstant };  // kConstant: constant, then linear over the end
 
 /// A length given in tokens (`2M`) or in steps (`200 steps`).
@@ -50,6 +56,10 @@ struct OptimizerConfig {
   double weight_decay = 0.1;
   bool decay_norms = false;     // default: only matrices decay
   double clip_grad_norm = 1.0;  // 0: no clipping
+  // What the update keeps. bf16 is rounded stochastically; a bf16 master is the weight itself.
+  Precision state = Precision::kFp32;  // both moments
+  Precision master = Precision::kFp32;
+  Offload offload = Offload::kNone;  // where moments and fp32 masters live
 };
 
 struct CheckpointConfig {
@@ -91,6 +101,7 @@ struct RunConfig {
   std::vector<StageConfig> stages;
   OptimizerConfig optimizer;
   Precision precision = Precision::kBf16;
+  Precision gradients = Precision::kFp32;  // of the buckets in which they add up
   Recompute recompute = Recompute::kNone;
   bool curriculum_from_resume = false;  // resume: a changed curriculum starts a new ledger segment
   int64_t loss_chunk_tokens = 1024;     // tokens whose logits exist at one time

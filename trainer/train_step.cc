@@ -42,7 +42,7 @@ TrainStep::TrainStep(const Phi4& model, ParameterSet& parameters, GradBuckets& g
 
 void TrainStep::accumulate(const Batch& batch, const StepInputs& inputs, LossSums& sums) {
   const int64_t rows = batch.tokens_RT.size(0), size = inputs.micro_batch_size;
-  grads_.begin_step((rows + size - 1) / size);
+  grads_.begin_step((rows + size - 1) / size, inputs.num_updates);
   for (int64_t first = 0; first < rows; first += size) {
     const TokenBatch tokens =
         micro_batch(batch, first, std::min(size, rows - first), inputs.rope, options_);
@@ -82,6 +82,7 @@ StepResult TrainStep::run(const Batch& batch, const StepInputs& inputs) {
   result.updated = clipped.finite && std::isfinite(result.loss);
   if (result.updated) {
     optimizer_.update(grad_shares, inputs.learning_rate, clipped.scale, inputs.num_updates);
+    grads_.note_cleared();
     optimizer_.gather_weights();
   }
   return result;

@@ -2,20 +2,14 @@
 // One standard normal for each (key, element): a counter-based generator, so a part of a tensor can
 // be drawn without the rest, on CPU and CUDA alike. Only IEEE-exact operations (+ - * / sqrt, no
 // contraction), so both give equal bits.
-// Sources: the SplitMix64 finaliser (Steele, Lea, Flood 2014); the inverse normal distribution
-// function by P. J. Acklam's rational approximation, relative error below 1.2e-9.
+// Source: the inverse normal distribution function by P. J. Acklam's rational approximation,
+// relative error below 1.2e-9.
 #include <cstdint>
 
 #include "parallel/kernels/host_device.h"
+#include "parallel/kernels/keyed_bits.h"
 
 namespace phalanx::kernels {
-
-PHALANX_HOST_DEVICE inline uint64_t mix64(uint64_t x) {
-  x += 0x9e3779b97f4a7c15ull;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-  return x ^ (x >> 31);
-}
 
 /// ln(x) for x in (0, 1): x = m * 2^e with m in [0.75, 1.5), then 2 atanh((m - 1) / (m + 1)).
 PHALANX_HOST_DEVICE inline double log_series(double x) {
@@ -78,7 +72,7 @@ PHALANX_HOST_DEVICE inline double normal_quantile(double p) {
 }
 
 PHALANX_HOST_DEVICE inline float normal_draw(uint64_t key, uint64_t element) {
-  const uint64_t bits = mix64(key ^ mix64(element));
+  const uint64_t bits = keyed_bits(key, element);
   return static_cast<float>(
       normal_quantile((static_cast<double>(bits >> 12) + 0.5) * (1.0 / 4503599627370496.0)));
 }

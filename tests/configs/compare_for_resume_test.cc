@@ -35,6 +35,12 @@ TEST(CompareForResume, CurriculumRatesMeshAndLoggingMayChange) {
             Lines{});
 }
 
+TEST(CompareForResume, WhatIsKeptInBf16MayChange) {
+  EXPECT_EQ(differences({"precision=bf16", "optimizer.state=bf16", "optimizer.master=bf16",
+                         "gradients=bf16"}),
+            Lines{});
+}
+
 TEST(CompareForResume, OptimizerAndPrecisionAreFixed) {
   EXPECT_EQ(differences({"precision=fp32"}).size(), 1u);
   EXPECT_EQ(differences({"optimizer.beta2=0.99"}).size(), 1u);

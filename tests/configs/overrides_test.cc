@@ -47,7 +47,7 @@ TEST(Overrides, UnknownFieldGetsDidYouMean) {
   EXPECT_EQ(
       error_of(example_yaml(), {"train.learning_rate=1"}),
       "command line: train: unknown key; known here: run, fork, model, parallel, data, stages, "
-      "optimizer, precision, recompute, loss_chunk_tokens, curriculum_from, checkpoint, "
+      "optimizer, precision, gradients, recompute, loss_chunk_tokens, curriculum_from, checkpoint, "
       "evaluation");
   EXPECT_EQ(error_of(example_yaml(), {"lr=1"}),
             "command line: lr: unknown key; did you mean 'learning_rate.peak'?");

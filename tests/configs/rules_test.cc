@@ -177,5 +177,33 @@ TEST(Rules, AllViolationsComeAtOnce) {
   EXPECT_EQ(std::count(message.begin(), message.end(), '\n'), 2) << message;
 }
 
+TEST(Rules, ABf16MasterIsABf16Weight) {
+  EXPECT_EQ(error_of(example_yaml(), {"precision=bf16", "optimizer.master=bf16"}), "");
+  EXPECT_EQ(
+      error_of(example_yaml(), {"precision=fp32", "optimizer.master=bf16"}),
+      "command line: optimizer.master: expected fp32, or precision: bf16, whose weights would "
+      "be the masters; got bf16");
+}
+
+TEST(Rules, OnlyAGpuOffloadsToTheHost) {
+  EXPECT_EQ(error_of(example_yaml(), {"parallel.device=cuda", "optimizer.offload=host"}), "");
+  EXPECT_EQ(
+      error_of(example_yaml(), {"parallel.device=cpu", "optimizer.offload=host"}),
+      "command line: optimizer.offload: expected none with parallel.device: cpu, whose memory "
+      "is the host's; got host");
+}
+
+TEST(Rules, WhatIsKeptInBf16IsReadAndWrittenBack) {
+  const ResolvedConfig config = testing::read(
+      example_yaml(),
+      {"precision=bf16", "optimizer.state=bf16", "optimizer.master=bf16", "gradients=bf16"});
+  EXPECT_EQ(config.run.optimizer.state, Precision::kBf16);
+  EXPECT_EQ(config.run.optimizer.master, Precision::kBf16);
+  EXPECT_EQ(config.run.gradients, Precision::kBf16);
+  EXPECT_EQ(testing::read(example_yaml()).run.gradients, Precision::kFp32);
+  EXPECT_EQ(error_of(example_yaml(), {"optimizer.state=half"}),
+            "command line: optimizer.state: expected fp32 or bf16, got 'half'");
+}
+
 }  // namespace
 }  // namespace phalanx

@@ -14,6 +14,8 @@ foreach(target ${layer_tests})
   phalanx_precompile(${target})
 endforeach()
 phalanx_test(NAME cross_entropy_test LABEL unit SOURCES cross_entropy_test.cc LIBS phalanx_model)
+phalanx_test(NAME stochastic_round_test LABEL unit SOURCES stochastic_round_test.cc
+             LIBS phalanx_parallel)
 phalanx_test(NAME gemm_test LABEL unit SOURCES gemm_test.cc LIBS phalanx_parallel)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64|AMD64")
   phalanx_test(NAME packed_gemm_test LABEL unit SOURCES packed_gemm_test.cc LIBS phalanx_parallel)

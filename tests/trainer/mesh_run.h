@@ -40,6 +40,9 @@ struct MeshRunOptions {
   Recompute recompute = Recompute::kNone;
   int64_t num_steps = 20;
   int64_t micro_batch_size = 1;
+  Precision precision = Precision::kFp32;
+  Precision gradients = Precision::kFp32;
+  OptimizerConfig optimizer = {};
 };
 
 struct MeshRunResult {
@@ -77,9 +80,11 @@ inline BatchLoader make_run_loader(const MeshRunOptions& options, const Mesh& me
 
 inline MeshRunResult run_on_mesh(Communicator& world, const MeshRunOptions& options) {
   const TestMesh mesh(world, options.tensor_parallel_size);
-  RunConfig config =
-      test_run_config(options.shape, options.tensor_parallel_size, options.sequence_parallel);
+  RunConfig config = test_run_config(options.shape, options.tensor_parallel_size,
+                                     options.sequence_parallel, options.precision);
   config.recompute = options.recompute;
+  config.gradients = options.gradients;
+  config.optimizer = options.optimizer;
   Replica replica(config, mesh.context, {});
   TrainStep step(replica.model(), replica.parameters(), replica.grads(), replica.optimizer(),
                  mesh.context, /*clip_grad_norm=*/1.0, /*num_sources=*/2,

@@ -61,8 +61,9 @@ TEST(AdamW, FiftyUpdatesEqualTheFormulaInDouble) {
       const at::Tensor padding = at::zeros({bucket.padded_numel - bucket.numel});
       for (int64_t n = 1; n <= 50; ++n) {
         const at::Tensor g = at::cat({gradient(bucket.numel, static_cast<uint64_t>(n)), padding});
-        optimizer.update({g}, kRate, 0.25, n);
         formula.update(g, decays, 0.25, n);
+        optimizer.update({g}, kRate, 0.25, n);
+        EXPECT_TRUE(at::equal(g, at::zeros_like(g)));  // ready for the next step
       }
       const BucketShare& share = optimizer.shares()[0];
       EXPECT_LT(relative_error(share.master, formula.p), 1e-6) << beta2;
@@ -160,6 +161,15 @@ TEST(GradNorm, SumsSquaresAndCountsBucketsSummedOverTheTensorAxisOnce) {
   const double other = local_sum_of_squares({a, b}, two_buckets(), false);
   EXPECT_NEAR(first / (squares(a) + squares(b)), 1, 1e-6);
   EXPECT_NEAR(other / squares(a), 1, 1e-6);
+}
+
+TEST(GradNorm, OfBf16IsThatOfTheSameValuesInFp32) {
+  const at::Tensor a = random_tensor({3 * kBucketAlignment}, 1).to(at::kBFloat16);
+  const at::Tensor b = random_tensor({kBucketAlignment}, 2).to(at::kBFloat16);
+  const double found = local_sum_of_squares({a, b}, two_buckets(), true);
+  const double expected =
+      local_sum_of_squares({a.to(at::kFloat), b.to(at::kFloat)}, two_buckets(), true);
+  EXPECT_NEAR(found / expected, 1, 1e-6);  // bf16 norms would be off by up to 4e-3
 }
 
 TEST(ClipGradient, ScalesToTheClipNormAsTorchDoes) {

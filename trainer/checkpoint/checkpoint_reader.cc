@@ -1,8 +1,10 @@
 #include "trainer/checkpoint/checkpoint_reader.h"
 
+#include <c10/util/BFloat16.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 #include <stdexcept>
 #include <utility>
@@ -15,6 +17,8 @@ namespace phalanx {
 namespace {
 
 constexpr int64_t kMaxManifestBytes = int64_t{256} << 20;
+
+bool is_share_dtype(Dtype dtype) { return dtype == Dtype::kF32 || dtype == Dtype::kBF16; }
 
 class CheckpointSource final : public TensorSource {
  public:
@@ -35,8 +39,7 @@ class CheckpointSource final : public TensorSource {
         const std::span<float> target =
             values.subspan(static_cast<size_t>(run.full - begin), static_cast<size_t>(run.numel));
         const int64_t element = run.slice - piece.elements.begin;
-        files_.read(piece.file, piece.file_begin + element * static_cast<int64_t>(sizeof(float)),
-                    std::as_writable_bytes(target));
+        read_values(piece, element, target);
       });
     }
   }
@@ -44,10 +47,21 @@ class CheckpointSource final : public TensorSource {
  private:
   struct Resolved {
     std::string file;
+    Dtype dtype = Dtype::kF32;
     int64_t file_begin = 0;  // byte of the first element
     Range elements;
     SliceLayout layout;
   };
+
+  void read_values(const Resolved& piece, int64_t element, std::span<float> values) {
+    const int64_t byte = piece.file_begin + element * dtype_bytes(piece.dtype);
+    if (piece.dtype == Dtype::kF32) {
+      return files_.read(piece.file, byte, std::as_writable_bytes(values));
+    }
+    narrow_.resize(values.size());
+    files_.read(piece.file, byte, std::as_writable_bytes(std::span(narrow_)));
+    std::copy(narrow_.begin(), narrow_.end(), values.begin());
+  }
 
   void resolve(const std::string& tensor) {
     resolved_.clear();
@@ -56,15 +70,15 @@ class CheckpointSource final : public TensorSource {
     for (const ManifestPiece& piece : entry.pieces) {
       const StoredTensor* stored = files_.header(piece.file).find(stored_name);
       const std::vector<int64_t> expected{piece.elements.size()};
-      if (stored == nullptr || stored->dtype != Dtype::kF32 || stored->shape != expected) {
+      if (stored == nullptr || !is_share_dtype(stored->dtype) || stored->shape != expected) {
         throw std::invalid_argument(
-            fmt::format("{}: file {}: tensor {}: expected F32 [{}], found {}", where_, piece.file,
-                        stored_name, expected[0],
+            fmt::format("{}: file {}: tensor {}: expected F32 or BF16 [{}], found {}", where_,
+                        piece.file, stored_name, expected[0],
                         stored == nullptr ? "no such tensor"
                                           : fmt::format("{} [{}]", dtype_name(stored->dtype),
                                                         fmt::join(stored->shape, ", "))));
       }
-      resolved_.push_back({piece.file, stored->begin, piece.elements,
+      resolved_.push_back({piece.file, stored->dtype, stored->begin, piece.elements,
                            slice_layout(entry.shape, piece.dim, piece.rectangle)});
     }
     resolved_name_ = tensor;
@@ -76,6 +90,7 @@ class CheckpointSource final : public TensorSource {
   std::map<std::string, std::vector<int64_t>> shapes_;
   std::string resolved_name_;  // runs of one tensor come one after another
   std::vector<Resolved> resolved_;
+  std::vector<c10::BFloat16> narrow_;  // values on their way
 };
 
 Manifest read_manifest(const std::filesystem::path& path, const std::string& where) {
@@ -111,6 +126,17 @@ std::string CheckpointReader::read_of_run(const std::string& file) {
         where_, file));
   }
   return files_.read_whole(file);
+}
+
+Dtype CheckpointReader::stored_dtype(const ShareKind& kind) {
+  for (const auto& [name, tensor] : manifest_.tensors) {
+    const std::string stored_name = fmt::format("{}/{}", kind.name, name);
+    for (const ManifestPiece& piece : tensor.pieces) {
+      const StoredTensor* stored = files_.header(piece.file).find(stored_name);
+      if (stored != nullptr) return stored->dtype;
+    }
+  }
+  return Dtype::kF32;
 }
 
 void CheckpointReader::verify(int64_t part, int64_t num_parts) {

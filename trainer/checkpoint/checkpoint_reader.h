@@ -37,6 +37,9 @@ class CheckpointReader {
   /// One kind of tensor, under the logical names. Refers to the reader.
   [[nodiscard]] std::unique_ptr<TensorSource> source(const ShareKind& kind);
 
+  /// How a kind of tensor is stored: all of one kind are alike.
+  [[nodiscard]] Dtype stored_dtype(const ShareKind& kind);
+
   /// Reads and hashes part `part` of `num_parts` of all blocks.
   void verify(int64_t part = 0, int64_t num_parts = 1);
 
@@ -49,8 +52,9 @@ class CheckpointReader {
   VerifiedFiles files_;
 };
 
-/// Fills masters and moments of this rank's shares, to the bit what was saved; without `moments`
-/// these stay as they are. Imported weights have none to fill.
+/// Fills masters and moments of this rank's shares, to the bit what was saved, but for fp32 that
+/// becomes bf16, which is rounded to nearest; without `moments` these stay as they are. Imported
+/// weights have none to fill.
 void load_checkpoint(CheckpointReader& reader, const Phi4Config& model,
                      const ParameterSet& parameters, std::vector<BucketShare>& shares,
                      bool moments = true);

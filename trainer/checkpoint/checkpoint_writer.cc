@@ -30,13 +30,23 @@ struct Output {  // one tensor of the rank's file
   const ShareKind* kind;
 };
 
+const at::Tensor& share_of(const CheckpointContents& contents, const SharePiece& piece,
+                           const ShareKind& kind) {
+  return contents.shares[static_cast<size_t>(piece.bucket)].*kind.tensor;
+}
+
+Dtype stored_dtype(const at::Tensor& share) {
+  return share.scalar_type() == at::kBFloat16 ? Dtype::kBF16 : Dtype::kF32;
+}
+
 void write_values(SafetensorsWriter& file, const CheckpointContents& contents,
                   const Output& output) {
-  const at::Tensor& share = contents.shares[output.piece->bucket].*output.kind->tensor;
-  const at::Tensor host =
-      share.narrow(0, output.piece->offset, output.piece->stored.size()).to(at::kCPU).contiguous();
-  file.write(
-      std::as_bytes(std::span(host.const_data_ptr<float>(), static_cast<size_t>(host.numel()))));
+  const at::Tensor host = share_of(contents, *output.piece, *output.kind)
+                              .narrow(0, output.piece->offset, output.piece->stored.size())
+                              .to(at::kCPU)
+                              .contiguous();
+  file.write(std::as_bytes(std::span(static_cast<const std::byte*>(host.const_data_ptr()),
+                                     static_cast<size_t>(host.nbytes()))));
 }
 
 std::filesystem::path write_and_commit(const CheckpointPlace& place,
@@ -104,7 +114,8 @@ Manifest write_rank_part(const std::filesystem::path& staging, const CheckpointC
                                            {{file_name, spec.dim, spec.stored(), piece.stored}}};
     for (const ShareKind& kind : kShareKinds) {
       const std::string name = fmt::format("{}/{}", kind.name, piece.parameter->name);
-      tensors.push_back({name, Dtype::kF32, {piece.stored.size()}});
+      const Dtype dtype = stored_dtype(share_of(contents, piece, kind));
+      tensors.push_back({name, dtype, {piece.stored.size()}});
       outputs[name] = {&piece, &kind};
     }
   }

@@ -62,15 +62,16 @@ void fill_shares(TensorSource& source, const ParameterSet& parameters,
     const ShardSpec& spec = piece.parameter->spec;
     const at::Tensor target =
         (shares[piece.bucket].*kind.tensor).narrow(0, piece.offset, piece.stored.size());
+    const bool direct = target.is_cpu() && target.scalar_type() == at::kFloat;
     const at::Tensor host =
-        target.is_cpu() ? target : at::empty({piece.stored.size()}, at::TensorOptions(at::kFloat));
+        direct ? target : at::empty({piece.stored.size()}, at::TensorOptions(at::kFloat));
     float* values = host.data_ptr<float>();
     const SliceLayout layout = slice_layout(spec.full_shape, spec.dim, spec.stored());
     visit_runs(layout, piece.stored, [&](const Run& run) {
       source.read(piece.parameter->name, run.full,
                   {values + (run.slice - piece.stored.begin), static_cast<size_t>(run.numel)});
     });
-    if (!target.is_cpu()) target.copy_(host);
+    if (!direct) target.copy_(host);
   }
 }
 

@@ -14,7 +14,7 @@
 
 namespace phalanx {
 
-/// The fp32 tensors of a share, under the names they have in a checkpoint.
+/// The tensors of a share (fp32 or bf16), under the names they have in a checkpoint.
 struct ShareKind {
   const char* name;
   at::Tensor BucketShare::*tensor;
@@ -38,7 +38,8 @@ struct SharePiece {
 /// Same names, same shapes.
 void check_same_tensors(const TensorSource& source, const ParameterSet& parameters);
 
-/// Reads this rank's part of every tensor into `kind` of the shares; padding becomes zero.
+/// Reads this rank's part of every tensor into `kind` of the shares; padding becomes zero. A bf16
+/// share takes the nearest values (exact where the source has bf16 too).
 void fill_shares(TensorSource& source, const ParameterSet& parameters,
                  std::vector<BucketShare>& shares, const ShareKind& kind);
 

@@ -26,6 +26,8 @@ GROWING = """\
       - {from_tokens: 3K, global_batch_size: 32}
 """
 
+IN_BF16 = ('optimizer.state=bf16', 'optimizer.master=bf16', 'gradients=bf16')
+
 
 def mesh(tensor):
     return f'parallel.tensor_parallel_size={tensor}'
@@ -83,6 +85,24 @@ class Resume(RunTest):
 
     def test_two_ranks_in_bf16(self):
         self.interrupt(2, 1, [10], 'precision=bf16')
+
+    def test_two_ranks_that_keep_everything_in_bf16(self):
+        self.interrupt(2, 1, [10], 'precision=bf16', *IN_BF16)
+
+    def test_from_fp32_to_bf16_and_back(self):
+        """A resume may change what is kept in bf16, and says how the tensors are taken."""
+        stop = 'run.stop_after_steps={}'.format
+        self.train(1, 'types', 'precision=bf16', stop(4), code=STOPPED)
+        to_bf16 = self.train(1, 'types', 'precision=bf16', *IN_BF16, stop(8), '--resume', 'auto',
+                             code=STOPPED)
+        for tensors, field in (('masters', 'optimizer.master'), ('moments', 'optimizer.state')):
+            self.assertIn(f"note: the checkpoint's {tensors} are fp32; {field}: bf16 rounds them to "
+                          'nearest, once', to_bf16.err)
+        to_fp32 = self.train(1, 'types', 'precision=bf16', stop(12), '--resume', 'auto', code=STOPPED)
+        self.assertIn("note: the checkpoint's masters are bf16; optimizer.master: fp32 takes them as "
+                      'they are', to_fp32.err)
+        whole = self.train(1, 'types-whole', 'precision=bf16', stop(12), code=STOPPED)
+        self.assert_close(to_fp32.metrics()[4:], whole.metrics()[4:], 0.02)
 
     def write(self, name, text):
         (self.workspace.path / name).write_text(text)

@@ -1,0 +1,22 @@
+#include "configs/memory_rules.h"
+
+#include <string>
+
+namespace phalanx {
+
+void check_memory(const ResolvedConfig& config, Problems& problems) {
+  const RunConfig& run = config.run;
+  const auto fail = [&](const std::string& path, const std::string& message) {
+    problems.add(config.nearest_origin(path), path, message);
+  };
+  if (run.optimizer.master == Precision::kBf16 && run.precision != Precision::kBf16) {
+    fail("optimizer.master",
+         "expected fp32, or precision: bf16, whose weights would be the masters; got bf16");
+  }
+  if (run.optimizer.offload == Offload::kHost && run.parallel.device != DeviceKind::kCuda) {
+    fail("optimizer.offload",
+         "expected none with parallel.device: cpu, whose memory is the host's; got host");
+  }
+}
+
+}  // namespace phalanx
