@@ -9,6 +9,7 @@ namespace phalanx {
 namespace {
 
 constexpr double kGiB = 1 << 30;
+constexpr double kUsable = 0.95;
 constexpr Recompute kModes[] = {Recompute::kNone, Recompute::kSelective, Recompute::kFull};
 
 /// Divisors in rising order.
@@ -160,6 +161,10 @@ MeshSearch search_meshes(const PlanInput& input, const Accelerator& accelerator,
     if (tensor <= input.shape.num_attention_heads) searcher.try_size(tensor);
   }
   return searcher.finish();
+}
+
+int64_t usable_memory(const Accelerator& accelerator) {
+  return static_cast<int64_t>(kUsable * double(accelerator.memory_bytes));
 }
 
 std::string overrides_text(const PlanInput& input) {

@@ -40,8 +40,8 @@ MeshSearch search_meshes(const PlanInput& input, const Accelerator& accelerator,
 /// micro-batches by the stages of the run in their order.
 std::string overrides_text(const PlanInput& input);
 
-/// The part of the accelerator's memory that a plan may fill; the rest goes to what allocators
+/// The 95 % of the accelerator's memory that a plan may fill; the rest goes to what allocators
 /// round up and to what a plan does not count.
-inline constexpr double kUsableMemory = 0.95;
+int64_t usable_memory(const Accelerator& accelerator);
 
 }  // namespace phalanx

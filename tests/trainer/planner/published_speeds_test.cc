@@ -129,8 +129,7 @@ TEST(PublishedSpeeds, Phi4On1920H100) {
   input.mesh = {1, 1920};
   input.spans = {{"pretrain", 4096, 5760, 1, 9'800'000'000'000}};
   input.seconds_between_saves = 1200;
-  const int64_t usable = int64_t(kUsableMemory * double(gpu("h100").memory_bytes));
-  const MeshSearch search = search_meshes(input, gpu("h100"), {usable});
+  const MeshSearch search = search_meshes(input, gpu("h100"), {usable_memory(gpu("h100"))});
   ASSERT_FALSE(search.fitting.empty());
   const RunPlan plan = plan_run_resources(search.fitting[0].input, gpu("h100"));
   std::printf(
