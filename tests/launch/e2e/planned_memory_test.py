@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 
-from support import STOPPED, RunTest, main
+from support import BAD_INPUT, STOPPED, RunTest, main
 
 TOLERANCE = 0.10
 MIB = 1 << 20
@@ -67,6 +67,31 @@ class PlannedMemory(RunTest):
 
     def test_data_parallel(self):
         self.check('data', ranks=2)
+
+
+HUGE = ['model.hidden_size=65536', 'model.intermediate_size=262144', 'model.head_dim=8192',
+        'model.num_hidden_layers=400']
+
+
+class TooLittle(RunTest):
+
+    def test_a_model_that_cannot_be_is_refused_once_and_leaves_nothing(self):
+        result = self.train(2, 'huge', *HUGE, code=BAD_INPUT)
+        self.assertEqual(len(result.our_errors()), 1, str(result))
+        message = result.our_errors()[0]
+        for words in ('memory: expected at most the', 'needs ', 'weights ', 'optimizer ',
+                      'no mesh of 2 rank(s) would fit', '--ignore-memory-plan'):
+            self.assertIn(words, message)
+        self.assertFalse(result.folder.exists())
+
+    def test_what_fits_says_so_before_the_first_step(self):
+        result = self.train(1, 'small', 'run.stop_after_steps=1', code=STOPPED)
+        lines = [line for line in result.err.splitlines() if line.startswith('memory of a rank: ')]
+        self.assertEqual(len(lines), 1, str(result))
+        self.assertRegex(lines[0], r'by plan, .* GiB free$')
+
+    def test_a_dry_run_needs_no_memory(self):
+        self.train(1, 'dry', '--dry-run', *HUGE)
 
 
 if __name__ == '__main__':
