@@ -65,6 +65,15 @@ Json activations_json(const RunPlan& plan, const Accelerator& accelerator) {
   return json;
 }
 
+Json candidate_json(const MeshCandidate& mesh) {
+  Json json = mesh_json(mesh.input);
+  json["memory_total"] = mesh.memory.total();
+  json["tokens_per_second"] = mesh.tokens_per_second;
+  json["mfu"] = mesh.mfu;
+  json["overrides"] = overrides_text(mesh.input);
+  return json;
+}
+
 }  // namespace
 
 Json resource_json(const RunPlan& plan, const Accelerator& accelerator) {
@@ -91,21 +100,20 @@ Json resource_json(const RunPlan& plan, const Accelerator& accelerator) {
   return json;
 }
 
-Json search_json(const MeshSearch& search) {
-  Json fitting = Json::array(), refused = Json::array();
-  for (const MeshCandidate& mesh : search.fitting) {
-    Json json = mesh_json(mesh.input);
-    json["memory_total"] = mesh.memory.total();
-    json["tokens_per_second"] = mesh.tokens_per_second;
-    json["mfu"] = mesh.mfu;
-    json["overrides"] = overrides_text(mesh.input);
-    fitting.push_back(json);
-  }
+Json search_json(const MeshSearch& search, const std::vector<StateResult>& states) {
+  Json fitting = Json::array(), refused = Json::array(), kept = Json::array();
+  for (const MeshCandidate& mesh : search.fitting) fitting.push_back(candidate_json(mesh));
   for (const RefusedMesh& mesh : search.refused) {
     refused.push_back(
         {{"tensor_parallel_size", mesh.tensor_parallel_size}, {"reason", mesh.reason}});
   }
-  return {{"tried", search.num_tried}, {"fitting", fitting}, {"refused", refused}};
+  for (const StateResult& result : states) {
+    kept.push_back({{"overrides", result.choice.overrides},
+                    {"least_bytes", result.least_bytes},
+                    {"best", result.best ? candidate_json(*result.best) : Json()}});
+  }
+  return {
+      {"tried", search.num_tried}, {"fitting", fitting}, {"refused", refused}, {"states", kept}};
 }
 
 }  // namespace phalanx

@@ -154,4 +154,21 @@ std::string search_text(const MeshSearch& search, const Accelerator& accelerator
   return text + refused_text(search);
 }
 
+std::string states_text(const std::vector<StateResult>& states) {
+  std::string text = "with gradients and optimizer kept as\n";
+  for (const StateResult& result : states) {
+    if (result.best) {
+      const PlanInput& input = result.best->input;
+      text += fmt::format("  {:<58} fits: {}, tp {}, recompute {}, {} tokens/s\n",
+                          result.choice.overrides, size_text(double(result.best->memory.total())),
+                          input.mesh.tensor_parallel, recompute_name(input.recompute),
+                          count_text(result.best->tokens_per_second));
+    } else {
+      text += fmt::format("  {:<58} needs at least {}\n", result.choice.overrides,
+                          size_text(double(result.least_bytes)));
+    }
+  }
+  return text;
+}
+
 }  // namespace phalanx

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <stdexcept>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -133,18 +134,21 @@ void run_plan(PlanArguments& arguments) {
   Planned planned = has_file ? plan_of_run(arguments) : plan_of_model(arguments);
   const Accelerator accelerator = accelerator_of(arguments, planned.device);
   std::optional<MeshSearch> search;
+  std::vector<StateResult> states;
   if (arguments.search) {
-    search = search_meshes(planned.input, accelerator, {usable_memory(accelerator)});
+    const SearchLimits limits{usable_memory(accelerator)};
+    search = search_meshes(planned.input, accelerator, limits);
+    states = search_states(planned.input, accelerator, limits);
     if (!search->fitting.empty()) planned.input = search->fitting.front().input;
   }
   const RunPlan plan = plan_run_resources(planned.input, accelerator);
   if (arguments.json) {
     nlohmann::ordered_json json = resource_json(plan, accelerator);
-    if (search) json["search"] = search_json(*search);
+    if (search) json["search"] = search_json(*search, states);
     fmt::print("{}\n", json.dump(1));
     return;
   }
-  if (search) fmt::print("{}\n", search_text(*search, accelerator));
+  if (search) fmt::print("{}{}\n", search_text(*search, accelerator), states_text(states));
   if (search && search->fitting.empty()) return;
   print_counts(planned);
   fmt::print("\n{}", resource_text(plan, accelerator));

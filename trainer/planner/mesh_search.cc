@@ -10,6 +10,8 @@ namespace {
 
 constexpr double kGiB = 1 << 30;
 constexpr double kUsable = 0.95;
+/// A larger micro-batch must gain so much: memory that is left over is worth something.
+constexpr double kWorthMore = 1.01;
 constexpr Recompute kModes[] = {Recompute::kNone, Recompute::kSelective, Recompute::kFull};
 
 /// Divisors in rising order.
@@ -135,13 +137,17 @@ class Searcher {
       choose_micro_batches(input.spans, input.mesh.data_parallel, tokens);
       if (input.spans == last) continue;
       last = input.spans;
-      ++found_.num_tried;
       const MemoryPlan memory = plan_memory(input, accelerator_);
+      if (found_.num_tried++ == 0 || memory.total() < found_.least_bytes) {
+        found_.least_bytes = memory.total();
+      }
       if (!least || memory.total() < least->total()) least = memory;
       if (memory.total() > limits_.memory_bytes) break;
       MeshCandidate candidate{input, memory, 0, 0};
       candidate.tokens_per_second = 1 / seconds_a_token(input, accelerator_, candidate.mfu);
-      if (!best || candidate.tokens_per_second > best->tokens_per_second) best = candidate;
+      if (!best || candidate.tokens_per_second > kWorthMore * best->tokens_per_second) {
+        best = candidate;
+      }
     }
     if (best) found_.fitting.push_back(*best);
   }

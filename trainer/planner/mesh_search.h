@@ -27,6 +27,7 @@ struct MeshSearch {
   std::vector<MeshCandidate> fitting;  // best first; for each size and mode the best micro-batch
   std::vector<RefusedMesh> refused;    // by size
   int64_t num_tried = 0;
+  int64_t least_bytes = 0;  // of a rank, of all that were tried
 };
 
 struct SearchLimits {

@@ -45,7 +45,7 @@ PlanInput plan_input(const RunConfig& config, int64_t num_ranks) {
   input.sequence_parallel = config.parallel.sequence_parallel;
   input.recompute = config.recompute;
   input.loss_chunk_tokens = config.loss_chunk_tokens;
-  input.state.weight = config.precision == Precision::kBf16 ? 2 : 4;
+  input.state.weight = config.precision == Precision::kFp32 ? 4 : 2;
   for (const StageConfig& stage : config.stages) add_spans(stage, input.spans);
   const CheckpointConfig& saves = config.checkpoint;
   input.seconds_between_saves = saves.interval_seconds;

@@ -15,7 +15,7 @@ namespace phalanx {
 struct StateBytes {
   int64_t weight = 2;    // the compute type
   int64_t gradient = 4;  // of the buckets and of their reduced shares
-  int64_t master = 4;
+  int64_t master = 4;    // 0: the weight is the master
   int64_t moment = 4;    // each of the two
   bool offload = false;  // masters and moments lie in host memory
   int64_t optimizer() const { return master + 2 * moment; }

@@ -1,5 +1,5 @@
 // The search: what fits, best first, and why others do not.
-#include "trainer/planner/mesh_search.h"
+#include "trainer/planner/state_search.h"
 
 #include <gtest/gtest.h>
 
@@ -74,6 +74,29 @@ TEST(MeshSearch, SpansOfAStageShareAMicroBatchThatDividesAll) {
       EXPECT_EQ(span.rows_per_step / mesh.input.mesh.data_parallel % span.micro_batch_size, 0);
     }
   }
+}
+
+/// phi4-14b on one GPU of 141 GB trains in full with 8 bytes a parameter, or with 12 of 18 on the
+/// host, and no other way.
+TEST(StateSearch, SaysWhatLetsFourteenBillionParametersTrainOnOneGpu) {
+  const GpuTable table = read_gpu_table({PHALANX_SOURCE_DIR "/configs/gpus.yaml"});
+  const Accelerator& h200 = find_gpu(table, "h200");
+  PlanInput input = phi4_input(1, 16);
+  std::vector<std::string> fitting;
+  for (const StateResult& result : search_states(input, h200, {usable_memory(h200)})) {
+    EXPECT_EQ(result.best.has_value(), result.least_bytes <= usable_memory(h200));
+    if (result.best) fitting.push_back(result.choice.overrides);
+  }
+  EXPECT_EQ(fitting,
+            (std::vector<std::string>{"gradients=bf16 optimizer.state=bf16 optimizer.master=bf16",
+                                      "gradients=fp32 optimizer.offload=host",
+                                      "gradients=bf16 optimizer.offload=host"}));
+}
+
+TEST(StateSearch, OnlyAGpuHasAHostBesideIt) {
+  EXPECT_EQ(state_choices({}, DeviceKind::kCuda).size(), 7u);
+  EXPECT_EQ(state_choices({}, DeviceKind::kCpu).size(), 5u);
+  EXPECT_EQ(state_choices({4, 4, 4, 4, false}, DeviceKind::kCpu).size(), 3u) << "fp32 weights";
 }
 
 TEST(MeshSearch, OverridesNameWhatWasChosen) {
