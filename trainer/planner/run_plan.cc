@@ -6,8 +6,6 @@
 namespace phalanx {
 namespace {
 
-constexpr double kCheckpointBytes = 12;  // a parameter: master and two moments, fp32
-
 double saves_in(const PlanInput& input, double seconds, double steps, double tokens) {
   if (input.seconds_between_saves > 0) return seconds / input.seconds_between_saves;
   if (input.tokens_between_saves > 0) return tokens / double(input.tokens_between_saves);
@@ -17,7 +15,9 @@ double saves_in(const PlanInput& input, double seconds, double steps, double tok
 
 SavePlan plan_saves(const PlanInput& input, const Accelerator& accelerator) {
   SavePlan saves;
-  saves.bytes = double(num_parameters(input.shape)) * kCheckpointBytes;
+  const StateBytes& state = input.state;
+  const int64_t master = state.master > 0 ? state.master : state.weight;
+  saves.bytes = double(num_parameters(input.shape)) * double(master + 2 * state.moment);
   const double nodes =
       std::ceil(double(input.mesh.num_ranks()) / double(accelerator.ranks_per_node));
   saves.stall_seconds = 2 * saves.bytes / (nodes * accelerator.storage_bandwidth);

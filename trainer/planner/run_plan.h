@@ -19,7 +19,7 @@ struct SpanPlan {
 };
 
 struct SavePlan {
-  double bytes = 0;          // of one checkpoint, all ranks: fp32 masters and two moments
+  double bytes = 0;          // of one checkpoint, all ranks: masters and two moments
   double stall_seconds = 0;  // that training waits for one
   double count = 0;          // over the run, by the configured interval; 0: not known
 };
