@@ -12,6 +12,7 @@
 #include "configs/field_list.h"
 #include "data/file.h"
 #include "data/file_lock.h"
+#include "launch/memory_check.h"
 #include "launch/model_place.h"
 #include "launch/plan_text.h"
 #include "launch/run_report.h"
@@ -175,11 +176,14 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
     if (speaks && start.new_weights()) note_rope_base(config);
   });
   if (arguments.dry_run) return false;
+  run_together(control, [&] { check_device(config, session); });
+  const std::string memory = check_memory(config, arguments.request.config_dir, session,
+                                          /*refuse=*/!arguments.ignore_memory_plan);
+  if (speaks) std::fprintf(stderr, "%s\n", memory.c_str());
   if (speaks) say_products(config);
 
   // The first rank's, held to the end.
   const std::optional<FileLock> lock = together(control, [&]() -> std::optional<FileLock> {
-    check_device(config, session);
     if (!speaks) return std::nullopt;
     return take_folder(run_folder, resolved, start.state);
   });

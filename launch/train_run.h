@@ -17,6 +17,7 @@ struct TrainArguments {
   std::string resume = "none";  // none, auto or the path of a checkpoint
   int64_t skip_steps = 0;       // of a resumed run, passed over before its first step
   bool dry_run = false;
+  bool ignore_memory_plan = false;  // start even where the plan needs more than there is
   std::string profile;  // as given
   TraceSteps trace;     // the steps it means
 };

@@ -275,6 +275,14 @@ void check_device(int device_index) {
 
 int num_cuda_devices() { return c10::cuda::device_count(); }
 
+int64_t free_device_memory(int device_index) {
+  check_device(device_index);
+  const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(device_index));
+  size_t free_bytes = 0, all_bytes = 0;
+  C10_CUDA_CHECK(cudaMemGetInfo(&free_bytes, &all_bytes));
+  return static_cast<int64_t>(free_bytes);
+}
+
 std::unique_ptr<Communicator> make_nccl_communicator(Communicator& control, int device_index,
                                                      const std::string& name) {
   const std::string mine = together(control, [&]() -> std::string {

@@ -13,6 +13,7 @@
 // The destructor abandons work in flight and is local: synchronise first.
 // Errors: NCCL and CUDA failures are std::runtime_error; a build without CUDA is
 // std::invalid_argument.
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -22,6 +23,9 @@ namespace phalanx {
 
 /// GPUs that this process sees; 0 in a build without CUDA.
 int num_cuda_devices();
+
+/// Bytes that a GPU of this process has free; 0 in a build without CUDA. Local.
+int64_t free_device_memory(int device_index);
 
 /// A communicator over the ranks of `control`, with this rank on GPU `device_index`.
 std::unique_ptr<Communicator> make_nccl_communicator(Communicator& control, int device_index,

@@ -1,17 +1,23 @@
 #include "launch/commands/plan.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <stdexcept>
+#include <vector>
 
 #include <fmt/format.h>
 
+#include "configs/gpu_table.h"
 #include "configs/read_config.h"
+#include "configs/units.h"
 #include "launch/command_errors.h"
 #include "launch/install_paths.h"
+#include "launch/resource_json.h"
+#include "launch/resource_text.h"
 
 namespace phalanx {
 namespace {
@@ -21,101 +27,102 @@ struct PlanArguments {
   std::string model;
   int64_t tensor_parallel_size = 1;
   int64_t sequence_length = 4096;
+  int64_t global_batch_size = 0;
+  std::string tokens;
+  std::string gpu;
+  std::vector<std::string> gpu_tables;
+  bool json = false;
+  bool search = false;
 };
 
 /// What a plan is made of, from a preset or from a run's configuration.
 struct Planned {
   std::string name;
-  Phi4Config shape;
-  int64_t num_ranks;
-  int64_t tensor_parallel_size;
-  int64_t sequence_length;
-  int64_t bytes_per_weight;
-  std::set<int64_t> other_lengths = {};  // of later stages
+  PlanInput input;
+  DeviceKind device = DeviceKind::kCuda;
 };
 
-int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-/// Key-value heads of the tensor-parallel rank that needs most of them.
-int64_t key_value_heads_per_rank(const Phi4Config& shape, int64_t tensor) {
-  const int64_t queries = shape.num_attention_heads / tensor;
-  const int64_t group = shape.num_attention_heads / shape.num_key_value_heads;
-  int64_t most = 0;
-  for (int64_t rank = 0; rank < tensor; ++rank) {
-    const int64_t first = rank * queries / group;
-    const int64_t last = ((rank + 1) * queries - 1) / group;
-    most = std::max(most, last - first + 1);
-  }
-  return most;
-}
-
-/// Parameters that the fullest rank holds: vocabulary and feed-forward are padded to whole shares.
-int64_t parameters_per_rank(const Phi4Config& shape, int64_t tensor) {
-  Phi4Config share = shape;
-  share.vocab_size = divide_up(shape.vocab_size, tensor);
-  share.intermediate_size = divide_up(shape.intermediate_size, tensor);
-  share.num_attention_heads = shape.num_attention_heads / tensor;
-  share.num_key_value_heads = key_value_heads_per_rank(shape, tensor);
-  return num_parameters(share);
-}
-
-void print_plan(const Planned& plan) {
-  const int64_t replicas = plan.num_ranks / plan.tensor_parallel_size;
-  const int64_t share = parameters_per_rank(plan.shape, plan.tensor_parallel_size);
-  const int64_t weights = share * plan.bytes_per_weight;
-  const int64_t gradients = share * 4;
-  // fp32 master weights and two fp32 moments, spread over the replicas.
-  const int64_t optimizer = divide_up(share, replicas) * 12;
-  fmt::print("model {}\n", plan.name);
-  fmt::print("parameters {}\n", num_parameters(plan.shape));
-  fmt::print("hf_tensors {}\n", num_hf_tensors(plan.shape));
-  fmt::print("sequence_length {}\n", plan.sequence_length);
-  fmt::print("flops_per_token {:.0f}\n", flops_per_token(plan.shape, plan.sequence_length));
-  for (const int64_t length : plan.other_lengths) {
-    fmt::print("flops_per_token_of_rows_of_{} {:.0f}\n", length,
-               flops_per_token(plan.shape, length));
-  }
-  fmt::print("ranks {}\n", plan.num_ranks);
-  fmt::print("tensor_parallel_size {}\n", plan.tensor_parallel_size);
-  fmt::print("data_parallel_size {}\n", replicas);
-  fmt::print("parameters_per_rank {}\n", share);
-  fmt::print("weight_bytes_per_rank {}\n", weights);
-  fmt::print("gradient_bytes_per_rank {}\n", gradients);
-  fmt::print("optimizer_bytes_per_rank {}\n", optimizer);
-  fmt::print("state_gib_per_rank {:.2f}\n",
-             static_cast<double>(weights + gradients + optimizer) / (1 << 30));
-}
-
 Planned plan_of_model(const PlanArguments& arguments) {
-  const int64_t given = arguments.request.num_ranks;
-  const int64_t num_ranks = given > 0 ? given : arguments.tensor_parallel_size;
-  const Phi4Config shape = read_preset(arguments.request.config_dir, arguments.model);
-  const int64_t tensor = arguments.tensor_parallel_size;
-  if (shape.num_attention_heads % tensor != 0) {
+  const int64_t given = arguments.request.num_ranks, tensor = arguments.tensor_parallel_size;
+  const int64_t num_ranks = given > 0 ? given : tensor;
+  Planned plan{arguments.model, {}};
+  plan.input.shape = read_preset(arguments.request.config_dir, arguments.model);
+  const int64_t heads = plan.input.shape.num_attention_heads;
+  if (heads % tensor != 0) {
     throw std::invalid_argument(
         fmt::format("--tensor-parallel-size: expected a divisor of the {} attention heads, got {}",
-                    shape.num_attention_heads, tensor));
+                    heads, tensor));
   }
   if (num_ranks % tensor != 0) {
     throw std::invalid_argument(fmt::format(
         "--tensor-parallel-size: expected a divisor of the {} ranks, got {}", num_ranks, tensor));
   }
-  return {arguments.model, shape, num_ranks, tensor, arguments.sequence_length, 2};
+  plan.input.mesh = {tensor, num_ranks / tensor};
+  const int64_t replicas = plan.input.mesh.data_parallel;
+  const int64_t rows = arguments.global_batch_size > 0 ? arguments.global_batch_size : replicas;
+  if (rows % replicas != 0 && !arguments.search) {
+    throw std::invalid_argument(fmt::format(
+        "--global-batch-size: expected a multiple of the {} replicas, got {}", replicas, rows));
+  }
+  plan.input.spans = {{"pretrain", arguments.sequence_length, rows, 1, 0}};
+  if (!arguments.tokens.empty()) {
+    try {
+      plan.input.spans[0].tokens = parse_count(arguments.tokens);
+    } catch (const std::invalid_argument& error) {
+      throw std::invalid_argument(fmt::format("--tokens: {}", error.what()));
+    }
+  }
+  return plan;
 }
 
+/// A search chooses the mesh, so that of the configuration need not fit the ranks.
 Planned plan_of_run(const PlanArguments& arguments) {
-  const int64_t given = arguments.request.num_ranks;
-  const RunConfig run = read_run_config(arguments.request).run;
+  ConfigRequest request = arguments.request;
+  const int64_t given = request.num_ranks;
+  if (arguments.search) request.num_ranks = 0;
+  RunConfig run = read_run_config(request).run;
+  int64_t& tensor = run.parallel.tensor_parallel_size;
+  const int64_t num_ranks = given > 0 ? given : tensor;
+  if (arguments.search && num_ranks % tensor != 0) tensor = 1;
   const std::string& preset = run.model.preset;
-  Planned plan{preset.empty() ? run.name : preset,
-               run.model.shape,
-               given > 0 ? given : run.parallel.tensor_parallel_size,
-               run.parallel.tensor_parallel_size,
-               run.stages.front().sequence_length,
-               run.precision == Precision::kBf16 ? 2 : 4};
-  for (const StageConfig& stage : run.stages) plan.other_lengths.insert(stage.sequence_length);
-  plan.other_lengths.erase(plan.sequence_length);
-  return plan;
+  return {preset.empty() ? run.name : preset, plan_input(run, num_ranks), run.parallel.device};
+}
+
+Accelerator accelerator_of(const PlanArguments& arguments, DeviceKind device) {
+  std::vector<std::string> files = {arguments.request.config_dir + "/gpus.yaml"};
+  files.insert(files.end(), arguments.gpu_tables.begin(), arguments.gpu_tables.end());
+  const std::string usual = device == DeviceKind::kCuda ? "h100" : "cpu";
+  return find_gpu(read_gpu_table(files), arguments.gpu.empty() ? usual : arguments.gpu);
+}
+
+/// What scripts read line by line: `name value`.
+void print_counts(const Planned& plan) {
+  const PlanInput& input = plan.input;
+  const StoredParameters stored = stored_parameters(input.shape, input.mesh);
+  const int64_t share = stored.numel / input.mesh.data_parallel;
+  const int64_t length = input.spans.front().sequence_length;
+  fmt::print("model {}\n", plan.name);
+  fmt::print("parameters {}\n", num_parameters(input.shape));
+  fmt::print("hf_tensors {}\n", num_hf_tensors(input.shape));
+  fmt::print("sequence_length {}\n", length);
+  fmt::print("flops_per_token {:.0f}\n", flops_per_token(input.shape, length));
+  std::set<int64_t> others;
+  for (const WorkSpan& span : input.spans) others.insert(span.sequence_length);
+  others.erase(length);
+  for (const int64_t other : others) {
+    fmt::print("flops_per_token_of_rows_of_{} {:.0f}\n", other,
+               flops_per_token(input.shape, other));
+  }
+  fmt::print("ranks {}\n", input.mesh.num_ranks());
+  fmt::print("tensor_parallel_size {}\n", input.mesh.tensor_parallel);
+  fmt::print("data_parallel_size {}\n", input.mesh.data_parallel);
+  fmt::print("parameters_per_rank {}\n", used_parameters(input.shape, input.mesh.tensor_parallel));
+  fmt::print("weight_bytes_per_rank {}\n", stored.numel * input.state.weight);
+  fmt::print("gradient_bytes_per_rank {}\n", stored.numel * input.state.gradient);
+  fmt::print("optimizer_bytes_per_rank {}\n", share * input.state.optimizer());
+  const int64_t state =
+      stored.numel * (input.state.weight + input.state.gradient) + share * input.state.optimizer();
+  fmt::print("state_gib_per_rank {:.2f}\n", double(state) / (1 << 30));
 }
 
 void run_plan(PlanArguments& arguments) {
@@ -124,7 +131,48 @@ void run_plan(PlanArguments& arguments) {
     throw std::invalid_argument("phalanx plan: expected either a configuration file or --model");
   }
   arguments.request.config_dir = find_config_dir();
-  print_plan(has_file ? plan_of_run(arguments) : plan_of_model(arguments));
+  Planned planned = has_file ? plan_of_run(arguments) : plan_of_model(arguments);
+  const Accelerator accelerator = accelerator_of(arguments, planned.device);
+  std::optional<MeshSearch> search;
+  std::vector<StateResult> states;
+  if (arguments.search) {
+    const SearchLimits limits{usable_memory(accelerator)};
+    search = search_meshes(planned.input, accelerator, limits);
+    states = search_states(planned.input, accelerator, limits);
+    if (!search->fitting.empty()) planned.input = search->fitting.front().input;
+  }
+  const RunPlan plan = plan_run_resources(planned.input, accelerator);
+  if (arguments.json) {
+    nlohmann::ordered_json json = resource_json(plan, accelerator);
+    if (search) json["search"] = search_json(*search, states);
+    fmt::print("{}\n", json.dump(1));
+    return;
+  }
+  if (search) fmt::print("{}{}\n", search_text(*search, accelerator), states_text(states));
+  if (search && search->fitting.empty()) return;
+  print_counts(planned);
+  fmt::print("\n{}", resource_text(plan, accelerator));
+}
+
+void add_model_options(CLI::App& command, PlanArguments& arguments) {
+  CLI::Option* model = command.add_option("--model", arguments.model, "A preset of configs/model");
+  command
+      .add_option("--tensor-parallel-size", arguments.tensor_parallel_size,
+                  "Ranks of a replica; of a run: the override parallel.tensor_parallel_size=N")
+      ->needs(model)
+      ->check(at_least(1))
+      ->capture_default_str();
+  command.add_option("--sequence-length", arguments.sequence_length, "Targets of a row")
+      ->needs(model)
+      ->check(at_least(1))
+      ->capture_default_str();
+  command
+      .add_option("--global-batch-size", arguments.global_batch_size,
+                  "Rows a step (default: one a replica)")
+      ->needs(model)
+      ->check(at_least(1));
+  command.add_option("--tokens", arguments.tokens, "Budget, such as 9.8T (default: none)")
+      ->needs(model);
 }
 
 }  // namespace
@@ -132,28 +180,31 @@ void run_plan(PlanArguments& arguments) {
 void add_plan_command(CLI::App& app) {
   auto arguments = std::make_shared<PlanArguments>();
   CLI::App* command =
-      app.add_subcommand("plan", "Count parameters, operations and bytes of a model or a run");
+      app.add_subcommand("plan", "Say what a run or a model needs: memory, time, best mesh");
   command->footer(
       "Examples:\n"
-      "  phalanx plan --model phi4-14b --ranks 16 --tensor-parallel-size 8\n"
-      "  phalanx plan configs/quickstart.yaml --ranks 4 parallel.tensor_parallel_size=2");
+      "  phalanx plan configs/quickstart.yaml --ranks 4 parallel.tensor_parallel_size=2\n"
+      "  phalanx plan configs/phi4-proxy-1b.yaml --gpus 64 --gpu h200 --search\n"
+      "  phalanx plan --model phi4-14b --gpus 1920 --global-batch-size 5760 --tokens 9.8T "
+      "--search\n"
+      "All is counted, nothing is measured or allocated: the kinds of configs/gpus.yaml say how\n"
+      "fast a processor is. `name value` lines come first, then tables; --json is for scripts.");
   command->add_option("config", arguments->request.file, "YAML file of a run");
   command->add_option("overrides", arguments->request.overrides, "key=value");
-  CLI::Option* model =
-      command->add_option("--model", arguments->model, "A preset of configs/model");
   command
-      ->add_option("--ranks", arguments->request.num_ranks, "Ranks in all (default: one replica)")
+      ->add_option("--ranks,--gpus", arguments->request.num_ranks,
+                   "Ranks in all, one a GPU (default: one replica)")
       ->check(at_least(1));
-  command
-      ->add_option("--tensor-parallel-size", arguments->tensor_parallel_size,
-                   "Ranks of a replica; of a run: the override parallel.tensor_parallel_size=N")
-      ->needs(model)
-      ->check(at_least(1))
-      ->capture_default_str();
-  command->add_option("--sequence-length", arguments->sequence_length, "Targets of a row")
-      ->needs(model)
-      ->check(at_least(1))
-      ->capture_default_str();
+  command->add_option("--gpu", arguments->gpu,
+                      "Kind: h100, h200, a100, b200, cpu, or one of a --gpu-table (default: cpu "
+                      "for a run on CPU, else h100)");
+  command->add_option("--gpu-table", arguments->gpu_tables,
+                      "YAML file with more kinds, laid out like configs/gpus.yaml");
+  command->add_flag("--search", arguments->search,
+                    "Rank the meshes that fit (tensor parallelism, micro-batch, recompute), say "
+                    "why others do not, plan the best");
+  command->add_flag("--json", arguments->json, "One JSON object; the README names its keys");
+  add_model_options(*command, *arguments);
   command->callback([arguments] { run_plan(*arguments); });
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 // `phalanx plan`: what a model or a run will need, by counting only. Local, one process; output on
-// stdout as `name value` lines. Errors leave as exceptions.
+// stdout as `name value` lines and tables, or as JSON. Errors leave as exceptions.
 #include <CLI/App.hpp>
 
 namespace phalanx {

@@ -147,6 +147,8 @@ void add_train_command(CLI::App& app) {
       ->check(trace_steps(arguments->trace));
   command->add_flag("--dry-run", arguments->dry_run,
                     "Check configuration and data, print the plan, train nothing");
+  command->add_flag("--ignore-memory-plan", arguments->ignore_memory_plan,
+                    "Start even where the memory that is planned exceeds what is free");
   command->callback([arguments] {
     const ExitCode code = train(*arguments);
     if (code != ExitCode::kDone) throw CLI::RuntimeError(static_cast<int>(code));

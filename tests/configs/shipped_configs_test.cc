@@ -11,7 +11,7 @@ namespace {
 TEST(ShippedConfigs, AllRead) {
   int num_read = 0;
   for (const auto& entry : std::filesystem::directory_iterator(PHALANX_SOURCE_DIR "/configs")) {
-    if (entry.path().extension() != ".yaml") continue;
+    if (entry.path().extension() != ".yaml" || entry.path().stem() == "gpus") continue;
     ConfigRequest request = testing::request();
     request.file = entry.path().string();
     EXPECT_NO_THROW(read_run_config(request)) << request.file;

@@ -115,6 +115,39 @@ TEST_F(CommandLine, PlanOfARunCountsTheRowsOfEveryLength) {
   EXPECT_FALSE(contains(result.out, "of_rows_of_4096")) << result.out;
 }
 
+TEST_F(CommandLine, PlanOfAClusterIsMadeAnywhere) {
+  const std::string phi4 =
+      "plan --model phi4-14b --gpus 1920 --gpu h100 --global-batch-size 5760 --tokens 9.8T "
+      "--search";
+  const Result text = run(phi4);
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  for (const char* part :
+       {"best: parallel.tensor_parallel_size=", "  not tp 3, 6, ", "\nparameters 14659507200\n",
+        "activations by recompute mode: none", "reduce-scatter of gradients", " GPU-hours, MFU ",
+        "run: 9.80T tokens in 41", "\ncheckpoint: 163.83 GiB in all"}) {
+    EXPECT_TRUE(contains(text.out, part)) << part << " in\n" << text.out;
+  }
+  const Result json = run(phi4 + " --json");
+  EXPECT_EQ(json.exit_code, 0) << json.err;
+  for (const char* key : {"\"memory\"", "\"activations_by_recompute\"", "\"collectives\"",
+                          "\"exposed_seconds\"", "\"days\"", "\"search\"", "\"refused\""}) {
+    EXPECT_TRUE(contains(json.out, key)) << key;
+  }
+  EXPECT_TRUE(json.out.starts_with("{\n")) << json.out.substr(0, 80);
+}
+
+TEST_F(CommandLine, PlanTakesKindsOfTheUsers) {
+  std::ofstream(folder_ + "/more.yaml") << "gpus: {mine: {memory: 1GiB}}\n";
+  const Result bad = run("plan --model phi4-10m --gpu mine --gpu-table more.yaml");
+  EXPECT_EQ(bad.exit_code, 2);
+  EXPECT_TRUE(contains(bad.err, "more.yaml:1:14: gpus.mine.bf16_tflops: missing")) << bad.err;
+  const Result unknown = run("plan --model phi4-10m --gpu h300");
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_TRUE(contains(unknown.err, "--gpu: expected one of a100, b200, cpu, h100, h200, got"));
+  const Result small = run("plan --model phi4-14b --gpu a100");
+  EXPECT_TRUE(contains(small.out, "of 79.00 GiB: does not fit")) << small.out;
+}
+
 TEST_F(CommandLine, PlanRefusesAMeshThatDoesNotDivide) {
   const Result result = run("plan --model phi4-14b --tensor-parallel-size 3");
   EXPECT_EQ(result.exit_code, 2);
@@ -225,6 +258,7 @@ TEST_F(CommandLine, AnInstalledTreeFindsItsPresetsFromAnyPath) {
   fs::create_directories(tree / "bin");
   fs::create_directories(tree / "share/phalanx/configs/model");
   fs::copy_file(PHALANX_BINARY, tree / "bin/phalanx");
+  fs::copy_file(PHALANX_SOURCE_DIR "/configs/gpus.yaml", tree / "share/phalanx/configs/gpus.yaml");
   fs::copy_file(PHALANX_SOURCE_DIR "/configs/model/phi4-10m.yaml",
                 tree / "share/phalanx/configs/model/only-here.yaml");
   const std::string command =

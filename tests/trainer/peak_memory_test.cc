@@ -1,60 +1,14 @@
 // Bytes that tensors hold at most while a gradient is made, counted by an allocator that stands in
 // for LibTorch's: full logits (tokens x vocabulary) never exist.
-#include <c10/core/CPUAllocator.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <atomic>
-
 #include "model/activation_bytes.h"
+#include "tests/support/counting_allocator.h"
 #include "tests/support/ranks.h"
 #include "tests/support/test_model.h"
 
 namespace phalanx {
 namespace {
-
-class CountingAllocator final : public c10::Allocator {
- public:
-  c10::DataPtr allocate(size_t num_bytes) override {
-    auto* block = new Block{c10::GetDefaultCPUAllocator()->allocate(num_bytes), num_bytes, this};
-    const int64_t live = live_ += static_cast<int64_t>(num_bytes);
-    int64_t peak = peak_;
-    while (live > peak && !peak_.compare_exchange_weak(peak, live)) {
-    }
-    return {block->data.get(), block, &release, c10::Device(c10::kCPU)};
-  }
-  void copy_data(void* to, const void* from, size_t num_bytes) const override {
-    default_copy_data(to, from, num_bytes);
-  }
-  int64_t live() const { return live_; }
-  int64_t peak() const { return peak_; }
-  void restart() { peak_ = live_.load(); }
-
- private:
-  struct Block {
-    c10::DataPtr data;
-    size_t num_bytes;
-    CountingAllocator* owner;
-  };
-  static void release(void* context) {
-    auto* block = static_cast<Block*>(context);
-    block->owner->live_ -= static_cast<int64_t>(block->num_bytes);
-    delete block;
-  }
-  std::atomic<int64_t> live_{0}, peak_{0};
-};
-
-/// Stands in for the allocator as long as it lives; tensors made meanwhile must not outlive it.
-class Counting {
- public:
-  Counting() : before_(c10::GetCPUAllocator()) { c10::SetCPUAllocator(&allocator_); }
-  ~Counting() { c10::SetCPUAllocator(before_); }
-  CountingAllocator& allocator() { return allocator_; }
-
- private:
-  CountingAllocator allocator_;
-  c10::Allocator* before_;
-};
 
 constexpr int64_t kRows = 32, kLength = 64;  // 2,048 tokens
 

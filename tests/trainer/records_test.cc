@@ -153,6 +153,7 @@ TEST(Progress, DurationsAndCountsAreShort) {
   EXPECT_EQ(count_text(12345), "12.3K");
   EXPECT_EQ(count_text(4.56e6), "4.56M");
   EXPECT_EQ(count_text(1.2e9), "1.20B");
+  EXPECT_EQ(count_text(9.8e12), "9.80T");
 }
 
 TEST(Progress, CountsThatRoundUpTakeTheNextUnit) {

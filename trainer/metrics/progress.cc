@@ -27,7 +27,8 @@ std::string count_text(double count) {
   if (count < 999.5) return fmt::format("{:.0f}", count);
   if (count < 999'950) return fmt::format("{:.1f}K", count / 1e3);
   if (count < 999'995'000) return fmt::format("{:.2f}M", count / 1e6);
-  return fmt::format("{:.2f}B", count / 1e9);
+  if (count < 999'995'000'000) return fmt::format("{:.2f}B", count / 1e9);
+  return fmt::format("{:.2f}T", count / 1e12);
 }
 
 std::string progress_text(const StepRecord& record, double tokens_per_second, double seconds_left) {

@@ -30,7 +30,7 @@ class Progress {
 std::string progress_text(const StepRecord& record, double tokens_per_second, double seconds_left);
 /// `90s`, `12m05s`, `3h40m`, `5d02h`.
 std::string duration_text(double seconds);
-/// `950`, `12.3K`, `4.56M`, `1.20B`.
+/// `950`, `12.3K`, `4.56M`, `1.20B`, `9.80T`.
 std::string count_text(double count);
 
 }  // namespace phalanx

@@ -1,0 +1,61 @@
+// What a run is told that would not fit: needed, there, what would fit.
+#include "launch/memory_check.h"
+
+#include <gtest/gtest.h>
+
+#include "configs/gpu_table.h"
+
+namespace phalanx {
+namespace {
+
+Accelerator h100() {
+  return find_gpu(read_gpu_table({PHALANX_SOURCE_DIR "/configs/gpus.yaml"}), "h100");
+}
+
+PlanInput phi4_input() {
+  PlanInput input;
+  input.mesh = {1, 8};
+  input.spans = {{"pretrain", 4096, 64, 1, 1'000'000}};
+  return input;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST(MemoryRefusal, ThereIsNoneWhereThePlanFits) {
+  const int64_t needed = plan_memory(phi4_input(), h100()).total();
+  EXPECT_EQ(memory_refusal(phi4_input(), h100(), needed), "");
+  EXPECT_NE(memory_refusal(phi4_input(), h100(), needed - 1), "");
+}
+
+TEST(MemoryRefusal, ItNamesWhatIsNeededWhatIsThereAndWhatWouldFit) {
+  const int64_t there = int64_t{79} << 30;
+  const std::string text = memory_refusal(phi4_input(), h100(), there);
+  EXPECT_TRUE(contains(text, "memory: expected at most the 79.00 GiB that a rank finds free"))
+      << text;
+  for (const char* category : {"weights 27.3", "gradients 54.6", "optimizer 20.", "activations "}) {
+    EXPECT_TRUE(contains(text, category)) << category << " in " << text;
+  }
+  EXPECT_TRUE(contains(text, "on 8 rank(s) this would fit, with ")) << text;
+  EXPECT_TRUE(contains(text, "parallel.tensor_parallel_size=")) << text;
+  EXPECT_EQ(text.find('\n'), std::string::npos);
+}
+
+TEST(MemoryRefusal, WhatItProposesFits) {
+  Accelerator here = h100();
+  here.memory_bytes = int64_t{60} << 30;
+  const MeshSearch search = search_meshes(phi4_input(), here, {usable_memory(here)});
+  ASSERT_FALSE(search.fitting.empty());
+  const std::string text = memory_refusal(phi4_input(), h100(), here.memory_bytes);
+  EXPECT_TRUE(contains(text, overrides_text(search.fitting.front().input))) << text;
+  EXPECT_EQ(memory_refusal(search.fitting.front().input, h100(), here.memory_bytes), "");
+}
+
+TEST(MemoryRefusal, WithoutAnyItSaysSo) {
+  EXPECT_TRUE(
+      contains(memory_refusal(phi4_input(), h100(), 1 << 30), "no mesh of 8 rank(s) would fit"));
+}
+
+}  // namespace
+}  // namespace phalanx

@@ -1,0 +1,147 @@
+// The planned memory is what tensors hold: steps of a model are trained under an allocator that
+// counts, and the most it held is compared with the sum of the categories. What the whole process
+// takes is compared by the end-to-end test planned_memory.
+#include "trainer/planner/memory_plan.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/counting_allocator.h"
+#include "tests/support/ranks.h"
+#include "tests/support/test_model.h"
+
+namespace phalanx {
+namespace {
+
+constexpr double kTolerance = 0.05;
+
+struct MemoryCase {
+  const char* name;
+  int64_t hidden, layers, vocabulary, rows, length;
+  Precision precision;
+  Recompute recompute;
+  MeshSize mesh;
+  int64_t chunk;
+};
+
+void PrintTo(const MemoryCase& c, std::ostream* out) { *out << c.name; }
+
+Phi4Config shape_of(const MemoryCase& c) {
+  Phi4Config shape;
+  shape.vocab_size = c.vocabulary;
+  shape.hidden_size = c.hidden;
+  shape.intermediate_size = 7 * c.hidden / 2;
+  shape.num_hidden_layers = c.layers;
+  shape.head_dim = 64;
+  shape.num_attention_heads = c.hidden / 64;
+  shape.num_key_value_heads = shape.num_attention_heads / 4;
+  return shape;
+}
+
+RunConfig config_of(const MemoryCase& c) {
+  RunConfig config = test_run_config(shape_of(c), c.mesh.tensor_parallel, true, c.precision);
+  config.recompute = c.recompute;
+  config.loss_chunk_tokens = c.chunk;
+  StageConfig stage;
+  stage.sequence_length = c.length;
+  stage.micro_batch_size = c.rows;
+  stage.global_batch_size = 2 * c.rows * c.mesh.data_parallel;
+  stage.phases.resize(1);
+  stage.phases[0].tokens = stage.global_batch_size * c.length;
+  config.stages = {stage};
+  return config;
+}
+
+/// Two steps of two micro-batches on every rank.
+void train(const MemoryCase& c) {
+  const RunConfig config = config_of(c);
+  run_ranks(static_cast<int>(c.mesh.num_ranks()), [&](Communicator& world) {
+    const TestMesh mesh(world, static_cast<int>(c.mesh.tensor_parallel));
+    Replica replica(config, mesh.context, {});
+    const RopeTable rope(10000, config.model.shape.head_dim, c.length, at::kCPU);
+    const TokenBatch batch = test_tokens(c.rows, c.length, c.vocabulary, 1, rope);
+    for (int64_t step = 1; step <= 2; ++step) {
+      replica.grads().begin_step(2);
+      for (int micro = 0; micro < 2; ++micro) (void)replica.model().loss(batch, &replica.grads());
+      replica.optimizer().update(replica.grads().finish(), 1e-4, 1e-4, step);
+      replica.optimizer().gather_weights();
+    }
+  });
+}
+
+class PlannedMemory : public ::testing::TestWithParam<MemoryCase> {};
+
+TEST_P(PlannedMemory, IsWhatTensorsHoldAtMost) {
+  const MemoryCase& c = GetParam();
+  double measured = 0;
+  {
+    Counting counting;
+    train(c);
+    measured = double(counting.allocator().peak()) / double(c.mesh.num_ranks());
+  }
+  Accelerator cpu;
+  cpu.device = DeviceKind::kCpu;
+  const MemoryPlan plan = plan_memory(plan_input(config_of(c), c.mesh.num_ranks()), cpu);
+  std::printf("%-18s planned %7.2f MiB, held %7.2f MiB, %+.1f %%\n", c.name,
+              double(plan.tensors()) / (1 << 20), measured / (1 << 20),
+              100 * (double(plan.tensors()) / measured - 1));
+  EXPECT_NEAR(double(plan.tensors()) / measured, 1, kTolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Configurations, PlannedMemory,
+    ::testing::Values(
+        MemoryCase{"fp32", 256, 4, 4096, 4, 128, Precision::kFp32, Recompute::kNone, {1, 1}, 128},
+        MemoryCase{"bf16", 256, 4, 4096, 4, 128, Precision::kBf16, Recompute::kNone, {1, 1}, 128},
+        MemoryCase{"selective",
+                   256,
+                   4,
+                   2048,
+                   8,
+                   128,
+                   Precision::kFp32,
+                   Recompute::kSelective,
+                   {1, 1},
+                   128},
+        MemoryCase{"full", 256, 4, 2048, 8, 128, Precision::kBf16, Recompute::kFull, {1, 1}, 128},
+        MemoryCase{
+            "logits", 256, 2, 16384, 4, 128, Precision::kFp32, Recompute::kNone, {1, 1}, 512},
+        MemoryCase{"tensor_parallel",
+                   256,
+                   4,
+                   4096,
+                   4,
+                   128,
+                   Precision::kFp32,
+                   Recompute::kNone,
+                   {4, 1},
+                   128},
+        MemoryCase{
+            "data_parallel", 256, 4, 4096, 4, 128, Precision::kFp32, Recompute::kNone, {1, 2}, 128},
+        MemoryCase{
+            "mesh", 512, 2, 2048, 4, 128, Precision::kBf16, Recompute::kSelective, {2, 2}, 128}),
+    [](const auto& parameter) { return std::string(parameter.param.name); });
+
+TEST(MemoryPlan, OffloadMovesMastersAndMomentsToTheHost) {
+  PlanInput input;
+  input.mesh = {1, 2};
+  input.spans = {{"s", 4096, 2, 1, 0}};
+  const Accelerator gpu;
+  const MemoryPlan here = plan_memory(input, gpu);
+  input.state = {2, 2, 2, 2, true};
+  const MemoryPlan there = plan_memory(input, gpu);
+  EXPECT_EQ(there.optimizer, 0);
+  EXPECT_EQ(there.host, here.optimizer / 2);
+  EXPECT_EQ(there.gradients, here.gradients / 2);
+  EXPECT_EQ(here.tensors() - there.tensors(),
+            here.optimizer + here.gradients / 2 + here.communication / 2);
+}
+
+TEST(MemoryPlan, TheSpanThatNeedsMostCounts) {
+  PlanInput input;
+  input.spans = {{"short", 1024, 1, 1, 0}, {"long", 8192, 1, 1, 0}, {"short", 2048, 1, 1, 0}};
+  const Accelerator gpu;
+  EXPECT_EQ(plan_memory(input, gpu).total(), plan_memory(input, input.spans[1], gpu).total());
+}
+
+}  // namespace
+}  // namespace phalanx

@@ -1,0 +1,138 @@
+#include "trainer/planner/memory_plan.h"
+
+#include <algorithm>
+
+#include "parallel/shard_spec.h"
+
+namespace phalanx {
+namespace {
+
+constexpr int64_t kFp32Bytes = 4;
+
+/// Sizes of one micro-batch on the fullest rank.
+struct Sizes {
+  int64_t all_tokens, tokens;                                  // N, and n of the residual stream
+  int64_t hidden, query, key_value, feed_forward, vocabulary;  // columns
+  int64_t value;                                               // bytes
+
+  int64_t stream() const { return tokens * hidden * value; }          // x_nD
+  int64_t all_stream() const { return all_tokens * hidden * value; }  // x_ND
+  int64_t gathered() const { return tokens == all_tokens ? 0 : all_stream(); }
+};
+
+Sizes sizes_of(const PlanInput& input, const WorkSpan& span) {
+  const Phi4Config& shape = input.shape;
+  const int64_t parts = input.mesh.tensor_parallel;
+  const HeadSplit heads =
+      split_heads(shape.num_attention_heads, shape.num_key_value_heads, parts, 0);
+  Sizes sizes{};
+  sizes.all_tokens = span.micro_batch_tokens();
+  sizes.tokens =
+      input.sequence_parallel ? split_range(sizes.all_tokens, parts, 0).size() : sizes.all_tokens;
+  sizes.hidden = shape.hidden_size;
+  sizes.query = heads.query.size() * shape.head_dim;
+  sizes.key_value = heads.key_value.size() * shape.head_dim;
+  sizes.feed_forward = split_range(shape.intermediate_size, parts, 0).size();
+  sizes.vocabulary = split_range(shape.vocab_size, parts, 0).size();
+  sizes.value = input.state.weight;
+  return sizes;
+}
+
+/// A weight gradient that is rounded to the compute type before it is added to its fp32 bucket.
+int64_t rounded_product(const Sizes& s, int64_t rows, int64_t columns) {
+  return s.value == kFp32Bytes ? 0 : rows * columns * s.value;
+}
+
+int64_t kept_bytes(const PlanInput& input, const Sizes& s) {
+  ActivationOptions options = activation_options(input);
+  const int64_t layer = layer_activation_bytes(input.shape, options, s.all_tokens);
+  int64_t bytes = input.shape.num_hidden_layers * layer + 2 * s.stream();
+  if (options.recompute == Recompute::kFull) {
+    options.recompute = Recompute::kNone;
+    bytes += layer_activation_bytes(input.shape, options, s.all_tokens) - layer;
+  }
+  return bytes;
+}
+
+/// VocabParallelHead::loss(): the fp32 logits beside those of the compute type, then the gradient
+/// of these beside what is made of it.
+int64_t logits_bytes(const PlanInput& input, const Sizes& s) {
+  const int64_t chunk = std::min(input.loss_chunk_tokens, s.all_tokens);
+  const int64_t fp32 = chunk * s.vocabulary * kFp32Bytes;
+  const int64_t compute = s.value == kFp32Bytes ? 0 : chunk * s.vocabulary * s.value;
+  const int64_t gradient = chunk * s.vocabulary * s.value;
+  const int64_t products =
+      std::max(chunk * s.hidden * s.value, rounded_product(s, s.vocabulary, s.hidden));
+  return s.gathered() + s.all_stream() + std::max(fp32 + compute, gradient + products);
+}
+
+/// Block::backward(), at the larger of its two halves. Selective computes the product of gate and
+/// up, and each half's norm, again.
+int64_t workspace_bytes(const PlanInput& input, const Sizes& s) {
+  const bool again = input.recompute == Recompute::kSelective;
+  const int64_t f = s.all_tokens * s.feed_forward * s.value;
+  const int64_t qkv = s.all_tokens * (s.query + 2 * s.key_value) * s.value;
+  const int64_t streams = (again ? 3 : 2) * s.stream() + s.gathered();
+  const int64_t feed_forward =
+      (again ? 4 : 3) * f + std::max(s.all_stream(), rounded_product(s, s.feed_forward, s.hidden));
+  const int64_t freed = (again ? 2 : 3) * f;  // of what was kept, once that half is done
+  const int64_t attention = s.all_tokens * s.query * s.value + qkv + (again ? 3 : 2) * s.stream() +
+                            s.all_stream() - freed;
+  return streams + std::max(feed_forward, attention);
+}
+
+/// A host sums through windows of a fixed size; a GPU first collects the pieces of a bucket, to add
+/// them in rank order.
+int64_t communication_bytes(const PlanInput& input, const StoredParameters& stored,
+                            DeviceKind device) {
+  const int64_t replicas = input.mesh.data_parallel;
+  if (replicas == 1) return 0;
+  const int64_t pieces = device == DeviceKind::kCuda ? stored.largest_bucket : 0;
+  return (stored.numel / replicas + pieces) * input.state.gradient;
+}
+
+}  // namespace
+
+int64_t MemoryPlan::tensors() const {
+  return weights + gradients + optimizer + activations + communication +
+         std::max(logits, workspace);
+}
+
+std::vector<MemoryCategory> MemoryPlan::categories() const {
+  return {{"weights", weights},
+          {"gradients", gradients},
+          {"optimizer", optimizer},
+          {"activations", activations},
+          {"communication", communication},
+          {"logits", logits},
+          {"workspace", workspace},
+          {"runtime", runtime}};
+}
+
+MemoryPlan plan_memory(const PlanInput& input, const WorkSpan& span,
+                       const Accelerator& accelerator) {
+  const StoredParameters stored = stored_parameters(input.shape, input.mesh);
+  const Sizes sizes = sizes_of(input, span);
+  const int64_t share = stored.numel / input.mesh.data_parallel;
+  MemoryPlan plan;
+  plan.weights = stored.numel * input.state.weight;
+  plan.gradients = stored.numel * input.state.gradient;
+  (input.state.offload ? plan.host : plan.optimizer) = share * input.state.optimizer();
+  plan.activations = kept_bytes(input, sizes);
+  plan.communication = communication_bytes(input, stored, accelerator.device);
+  plan.logits = logits_bytes(input, sizes);
+  plan.workspace = workspace_bytes(input, sizes);
+  plan.runtime = accelerator.runtime_bytes;
+  return plan;
+}
+
+MemoryPlan plan_memory(const PlanInput& input, const Accelerator& accelerator) {
+  MemoryPlan most;
+  for (const WorkSpan& span : input.spans) {
+    const MemoryPlan plan = plan_memory(input, span, accelerator);
+    if (plan.total() > most.total()) most = plan;
+  }
+  return most;
+}
+
+}  // namespace phalanx

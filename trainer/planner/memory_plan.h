@@ -1,0 +1,54 @@
+#pragma once
+// Memory of the fullest rank while a step runs, by category, by counting what the code holds.
+// Pure arithmetic, local; bytes. Only what grows with model, batch or mesh is counted, and what the
+// runtime takes (Accelerator::runtime_bytes); data read ahead, tables of angles and partial sums of
+// norms are left out (well under 1 %).
+//
+//   weights        compute type, all buckets with their padding
+//   gradients      the buckets (GradBuckets)
+//   optimizer      this replica's share of masters and moments (ZeRO-1)
+//   activations    what the blocks keep (model/activation_bytes.h), the last block's output and its
+//                  norm; under full recomputation also one layer as none holds it
+//   communication  reduced shares of the gradients (dp > 1) and, where the device sums in rank
+//                  order, the pieces of the largest bucket
+//   logits         at the loss: logits of a chunk in fp32 and once more in the compute type, the
+//                  gradient of the normed stream, its copies
+//   workspace      at a layer's backward pass: gradients of its inner values, its inputs
+//                  computed again, the product of a weight gradient before it is added
+//
+// Logits and workspace are not there at the same time: the total counts the larger one.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "trainer/planner/accelerator.h"
+#include "trainer/planner/plan_input.h"
+
+namespace phalanx {
+
+struct MemoryCategory {
+  std::string name;
+  int64_t bytes = 0;
+};
+
+struct MemoryPlan {
+  int64_t weights = 0, gradients = 0, optimizer = 0;
+  int64_t activations = 0, communication = 0, logits = 0, workspace = 0;
+  int64_t runtime = 0;
+  int64_t host = 0;  // masters and moments that lie in host memory; not part of total()
+
+  /// Without the runtime: what tensors hold.
+  int64_t tensors() const;
+  int64_t total() const { return tensors() + runtime; }
+  /// All but the host's, in the order of the table above.
+  std::vector<MemoryCategory> categories() const;
+};
+
+/// Of the steps of one span.
+MemoryPlan plan_memory(const PlanInput& input, const WorkSpan& span,
+                       const Accelerator& accelerator);
+
+/// Of the span that needs most.
+MemoryPlan plan_memory(const PlanInput& input, const Accelerator& accelerator);
+
+}  // namespace phalanx

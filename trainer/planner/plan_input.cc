@@ -1,0 +1,74 @@
+#include "trainer/planner/plan_input.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace phalanx {
+namespace {
+
+int64_t tokens_of(const StageConfig& stage) {
+  int64_t tokens = 0;
+  for (const PhaseConfig& phase : stage.phases) tokens += phase.tokens;
+  return tokens;
+}
+
+/// One span, and one more for each entry of the ramp.
+void add_spans(const StageConfig& stage, std::vector<WorkSpan>& spans) {
+  int64_t begin = 0, rows = stage.global_batch_size;
+  const int64_t end = tokens_of(stage);
+  const auto add = [&](int64_t until) {
+    spans.push_back(
+        {stage.name, stage.sequence_length, rows, stage.micro_batch_size, until - begin});
+    begin = until;
+  };
+  for (const BatchRampEntry& entry : stage.batch_ramp) {
+    add(std::min(entry.from_tokens, end));
+    rows = entry.global_batch_size;
+  }
+  add(end);
+}
+
+}  // namespace
+
+PlanInput plan_input(const RunConfig& config, int64_t num_ranks) {
+  const int64_t tensor = config.parallel.tensor_parallel_size;
+  if (num_ranks % tensor != 0) {
+    throw std::invalid_argument(
+        fmt::format("parallel.tensor_parallel_size: expected a divisor of the {} ranks, got {}",
+                    num_ranks, tensor));
+  }
+  PlanInput input;
+  input.shape = config.model.shape;
+  input.mesh = {tensor, num_ranks / tensor};
+  input.sequence_parallel = config.parallel.sequence_parallel;
+  input.recompute = config.recompute;
+  input.loss_chunk_tokens = config.loss_chunk_tokens;
+  input.state.weight = config.precision == Precision::kFp32 ? 4 : 2;
+  for (const StageConfig& stage : config.stages) add_spans(stage, input.spans);
+  const CheckpointConfig& saves = config.checkpoint;
+  input.seconds_between_saves = saves.interval_seconds;
+  (saves.interval.unit == Duration::Unit::kSteps ? input.steps_between_saves
+                                                 : input.tokens_between_saves) =
+      saves.interval.count;
+  return input;
+}
+
+std::string recompute_name(Recompute recompute) {
+  switch (recompute) {
+    case Recompute::kNone:
+      return "none";
+    case Recompute::kSelective:
+      return "selective";
+    case Recompute::kFull:
+      break;
+  }
+  return "full";
+}
+
+ActivationOptions activation_options(const PlanInput& input) {
+  return {input.recompute, input.state.weight, input.mesh.tensor_parallel, input.sequence_parallel};
+}
+
+}  // namespace phalanx
