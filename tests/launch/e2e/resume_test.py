@@ -26,6 +26,19 @@ GROWING = """\
       - {from_tokens: 3K, global_batch_size: 32}
 """
 
+# As phi-4-mini's, with rows longer than its original context.
+POSITIONS = """\
+  initializer_range: 0.1
+  tie_word_embeddings: true
+  partial_rotary_factor: 0.75
+  rope_scaling: longrope
+  rope_short_factor: [1, 1.0625, 1.118320672]
+  rope_long_factor: [1, 1.250641126, 47.77]
+  original_max_position_embeddings: 16
+  max_position_embeddings: 64
+  sliding_window: 24
+"""
+
 
 def mesh(tensor):
     return f'parallel.tensor_parallel_size={tensor}'
@@ -83,6 +96,20 @@ class Resume(RunTest):
 
     def test_two_ranks_in_bf16(self):
         self.interrupt(2, 1, [10], 'precision=bf16')
+
+    def test_from_the_resolved_configuration(self):
+        """A run's own config.yaml holds all there is to say, lists of rotation factors too."""
+        config = self.write('longrope.yaml',
+                            CONFIG.replace('  initializer_range: 0.1\n', POSITIONS))
+        whole = self.train(1, 'longrope', config=config)
+        self.train(1, 'resolved', 'run.stop_after_steps=10', config=config, code=STOPPED)
+        end = self.train(1, 'resolved', 'run.stop_after_steps=0', '--resume', 'auto',
+                         config='runs/resolved/config.yaml')
+        self.assertEqual([line['attempt'] for line in end.metrics()], 10 * [0] + 10 * [1])
+        self.assert_equal_runs(end, whole, (12, STEPS))
+        other = self.train(1, 'other', 'model.rope_long_factor=[1, 1.25, 47.77]',
+                           'run.stop_after_steps=1', config=config, code=STOPPED)
+        self.assertNotEqual(other.metrics()[0]['loss'], whole.metrics()[0]['loss'])
 
     def write(self, name, text):
         (self.workspace.path / name).write_text(text)
