@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <stdexcept>
@@ -19,7 +21,8 @@ constexpr int64_t kAll = -1;
 
 struct BatchArguments {
   ConfigRequest request;
-  int64_t step = 0;  // from 1
+  int64_t step = 0;  // the first, from 1
+  int64_t num_steps = 1;
   int64_t row = kAll;
   int64_t dp_size = 0;
   int64_t dp_rank = kAll;
@@ -77,19 +80,32 @@ void print_rows(const BatchArguments& arguments, const StepHead& head, const Ste
   }
 }
 
+/// `number` counts from 1.
+PlacedData open_step(const BatchArguments& arguments, const DataPlace& place, int64_t number) {
+  PlacedData placed = open_plan_of_step(place, number - 1);
+  const MixturePlan& plan = *placed.planned.plan;
+  if (number <= plan.start.step || number > plan.end_step()) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected {} to {}, found {}",
+                    number == arguments.step ? "--step" : "the last of --num-steps",
+                    plan.start.step + 1, plan.end_step(), number));
+  }
+  return placed;
+}
+
 void run_batch(const BatchArguments& arguments) {
   const DataPlace place = find_data_place(arguments.request);
-  const int64_t step = arguments.step - 1;
-  const PlacedData placed = open_plan_of_step(place, step);
-  const MixturePlan& plan = *placed.planned.plan;
-  if (step < plan.start.step || step >= plan.end_step()) {
-    throw std::invalid_argument(fmt::format("--step: expected {} to {}, found {}",
-                                            plan.start.step + 1, plan.end_step(), arguments.step));
+  const int64_t last =
+      arguments.step - 1 + std::min(arguments.num_steps, INT64_MAX - arguments.step + 1);
+  // All steps are there, or nothing is shown.
+  if (last > arguments.step) (void)open_step(arguments, place, last);
+  for (int64_t number = arguments.step; number <= last; ++number) {
+    const PlacedData placed = open_step(arguments, place, number);
+    const StepRows rows(placed.planned.plan, placed.data, number - 1);
+    const StepHead head{number, placed.planned.plan->end_step(),
+                        was_skipped(placed.planned.cursor, rows.range().first_row)};
+    print_rows(arguments, head, rows, placed);
   }
-  const StepRows rows(placed.planned.plan, placed.data, step);
-  const StepHead head{arguments.step, plan.end_step(),
-                      was_skipped(placed.planned.cursor, rows.range().first_row)};
-  print_rows(arguments, head, rows, placed);
 }
 
 }  // namespace
@@ -100,6 +116,7 @@ void add_data_batch_command(CLI::App& data) {
   batch->footer(
       "Examples:\n"
       "  phalanx data batch runs/first --step 1200\n"
+      "  phalanx data batch runs/first --step 1180 --num-steps 40 --json\n"
       "  phalanx data batch runs/first --step 1200 --row 3 --decode\n"
       "  phalanx data batch run.yaml --step 1 --json data.seed=7\n"
       "A configuration shows a new run. A run's folder or a checkpoint's follows its ledger: past\n"
@@ -116,6 +133,8 @@ void add_data_batch_command(CLI::App& data) {
                    "As in metrics.jsonl and the progress line: the first is 1")
       ->required()
       ->check(at_least(1));
+  batch->add_option("--num-steps", arguments->num_steps, "So many steps, one after another")
+      ->check(at_least(1));
   batch->add_option("--row", arguments->row, "Only this row of the step, from 0")
       ->check(at_least(0));
   CLI::Option* size = batch->add_option("--dp-size", arguments->dp_size,
@@ -124,8 +143,8 @@ void add_data_batch_command(CLI::App& data) {
   batch->add_option("--dp-rank", arguments->dp_rank, "Only the rows of this replica, from 0")
       ->needs(size)
       ->check(at_least(0));
-  CLI::Option* json =
-      batch->add_flag("--json", arguments->json, "One JSON object, for scripts (see README.md)");
+  CLI::Option* json = batch->add_flag("--json", arguments->json,
+                                      "One JSON object a step, for scripts (see README.md)");
   batch->add_flag("--decode", arguments->decode, "The text of the rows")->excludes(json);
   batch->callback([arguments] { run_batch(*arguments); });
 }

@@ -9,6 +9,7 @@
 namespace phalanx {
 namespace {
 
+using testing::example_with;
 using testing::example_yaml;
 using testing::read;
 
@@ -41,6 +42,19 @@ TEST(ResolvedYaml, ReadsBackToTheSameValuesWithoutPresetFiles) {
   EXPECT_EQ(second.run.model.shape, first.run.model.shape);
   EXPECT_EQ(second.run.stages[0].phases[1].ramp_tokens, 2'000'000);
   EXPECT_EQ(second.run.stages[0].learning_rate.decay, (Duration{Duration::Unit::kSteps, 3}));
+}
+
+TEST(ResolvedYaml, KeepsTheListsOfAPreset) {
+  const std::string mini = example_with("{preset: phi4-10m}", "{preset: phi4-mini}");
+  const ResolvedConfig first = read(mini);
+  ConfigRequest elsewhere;
+  elsewhere.file = "resolved.yaml";
+  elsewhere.config_dir = "/nonexistent";
+  const ResolvedConfig second = read_run_config_text(resolved_yaml(first), elsewhere);
+  EXPECT_EQ(second.run.model.shape, first.run.model.shape);
+  ASSERT_EQ(second.run.model.shape.rope_long_factor.size(), 48u);
+  EXPECT_EQ(second.run.model.shape.rope_long_factor[1], 1.118320672);
+  EXPECT_EQ(compare_for_resume(resolved_yaml(first), second), std::vector<std::string>{});
 }
 
 TEST(ResolvedYaml, EachLineSaysWhereItsValueCameFrom) {

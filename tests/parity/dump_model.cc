@@ -1,6 +1,7 @@
 // Computes logits and the gradient of the summed loss for an HF folder, on thread ranks, and writes
 // them by logical name: the side of the parity test that is ours.
 //   dump_model FOLDER IDS.safetensors OUT.safetensors TENSOR_PARALLEL_SIZE SEQUENCE_PARALLEL
+//   fp32|bf16
 // IDS holds `ids` (I64 [rows, T + 1]); OUT gets `logits` [rows * T, vocabulary], `loss`
 // [rows * T] and the full gradient of every parameter, fp32.
 #include <ATen/ATen.h>
@@ -12,6 +13,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "data/file.h"
 #include "tests/support/ranks.h"
@@ -68,7 +70,7 @@ void put_gradients(const ParameterSet& parameters, bool first_rank, Tensors& out
 }
 
 void dump(const std::string& folder, const std::string& ids_path, const std::string& out_path,
-          int tensor_parallel_size, bool sequence_parallel) {
+          int tensor_parallel_size, bool sequence_parallel, Precision precision) {
   const HfConfig hf = read_hf_config(folder);
   const at::Tensor ids = read_ids(ids_path);
   const int64_t length = ids.size(1) - 1;
@@ -76,7 +78,8 @@ void dump(const std::string& folder, const std::string& ids_path, const std::str
   std::mutex mutex;
   run_ranks(tensor_parallel_size, [&](Communicator& world) {
     TestMesh mesh(world, tensor_parallel_size);
-    RunConfig config = test_run_config(hf.shape, tensor_parallel_size, sequence_parallel);
+    RunConfig config =
+        test_run_config(hf.shape, tensor_parallel_size, sequence_parallel, precision);
     config.model.init_from = folder;
     Replica replica(config, mesh.context, {});
     const RopeTable rope(hf.rope_theta, hf.shape, length, at::kCPU);
@@ -92,7 +95,7 @@ void dump(const std::string& folder, const std::string& ids_path, const std::str
     replica.grads().finish();
     const std::lock_guard lock(mutex);
     if (world.rank() == 0) {
-      out["logits"] = logits;
+      out["logits"] = logits.to(at::kFloat);
       out["loss"] = loss_N;
     }
     put_gradients(replica.parameters(), world.rank() == 0, out);
@@ -104,13 +107,16 @@ void dump(const std::string& folder, const std::string& ids_path, const std::str
 }  // namespace phalanx
 
 int main(int argc, char** argv) {
-  if (argc != 6) {
+  if (argc != 7) {
     std::fprintf(stderr,
-                 "usage: dump_model FOLDER IDS OUT TENSOR_PARALLEL_SIZE SEQUENCE_PARALLEL\n");
+                 "usage: dump_model FOLDER IDS OUT TENSOR_PARALLEL_SIZE SEQUENCE_PARALLEL "
+                 "fp32|bf16\n");
     return 2;
   }
+  const bool bf16 = std::string_view(argv[6]) == "bf16";
   try {
-    phalanx::dump(argv[1], argv[2], argv[3], std::atoi(argv[4]), std::atoi(argv[5]) != 0);
+    phalanx::dump(argv[1], argv[2], argv[3], std::atoi(argv[4]), std::atoi(argv[5]) != 0,
+                  bf16 ? phalanx::Precision::kBf16 : phalanx::Precision::kFp32);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "dump_model: %s\n", error.what());
     return 2;

@@ -141,7 +141,7 @@ def main(dump_model):
                 for sequence_parallel in (0, 1)[:1 if tensor_size == 1 else 2]:
                     out = folder / "out.st"
                     subprocess.run([dump_model, folder, folder / "ids.st", out, str(tensor_size),
-                                    str(sequence_parallel)], check=True)
+                                    str(sequence_parallel), "fp32"], check=True)
                     compare(load_file(out), expected,
                             f"{case}, tensor parallel {tensor_size}"
                             + (", sequence parallel" if sequence_parallel else ""))

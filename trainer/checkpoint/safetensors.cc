@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
@@ -18,25 +18,31 @@ namespace {
 constexpr int64_t kMaxHeaderBytes = 100'000'000;
 constexpr int64_t kLengthBytes = 8;
 
+constexpr size_t kMaxDims = 64;  // as many as LibTorch's operations take
+constexpr size_t kShownBytes = 200;
+
 struct DtypeRow {
   std::string_view name;
-  int64_t bytes;
+  int64_t bits;
 };
-constexpr std::array<DtypeRow, 15> kDtypes{{{"BOOL", 1},
-                                            {"U8", 1},
-                                            {"I8", 1},
-                                            {"F8_E5M2", 1},
-                                            {"F8_E4M3", 1},
-                                            {"I16", 2},
-                                            {"U16", 2},
-                                            {"F16", 2},
-                                            {"BF16", 2},
-                                            {"I32", 4},
-                                            {"U32", 4},
-                                            {"F32", 4},
-                                            {"F64", 8},
-                                            {"I64", 8},
-                                            {"U64", 8}}};
+constexpr std::array<DtypeRow, 22> kDtypes{
+    {{"BOOL", 8},        {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8},
+     {"I8", 8},          {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8},
+     {"F8_E5M2FNUZ", 8}, {"I16", 16},    {"U16", 16},    {"F16", 16},    {"BF16", 16},
+     {"I32", 32},        {"U32", 32},    {"F32", 32},    {"C64", 64},    {"F64", 64},
+     {"I64", 64},        {"U64", 64}}};
+
+int64_t dtype_bits(Dtype dtype) { return kDtypes[static_cast<size_t>(dtype)].bits; }
+
+/// Text of a file in a message: on one line, and no longer than a person would read.
+std::string shown(const std::string& text) {
+  const bool plain =
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  using Json = nlohmann::json;
+  std::string line = plain ? text : Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
+  if (line.size() > kShownBytes) line = line.substr(0, kShownBytes) + "...";
+  return line;
+}
 
 // nlohmann's DOM keeps the last of two equal keys, so the events are read instead.
 class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
@@ -46,16 +52,17 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
 
   bool null() override { return unexpected("null"); }
   bool boolean(bool) override { return unexpected("a boolean"); }
-  bool number_integer(number_integer_t) override { return unexpected("a negative number"); }
-  bool number_float(number_float_t, const string_t&) override {
-    return unexpected("a fractional number");
+  bool number_integer(number_integer_t value) override {
+    return not_a_count(std::to_string(value));
   }
+  bool number_float(number_float_t, const string_t& value) override { return not_a_count(value); }
   bool binary(binary_t&) override { return unexpected("binary data"); }
 
   bool number_unsigned(number_unsigned_t value) override {
-    if (!in_array_) return unexpected("a number");
-    if (value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-      return fail(fmt::format("tensor {}: {}: {} is too large", name_, field_, value));
+    if (!in_array_ || value > uint64_t{INT64_MAX}) return not_a_count(std::to_string(value));
+    const size_t limit = field_ == "shape" ? kMaxDims : 2;
+    if (numbers().size() == limit) {
+      return fail(fmt::format("{}: {}: expected at most {} numbers", place(), field_, limit));
     }
     numbers().push_back(static_cast<int64_t>(value));
     return true;
@@ -64,12 +71,12 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   bool string(string_t& value) override {
     if (depth_ != 2 || in_array_) return unexpected("a string");
     if (in_metadata()) {
-      header_.metadata[field_] = value;
+      metadata_->second = std::move(value);
       return true;
     }
     if (field_ != "dtype") return unexpected("a string");
     const std::optional<Dtype> dtype = find_dtype(value);
-    if (!dtype) return fail(fmt::format("tensor {}: unknown dtype {}", name_, value));
+    if (!dtype) return fail(fmt::format("{}: unknown dtype {}", place(), shown(value)));
     dtype_ = *dtype;
     return true;
   }
@@ -80,28 +87,13 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
-  bool key(string_t& value) override {
-    if (depth_ == 1) {
-      if (!names_.insert(value).second) return fail(fmt::format("tensor {} occurs twice", value));
-      name_ = value;
-      fields_.clear();
-      shape_.clear();
-      offsets_.clear();
-      return true;
-    }
-    if (!fields_.insert(value).second) {
-      return fail(fmt::format("tensor {}: key {} occurs twice", name_, value));
-    }
-    field_ = value;
-    return in_metadata() || field_ == "dtype" || field_ == "shape" || field_ == "data_offsets" ||
-           fail(fmt::format("tensor {}: unknown key {}", name_, field_));
-  }
+  bool key(string_t& value) override { return depth_ == 1 ? begin_entry(value) : field(value); }
 
   bool end_object() override {
     --depth_;
     if (depth_ != 1 || in_metadata()) return true;
     if (fields_.size() != 3 || offsets_.size() != 2) {
-      return fail(fmt::format("tensor {}: expected a dtype, a shape and two data_offsets", name_));
+      return fail(fmt::format("{}: expected a dtype, a shape and two data_offsets", place()));
     }
     header_.tensors.push_back({name_, dtype_, shape_, offsets_[0], offsets_[1]});
     return true;
@@ -121,24 +113,55 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
 
   bool parse_error(size_t position, const std::string&,
                    const nlohmann::detail::exception& error) override {
-    return fail(fmt::format("byte {}: {}", position, error.what()));
+    return fail(fmt::format("byte {}: {}", position, shown(error.what())));
   }
 
  private:
   bool in_metadata() const { return name_ == "__metadata__"; }
+  std::string place() const { return in_metadata() ? name_ : "tensor " + shown(name_); }
   std::vector<int64_t>& numbers() { return field_ == "shape" ? shape_ : offsets_; }
+
+  bool begin_entry(const string_t& name) {
+    name_ = name;
+    if (!names_.insert(name).second) return fail(place() + " occurs twice");
+    field_.clear();
+    fields_.clear();
+    shape_.clear();
+    offsets_.clear();
+    return true;
+  }
+  bool field(const string_t& name) {
+    field_ = name;
+    bool is_new = false;
+    if (in_metadata()) {
+      std::tie(metadata_, is_new) = header_.metadata.try_emplace(name);
+    } else if (name != "dtype" && name != "shape" && name != "data_offsets") {
+      return fail(fmt::format("{}: unknown key {}", place(), shown(name)));
+    } else {
+      is_new = fields_.insert(name).second;
+    }
+    return is_new || fail(fmt::format("{}: key {} occurs twice", place(), shown(name)));
+  }
+
   bool fail(std::string message) {
     if (error_.empty()) error_ = std::move(message);
     return false;
   }
-  bool unexpected(const char* what) {
-    return fail(name_.empty() ? fmt::format("unexpected {}", what)
-                              : fmt::format("tensor {}: {}: unexpected {}", name_, field_, what));
+  bool unexpected(const std::string& what) {
+    if (name_.empty()) return fail("unexpected " + what);
+    const std::string key = field_.empty() ? "" : shown(field_) + ": ";
+    return fail(fmt::format("{}: {}unexpected {}", place(), key, what));
+  }
+  bool not_a_count(const std::string& found) {
+    if (!in_array_) return unexpected("number " + shown(found));
+    return fail(fmt::format("{}: {}: expected whole numbers from 0 to {}, found {}", place(),
+                            field_, INT64_MAX, shown(found)));
   }
 
   SafetensorsHeader& header_;
   std::string error_, name_, field_;
   std::set<std::string> names_, fields_;
+  std::map<std::string, std::string>::iterator metadata_;  // the entry whose value comes next
   std::vector<int64_t> shape_, offsets_;
   Dtype dtype_ = Dtype::kF32;
   int depth_ = 0;
@@ -153,15 +176,13 @@ void check_layout(SafetensorsHeader& header, int64_t data_bytes, const std::stri
             });
   int64_t expected_begin = 0;
   for (const StoredTensor& tensor : header.tensors) {
-    const std::string place = fmt::format("{}: tensor {}", where, tensor.name);
+    const std::string place = fmt::format("{}: tensor {}", where, shown(tensor.name));
     if (tensor.begin != expected_begin || tensor.end < tensor.begin) {
       throw std::invalid_argument(
           fmt::format("{}: expected its data to begin at {}, found [{}, {})", place, expected_begin,
                       tensor.begin, tensor.end));
     }
-    std::vector<int64_t> sizes = tensor.shape;
-    sizes.push_back(dtype_bytes(tensor.dtype));
-    const int64_t bytes = checked_numel(sizes, place);
+    const int64_t bytes = stored_bytes(tensor.dtype, tensor.shape, place);
     if (bytes != tensor.end - tensor.begin) {
       throw std::invalid_argument(fmt::format(
           "{}: expected {} bytes for {} [{}], found {}", place, bytes, dtype_name(tensor.dtype),
@@ -177,7 +198,10 @@ void check_layout(SafetensorsHeader& header, int64_t data_bytes, const std::stri
 
 }  // namespace
 
-int64_t dtype_bytes(Dtype dtype) { return kDtypes[static_cast<size_t>(dtype)].bytes; }
+int64_t dtype_bytes(Dtype dtype) {
+  if (dtype_bits(dtype) % 8 != 0) throw std::logic_error("dtype_bytes: a part of a byte");
+  return dtype_bits(dtype) / 8;
+}
 std::string_view dtype_name(Dtype dtype) { return kDtypes[static_cast<size_t>(dtype)].name; }
 
 std::optional<Dtype> find_dtype(std::string_view name) {
@@ -205,6 +229,16 @@ int64_t checked_numel(const std::vector<int64_t>& shape, const std::string& wher
   return product;
 }
 
+int64_t stored_bytes(Dtype dtype, const std::vector<int64_t>& shape, const std::string& where) {
+  int64_t bits = 0;
+  if (__builtin_mul_overflow(checked_numel(shape, where), dtype_bits(dtype), &bits) ||
+      bits % 8 != 0) {
+    throw std::invalid_argument(fmt::format("{}: expected {} [{}] to fill a number of whole bytes",
+                                            where, dtype_name(dtype), fmt::join(shape, ", ")));
+  }
+  return bits / 8;
+}
+
 SafetensorsHeader read_safetensors_header(const std::string& path, int64_t file_bytes,
                                           const ReadBytes& read) {
   const std::string where = path + ": safetensors header";
@@ -227,6 +261,10 @@ SafetensorsHeader read_safetensors_header(const std::string& path, int64_t file_
   read(kLengthBytes, std::as_writable_bytes(std::span(text)));
   if (text.empty() || text.front() != '{') {
     throw std::invalid_argument(where + ": expected '{' as its first byte");
+  }
+  // No JSON holds this byte, but the parser takes it for the end of the text.
+  if (const size_t at = text.find('\0'); at != std::string::npos) {
+    throw std::invalid_argument(fmt::format("{}: byte {}: expected JSON, found a zero", where, at));
   }
   SafetensorsHeader header;
   HeaderEvents events(header);

@@ -3,8 +3,15 @@
 // types and shapes, then the tensors one after another.
 //
 // Local; values only, no file stays open. Units are bytes.
-// Beyond the reference reader, which accepts both, a header must begin with `{` and name no tensor
-// twice. All counts are checked against the size of the file before anything is allocated by them.
+// Every byte of a file has one meaning: no holes, no overlap, nothing behind the last tensor, no
+// key twice. All counts are checked before anything is allocated by them; a header takes at most 16
+// times its size in memory. Stricter than the reference reader, which lets these pass:
+//   - blanks before the `{`, which the format forbids
+//   - a name twice, of a tensor or in __metadata__: the last one wins there
+//   - keys of a tensor other than dtype, shape and data_offsets; these three as an array, a dtype
+//   as
+//     an object, __metadata__ null: no writer makes them
+//   - sizes, or products of them, beyond 2^63 - 1 in a tensor without elements; more than 64 sizes
 // Errors: std::invalid_argument "PATH: safetensors header: ..." for a file that breaks a rule.
 #include <cstddef>
 #include <cstdint>
@@ -21,10 +28,16 @@ namespace phalanx {
 /// Order of the values: that of the reference, by which its writer sorts tensors.
 enum class Dtype {
   kBool,
+  kF4,
+  kF6E2M3,
+  kF6E3M2,
   kU8,
   kI8,
   kF8E5M2,
   kF8E4M3,
+  kF8E8M0,
+  kF8E4M3Fnuz,
+  kF8E5M2Fnuz,
   kI16,
   kU16,
   kF16,
@@ -32,12 +45,13 @@ enum class Dtype {
   kI32,
   kU32,
   kF32,
+  kC64,
   kF64,
   kI64,
   kU64
 };
 
-[[nodiscard]] int64_t dtype_bytes(Dtype dtype);
+[[nodiscard]] int64_t dtype_bytes(Dtype dtype);          // of a type of whole bytes
 [[nodiscard]] std::string_view dtype_name(Dtype dtype);  // as in the header: "F32"
 [[nodiscard]] std::optional<Dtype> find_dtype(std::string_view name);
 
@@ -67,5 +81,10 @@ using ReadBytes = std::function<void(int64_t offset, std::span<std::byte> bytes)
 /// Product of `shape`; throws std::invalid_argument beginning with `where` on a negative size or
 /// more than 2^63 - 1 elements.
 [[nodiscard]] int64_t checked_numel(const std::vector<int64_t>& shape, const std::string& where);
+
+/// Bytes of a tensor in the file; throws as checked_numel() does, also where it ends in a part of a
+/// byte (F4 and F6 are packed).
+[[nodiscard]] int64_t stored_bytes(Dtype dtype, const std::vector<int64_t>& shape,
+                                   const std::string& where);
 
 }  // namespace phalanx

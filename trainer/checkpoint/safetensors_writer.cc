@@ -23,7 +23,7 @@ int64_t place(std::vector<StoredTensor>& tensors) {
   int64_t offset = 0;
   for (StoredTensor& tensor : tensors) {
     tensor.begin = offset;
-    offset += checked_numel(tensor.shape, tensor.name) * dtype_bytes(tensor.dtype);
+    offset += stored_bytes(tensor.dtype, tensor.shape, tensor.name);
     tensor.end = offset;
   }
   return offset;

@@ -234,6 +234,11 @@ class DataBatch(RunTest):
         error = 'phalanx: error: '
         self.assertEqual(self.refused('run.yaml', '--step', '21'),
                          error + '--step: expected 1 to 20, found 21\n')
+        self.assertEqual(self.refused('run.yaml', '--step', '19', '--num-steps', '3'),
+                         error + 'the last of --num-steps: expected 1 to 20, found 21\n')
+        self.assertEqual(self.refused('run.yaml', '--step', '2', '--num-steps', str(2**63 - 1)),
+                         error + 'the last of --num-steps: expected 1 to 20, found '
+                         f'{2**63 - 1}\n')
         self.assertEqual(self.refused('run.yaml', '--step', '1', '--row', '8'),
                          error + '--row: expected 0 to 7, found 8\n')
         self.assertEqual(self.refused('run.yaml', '--step', '1', '--dp-size', '3'),
@@ -245,6 +250,15 @@ class DataBatch(RunTest):
             self.refused('data', '--step', '1'),
             error + "data: expected a configuration file, a run's folder (with start.json or "
             'checkpoints) or a checkpoint (with manifest.json), found none of them\n')
+
+    def test_several_steps(self):
+        """The same as one after another."""
+        for form in ([], ['--json'], ['--row', '7', '--decode']):
+            each = [self.workspace.program('data', 'batch', 'run.yaml', '--step', str(step), *form)
+                    for step in (12, 13, 14)]
+            self.assertEqual(len(set(each)), 3)
+            self.assertEqual(self.workspace.program('data', 'batch', 'run.yaml', '--step', '12',
+                                                    '--num-steps', '3', *form), ''.join(each))
 
     def test_text_for_people(self):
         text = self.workspace.program('data', 'batch', 'run.yaml', '--step', '3', '--dp-size', '2')

@@ -28,6 +28,19 @@ GROWING = """\
 
 IN_BF16 = ('optimizer.state=bf16', 'optimizer.master=bf16', 'gradients=bf16')
 
+# As phi-4-mini's, with rows longer than its original context.
+POSITIONS = """\
+  initializer_range: 0.1
+  tie_word_embeddings: true
+  partial_rotary_factor: 0.75
+  rope_scaling: longrope
+  rope_short_factor: [1, 1.0625, 1.118320672]
+  rope_long_factor: [1, 1.250641126, 47.77]
+  original_max_position_embeddings: 16
+  max_position_embeddings: 64
+  sliding_window: 24
+"""
+
 
 def mesh(tensor):
     return f'parallel.tensor_parallel_size={tensor}'
@@ -103,6 +116,20 @@ class Resume(RunTest):
                       'they are', to_fp32.err)
         whole = self.train(1, 'types-whole', 'precision=bf16', stop(12), code=STOPPED)
         self.assert_close(to_fp32.metrics()[4:], whole.metrics()[4:], 0.02)
+
+    def test_from_the_resolved_configuration(self):
+        """A run's own config.yaml holds all there is to say, lists of rotation factors too."""
+        config = self.write('longrope.yaml',
+                            CONFIG.replace('  initializer_range: 0.1\n', POSITIONS))
+        whole = self.train(1, 'longrope', config=config)
+        self.train(1, 'resolved', 'run.stop_after_steps=10', config=config, code=STOPPED)
+        end = self.train(1, 'resolved', 'run.stop_after_steps=0', '--resume', 'auto',
+                         config='runs/resolved/config.yaml')
+        self.assertEqual([line['attempt'] for line in end.metrics()], 10 * [0] + 10 * [1])
+        self.assert_equal_runs(end, whole, (12, STEPS))
+        other = self.train(1, 'other', 'model.rope_long_factor=[1, 1.25, 47.77]',
+                           'run.stop_after_steps=1', config=config, code=STOPPED)
+        self.assertNotEqual(other.metrics()[0]['loss'], whole.metrics()[0]['loss'])
 
     def write(self, name, text):
         (self.workspace.path / name).write_text(text)

@@ -84,6 +84,30 @@ TEST(Checkpoint, AnotherModelIsRefusedWithTensorExpectedAndFound) {
             where + "model.num_attention_heads: expected 80, found 40");
 }
 
+/// Written by the version before rotation in part, LongRoPE and windows.
+TEST(Checkpoint, AnOlderManifestIsAModelWithoutThem) {
+  const Path sample =
+      Path(PHALANX_SOURCE_DIR) / "tests/trainer/checkpoint/manifest_before_positions.json";
+  const Manifest manifest = parse_checkpoint_manifest(read_text(sample, 10000), "m");
+  EXPECT_NO_THROW(check_coverage(manifest, "m"));
+  Phi4Config expected;
+  expected.vocab_size = 11;
+  expected.hidden_size = 8;
+  expected.intermediate_size = 12;
+  expected.num_hidden_layers = 1;
+  expected.num_attention_heads = 2;
+  expected.num_key_value_heads = 1;
+  expected.head_dim = 4;
+  expected.rms_norm_eps = 1e-6;
+  expected.initializer_range = 0.05;
+  expected.tie_word_embeddings = true;
+  expected.partial_rotary_factor = 1;
+  expected.sliding_window = 0;
+  expected.rope_scaling = RopeScaling::kNone;
+  EXPECT_NO_THROW(check_same_model(manifest.model, expected, "m"));
+  EXPECT_EQ(manifest.step, 3);
+}
+
 TEST(Checkpoint, TheManifestKeepsHowPositionsAreToldApartAndSeen) {
   Manifest manifest;
   Phi4Config& model = manifest.model;

@@ -65,18 +65,21 @@ TEST(Safetensors, RefusesEveryBrokenRuleWithItsPlace) {
       {R"({"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1,
        "key dtype occurs twice"},
       {R"({"a":{"dtype":"F31","shape":[1],"data_offsets":[0,1]}})", 1, "unknown dtype F31"},
-      {R"({"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}})", 1, "a negative number"},
-      {R"({"a":{"dtype":"U8","shape":[1.5],"data_offsets":[0,1]}})", 1, "a fractional number"},
+      {R"({"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}})", 1,
+       "tensor a: shape: expected whole numbers from 0 to 9223372036854775807, found -1"},
+      {R"({"a":{"dtype":"U8","shape":[1.5],"data_offsets":[0,1]}})", 1, "found 1.5"},
       {R"({"a":{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", 0,
        "is impossible"},
       {R"({"a":{"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,1]}})", 1,
-       "too large"},
-      {R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1,2]}})", 1, "two data_offsets"},
+       "found 18446744073709551615"},
+      {R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1,2]}})", 1,
+       "data_offsets: expected at most 2"},
+      {R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[1]}})", 1, "two data_offsets"},
       {R"({"a":{"dtype":"U8","shape":[1]}})", 1, "two data_offsets"},
       {R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"x":1}})", 1, "unknown key x"},
       {R"({"a":[1]})", 0, "unexpected an array"},
       {R"({"a":{"shape":{}}})", 0, "unexpected an object"},
-      {R"({"__metadata__":{"k":1}})", 0, "unexpected a number"},
+      {R"({"__metadata__":{"k":1}})", 0, "__metadata__: k: unexpected number 1"},
       {"{\"\xff\":1}", 0, "parse error"}};
   for (const BadFile& file : files) {
     const std::string message = message_of([&] { parse(file_of(file.header, file.data_bytes)); });
@@ -91,6 +94,31 @@ TEST(Safetensors, ChecksTheHeaderLengthBeforeItAllocates) {
   std::string lie = file_of("{}", 0);
   lie[1] = 1;
   EXPECT_CONTAINS(message_of([&] { parse(lie); }), "length of at most 2, found 258");
+}
+
+TEST(Safetensors, AHeaderHasAtMostHundredMillionBytes) {
+  const auto read_blanks = [](int64_t length) {
+    return read_safetensors_header("f", 8 + length, [&](int64_t offset, std::span<std::byte> out) {
+      std::memset(out.data(), ' ', out.size());
+      if (offset == 0) std::memcpy(out.data(), &length, out.size());
+      if (offset == 8) std::memcpy(out.data(), "{}", 2);
+    });
+  };
+  EXPECT_TRUE(read_blanks(100'000'000).tensors.empty());
+  EXPECT_CONTAINS(message_of([&] { (void)read_blanks(100'000'001); }),
+                  "f: safetensors header: expected a length of at most 100000000, found 100000001");
+}
+
+TEST(Safetensors, AZeroByteDoesNotEndAHeader) {
+  EXPECT_CONTAINS(message_of([] { parse(file_of(std::string("{}\0{\"a\":1}", 10), 0)); }),
+                  "byte 2: expected JSON, found a zero");
+}
+
+TEST(Safetensors, MessagesAreShortAndPrintable) {
+  const std::string name = "\\u001b[2J" + std::string(1'000'000, 'x');
+  const std::string message = message_of([&] { parse(file_of("{\"" + name + "\":1}", 0)); });
+  EXPECT_CONTAINS(message, "tensor \"\\u001b[2Jxxx");
+  EXPECT_LT(message.size(), 400U);
 }
 
 TEST(Safetensors, WriterSortsPadsAndRoundTrips) {
