@@ -96,7 +96,7 @@ void note_rope_base(const RunConfig& config) {
 void check_device(const RunConfig& config, const Session& session) {
   if (config.parallel.device == DeviceKind::kCpu) return;
   const int num_devices = num_cuda_devices();
-  if (session.local_rank() < num_devices) return;
+  if (session.device_index() < num_devices) return;
   throw std::invalid_argument(fmt::format(
       "parallel.device: expected cpu, or a GPU for each of the {} rank(s) of this host; "
       "got cuda and {} GPU(s) that this build can use",
@@ -105,7 +105,7 @@ void check_device(const RunConfig& config, const Session& session) {
 
 at::Device device_of(const RunConfig& config, const Session& session) {
   if (config.parallel.device == DeviceKind::kCpu) return at::kCPU;
-  return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(session.local_rank()));
+  return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(session.device_index()));
 }
 
 TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig& config,
@@ -135,7 +135,7 @@ void print_plan(const MixturePlan& plan, const RunConfig& config,
 /// Once a run, so that nobody wonders why bf16 is no faster than fp32 where the processor lacks it.
 void say_products(const RunConfig& config) {
   if (config.parallel.device != DeviceKind::kCpu) return;
-  const auto dtype = config.precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat;
+  const auto dtype = config.precision == Precision::kFp32 ? at::kFloat : at::kBFloat16;
   std::fprintf(stderr, "cpu products: %s\n", cpu_products_text(dtype).c_str());
 }
 

@@ -7,7 +7,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <c10/util/Exception.h>
 
-#include "parallel/gemm.h"
+#include "parallel/fp8.h"
 #include "parallel/kernels/vocab_rows.h"
 
 namespace phalanx {
@@ -40,7 +40,8 @@ void GradBuckets::accumulate_linear(const std::vector<Parameter*>& parameters,
   int64_t first_row = 0;
   for (Parameter* parameter : parameters) {
     const int64_t rows = parameter->grad.size(0);
-    linear_backward_weight(parameter->grad, dy_NO.narrow(1, first_row, rows), x_NI);
+    linear_backward_weight(parameter->grad, dy_NO.narrow(1, first_row, rows), x_NI,
+                           parameter->products);
     first_row += rows;
     if (kind == Contribution::kLast) note(*parameter);
   }
@@ -69,6 +70,16 @@ void GradBuckets::note(Parameter& parameter) {
   int64_t& left = contributions_left_[parameter.bucket];
   TORCH_INTERNAL_ASSERT(left > 0, parameter.name, ": more contributions than were declared");
   if (--left == 0) start_reduction(parameter.bucket);
+}
+
+void GradBuckets::count_pass() {
+  TORCH_INTERNAL_ASSERT(data_parallel_.size() == 1, "a reduction starts inside the pass");
+  for (size_t b = 0; b < contributions_left_.size(); ++b) {
+    for (const Parameter* parameter : parameters_.buckets()[b].parameters) {
+      contributions_left_[b] -= parameter->uses;
+    }
+    TORCH_INTERNAL_ASSERT(contributions_left_[b] >= 0, "more passes than were declared");
+  }
 }
 
 void GradBuckets::start_reduction(int64_t bucket) {

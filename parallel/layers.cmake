@@ -1,5 +1,6 @@
 target_sources(phalanx_parallel PRIVATE
-  grad_buckets.cc parameters.cc shard_spec.cc gemm.cc tp_linear.cc tp_ops.cc vocab_parallel.cc
+  fp8.cc grad_buckets.cc parameters.cc shard_spec.cc gemm.cc tp_linear.cc tp_ops.cc
+  tp_overlap.cc vocab_parallel.cc
   kernels/packed_gemm.cc)
 # Each instruction set has a file of its own, compiled for it whatever the machine that builds, and is
 # taken at run time where the processor has it.

@@ -13,7 +13,7 @@
 
 namespace phalanx {
 
-enum class Precision { kFp32, kBf16 };
+enum class Precision { kFp32, kBf16, kFp8 };       // kFp8: bf16, linear layers in fp8
 enum class Decay { kLinear, kCosine, kConstant };  // kConstant: constant, then linear over the end
 
 /// A length given in tokens (`2M`) or in steps (`200 steps`).

@@ -112,7 +112,7 @@ Planned plan_of_run(const PlanArguments& arguments) {
                given > 0 ? given : run.parallel.tensor_parallel_size,
                run.parallel.tensor_parallel_size,
                run.stages.front().sequence_length,
-               run.precision == Precision::kBf16 ? 2 : 4};
+               run.precision == Precision::kFp32 ? 4 : 2};
   for (const StageConfig& stage : run.stages) plan.other_lengths.insert(stage.sequence_length);
   plan.other_lengths.erase(plan.sequence_length);
   return plan;

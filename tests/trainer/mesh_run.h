@@ -40,6 +40,7 @@ struct MeshRunOptions {
   Recompute recompute = Recompute::kNone;
   int64_t num_steps = 20;
   int64_t micro_batch_size = 1;
+  int64_t overlap_chunks = 1;
 };
 
 struct MeshRunResult {
@@ -80,6 +81,7 @@ inline MeshRunResult run_on_mesh(Communicator& world, const MeshRunOptions& opti
   RunConfig config =
       test_run_config(options.shape, options.tensor_parallel_size, options.sequence_parallel);
   config.recompute = options.recompute;
+  config.parallel.overlap_chunks = options.overlap_chunks;
   Replica replica(config, mesh.context, {});
   TrainStep step(replica.model(), replica.parameters(), replica.grads(), replica.optimizer(),
                  mesh.context, /*clip_grad_norm=*/1.0, /*num_sources=*/2,
