@@ -2,18 +2,20 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_scaled_mm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/ones_like.h>
-#include <ATen/ops/where.h>
 
 #include <limits>
+
+#include "parallel/kernels/fp8_cuda.h"
+#include "parallel/kernels/fp8_row.h"
 
 namespace phalanx {
 namespace {
 
-constexpr double kLargest = 448.0;  // of e4m3
-constexpr int64_t kUnit = 16;       // elements that cuBLASLt wants rows to be multiples of
+constexpr int64_t kUnit = 16;  // elements that cuBLASLt wants rows to be multiples of
 
 /// cuBLASLt adds up fewer bits where it may; gradients do not let it.
 enum class Accumulation { kFast, kExact };
@@ -29,9 +31,6 @@ at::Tensor product(const Fp8Tensor& a_MK, const Fp8Tensor& b_NK, at::ScalarType 
   return sum_MN.mul_(a_MK.scale * b_NK.scale).to(type);
 }
 
-/// The same numbers with rows and columns exchanged, contiguous.
-Fp8Tensor transposed(const Fp8Tensor& x) { return {x.values.t().contiguous(), x.scale}; }
-
 bool takes_fp8(const at::Tensor& a, const at::Tensor& b, int64_t depth, int64_t columns) {
   if (depth % kUnit == 0 && columns % kUnit == 0 && depth > 0) return true;
   TORCH_WARN_ONCE("precision: fp8: a product of ", a.sizes(), " and ", b.sizes(),
@@ -41,12 +40,21 @@ bool takes_fp8(const at::Tensor& a, const at::Tensor& b, int64_t depth, int64_t 
 
 }  // namespace
 
-Fp8Tensor to_fp8(const at::Tensor& x) {
+Fp8Tensor to_fp8(const at::Tensor& x_RC, Fp8Layout layout) {
+  const bool transpose = layout == Fp8Layout::kTransposed;
+  if (x_RC.is_cuda()) {
+    const at::Tensor scale = at::empty({}, x_RC.options().dtype(at::kFloat));
+    const at::Tensor values = to_fp8_cuda(x_RC.contiguous(), transpose, scale);
+    return {values, scale};
+  }
+  const at::Tensor x = (transpose ? x_RC.t() : x_RC).to(at::kFloat).contiguous();
   const at::Tensor largest =
       at::linalg_vector_norm(x, std::numeric_limits<double>::infinity(), {}, false, at::kFloat);
-  const at::Tensor scale = at::where(largest > 0, largest / kLargest, at::ones_like(largest));
-  const at::Tensor scaled = (x.to(at::kFloat) / scale).clamp_(-kLargest, kLargest);
-  return {scaled.to(at::kFloat8_e4m3fn), scale};
+  const float scale = kernels::fp8_scale(largest.item<float>());
+  const at::Tensor values = at::empty(x.sizes(), at::TensorOptions(at::kFloat8_e4m3fn));
+  kernels::write_fp8<1>({}, x.const_data_ptr<float>(), scale,
+                        values.mutable_data_ptr<c10::Float8_e4m3fn>(), x.numel());
+  return {values, at::full({}, scale, at::TensorOptions(at::kFloat))};
 }
 
 at::Tensor linear_forward(const at::Tensor& x_NI, const at::Tensor& weight_OI, Products products) {
@@ -63,7 +71,7 @@ at::Tensor linear_backward_input(const at::Tensor& dy_NO, const at::Tensor& weig
       !takes_fp8(dy_NO, weight_OI, dy_NO.size(1), weight_OI.size(1))) {
     return linear_backward_input(dy_NO, weight_OI);
   }
-  return product(to_fp8(dy_NO), transposed(to_fp8(weight_OI)), dy_NO.scalar_type(),
+  return product(to_fp8(dy_NO), to_fp8(weight_OI, Fp8Layout::kTransposed), dy_NO.scalar_type(),
                  Accumulation::kExact);
 }
 
@@ -72,8 +80,8 @@ void linear_backward_weight(const at::Tensor& dweight_OI, const at::Tensor& dy_N
   if (products == Products::kCompute || !takes_fp8(dy_NO, x_NI, dy_NO.size(0), x_NI.size(1))) {
     return linear_backward_weight(dweight_OI, dy_NO, x_NI);
   }
-  dweight_OI.add_(product(transposed(to_fp8(dy_NO)), transposed(to_fp8(x_NI)), at::kFloat,
-                          Accumulation::kExact));
+  dweight_OI.add_(product(to_fp8(dy_NO, Fp8Layout::kTransposed),
+                          to_fp8(x_NI, Fp8Layout::kTransposed), at::kFloat, Accumulation::kExact));
 }
 
 }  // namespace phalanx

@@ -10,11 +10,9 @@
 #include <ATen/core/Tensor.h>
 
 #include "parallel/gemm.h"
+#include "parallel/products.h"
 
 namespace phalanx {
-
-/// How a layer's matrices are multiplied: in the compute type, or in fp8.
-enum class Products { kCompute, kFp8 };
 
 at::Tensor linear_forward(const at::Tensor& x_NI, const at::Tensor& weight_OI, Products products);
 at::Tensor linear_backward_input(const at::Tensor& dy_NO, const at::Tensor& weight_OI,
@@ -28,8 +26,9 @@ struct Fp8Tensor {
   at::Tensor values;  // float8_e4m3fn
   at::Tensor scale;   // fp32, one element
 };
-/// The largest magnitude becomes 448, the largest of e4m3. A value that is not finite makes the
-/// result not finite.
-Fp8Tensor to_fp8(const at::Tensor& x);
+enum class Fp8Layout { kAsItIs, kTransposed };
+/// Of a matrix. The largest magnitude becomes 448, the largest of e4m3. A value that is not finite
+/// makes a product not finite.
+Fp8Tensor to_fp8(const at::Tensor& x_RC, Fp8Layout layout = Fp8Layout::kAsItIs);
 
 }  // namespace phalanx

@@ -16,7 +16,7 @@ else()
 endif()
 if(PHALANX_HAS_CUDA)
   target_sources(phalanx_parallel PRIVATE
-    kernels/cross_entropy_cuda.cu kernels/embedding_gradient_cuda.cu)
+    kernels/cross_entropy_cuda.cu kernels/embedding_gradient_cuda.cu kernels/fp8_cuda.cu)
 else()
   target_sources(phalanx_parallel PRIVATE kernels/no_vocab_rows_cuda.cc)
 endif()

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "parallel/communicator.h"
-#include "parallel/fp8.h"
+#include "parallel/products.h"
 #include "parallel/shard_spec.h"
 
 namespace phalanx {

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "parallel/kernels/fp8_row.h"
 #include "tests/model/random_tensor.h"
 #include "tests/support/test_device.h"
 
@@ -32,6 +33,28 @@ TEST_F(Fp8, EveryElementIsRoundedOnceAndTheLargestMagnitudeIsKept) {
     const at::Tensor bound =
         at::maximum(x.abs() * kHalfUlp, found.scale * kSmallestStep / 2) * (1 + 1e-5);
     EXPECT_TRUE(((back(found) - x).abs() <= bound).all().item<bool>()) << size;
+  }
+}
+
+TEST_F(Fp8, BothLayoutsAndEveryWidthHoldTheNumbersThatOneElementAfterAnotherGives) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    for (const auto& [rows, columns] : {std::pair{64, 128}, {65, 7}, {1, 3}, {200, 80}}) {
+      const at::Tensor x = random_tensor({rows, columns}, 1).to(type) * 3;
+      const float scale = kernels::fp8_scale(x.to(at::kFloat).abs().max().item<float>());
+      at::Tensor expected = at::empty({rows, columns}, at::TensorOptions(at::kFloat));
+      for (int64_t i = 0; i < x.numel(); ++i) {
+        const float value = x.view({-1})[i].item<float>();
+        expected.view({-1})[i] =
+            static_cast<float>(c10::Float8_e4m3fn(kernels::fp8_scaled(value, scale)));
+      }
+      const Fp8Tensor plain = to_fp8(x.to(test_device()));
+      const Fp8Tensor turned = to_fp8(x.to(test_device()), Fp8Layout::kTransposed);
+      EXPECT_EQ(plain.scale.item<float>(), scale);
+      EXPECT_EQ(turned.scale.item<float>(), scale);
+      EXPECT_TRUE(at::equal(plain.values.to(at::kFloat).cpu(), expected)) << rows;
+      EXPECT_TRUE(turned.values.is_contiguous());
+      EXPECT_TRUE(at::equal(turned.values.to(at::kFloat).cpu(), expected.t())) << rows;
+    }
   }
 }
 

@@ -37,15 +37,16 @@ std::vector<double> losses(Precision precision) {
   return found;
 }
 
-TEST(Fp8Training, LossesStayWithinTwoPercentOfBf16WhileTheyFall) {
+// One batch is learnt by heart, down to nothing; what may differ is measured by where that began.
+TEST(Fp8Training, LossesStayWithinTwoPercentOfTheFirstOfThoseInBf16WhileTheyFall) {
   const std::vector<double> bf16 = losses(Precision::kBf16), fp8 = losses(Precision::kFp8);
   double difference = 0.0;
   for (size_t i = 0; i < bf16.size(); ++i) {
-    EXPECT_LT(std::abs(fp8[i] - bf16[i]), 0.02 * bf16[i]) << "step " << i + 1;
+    EXPECT_LT(std::abs(fp8[i] - bf16[i]), 0.02 * bf16.front()) << "step " << i + 1;
     difference += std::abs(fp8[i] - bf16[i]);
   }
   EXPECT_GT(difference, 1e-3);  // fp8 was used
-  EXPECT_LT(fp8.back(), 0.6 * fp8.front());
+  EXPECT_LT(fp8.back(), 0.01 * fp8.front());
 }
 
 }  // namespace
