@@ -80,6 +80,16 @@ void declare_parallel(SchemaVisitor& v, ParallelConfig& c) {
   v.field(
       {"sequence_parallel", "split norms and residual over the tensor-parallel ranks", kResumable},
       flag_value(c.sequence_parallel));
+  v.field({"overlap_chunks",
+           "pieces in which a tensor-parallel product and its collective overlap; 0: 4 on cuda, 1 "
+           "on cpu, whose collectives do not run beside products",
+           kResumable},
+          integer_value(c.overlap_chunks, 0, "pieces"));
+  v.field({"cuda_graphs",
+           "start a micro-batch's kernels by one call; for small models on one GPU, without "
+           "document_mask",
+           kResumable},
+          flag_value(c.cuda_graphs));
   v.field(
       {"device", "where tensors live", kResumable},
       enum_value<DeviceKind>(c.device, {{"cpu", DeviceKind::kCpu}, {"cuda", DeviceKind::kCuda}}));
@@ -232,8 +242,13 @@ void declare_optimizer(SchemaVisitor& v, OptimizerConfig& c) {
 
 void declare_numerics(SchemaVisitor& v, RunConfig& c) {
   v.field(
-      {"precision", "of the weights and the matrix products", kFixed},
-      enum_value<Precision>(c.precision, {{"bf16", Precision::kBf16}, {"fp32", Precision::kFp32}}));
+      {"precision",
+       "of the weights and the matrix products. fp8: the linear layers of the blocks, on cuda; the "
+       "rest in bf16",
+       kFixed},
+      enum_value<Precision>(
+          c.precision,
+          {{"bf16", Precision::kBf16}, {"fp32", Precision::kFp32}, {"fp8", Precision::kFp8}}));
   v.field(
       {"gradients", "of the sums over micro-batches; bf16 is rounded stochastically", kResumable},
       storage_value(c.gradients));

@@ -109,7 +109,7 @@ void note_trace(const TraceSteps& trace, int64_t last_step, const fs::path& run_
 void check_device(const RunConfig& config, const Session& session) {
   if (config.parallel.device == DeviceKind::kCpu) return;
   const int num_devices = num_cuda_devices();
-  if (session.local_rank() < num_devices) return;
+  if (session.device_index() < num_devices) return;
   throw std::invalid_argument(fmt::format(
       "parallel.device: expected cpu, or a GPU for each of the {} rank(s) of this host; "
       "got cuda and {} GPU(s) that this build can use",
@@ -118,7 +118,7 @@ void check_device(const RunConfig& config, const Session& session) {
 
 at::Device device_of(const RunConfig& config, const Session& session) {
   if (config.parallel.device == DeviceKind::kCpu) return at::kCPU;
-  return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(session.local_rank()));
+  return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(session.device_index()));
 }
 
 TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig& config,

@@ -29,26 +29,26 @@ Norm::Norm(ParameterSet& parameters, const TensorParallel& tp, const std::string
       eps_(config.rms_norm_eps) {}
 
 at::Tensor Norm::forward(const at::Tensor& x_nD, Saved& saved) const {
-  RmsNormOutput out = rms_norm(x_nD, weight_->weight, eps_);
+  RmsNormOutput out = rms_norm(x_nD, weight_->ready(), eps_);
   saved.rstd_n = out.rstd_N;
   return out.y_ND;
 }
 
 at::Tensor Norm::forward_sum(const at::Tensor& x_nD, const at::Tensor& delta_nD, at::Tensor& h_nD,
                              Saved& saved) const {
-  AddRmsNormOutput out = add_rms_norm(x_nD, delta_nD, weight_->weight, eps_);
+  AddRmsNormOutput out = add_rms_norm(x_nD, delta_nD, weight_->ready(), eps_);
   h_nD = out.h_ND;
   saved.rstd_n = out.rstd_N;
   return out.y_ND;
 }
 
 at::Tensor Norm::replay(const at::Tensor& x_nD) const {
-  return rms_norm(x_nD, weight_->weight, eps_).y_ND;
+  return rms_norm(x_nD, weight_->ready(), eps_).y_ND;
 }
 
 at::Tensor Norm::backward(const at::Tensor& dy_nD, const at::Tensor& x_nD, const Saved& saved,
                           GradBuckets& grads, const at::Tensor& dresidual_nD) const {
-  RmsNormGradients d = rms_norm_backward(dy_nD, x_nD, weight_->weight, saved.rstd_n, dresidual_nD);
+  RmsNormGradients d = rms_norm_backward(dy_nD, x_nD, weight_->ready(), saved.rstd_n, dresidual_nD);
   grads.accumulate(*weight_, d.dweight_D, /*whole_everywhere=*/!tp_.sequence_parallel());
   return d.dx_ND;
 }
@@ -65,12 +65,12 @@ Attention::Attention(ParameterSet& parameters, const TensorParallel& tp, const s
 
 AttentionShape Attention::shape_of(const TokenBatch& batch) const {
   return {batch.tokens_BT.size(0), batch.tokens_BT.size(1), head_dim_, heads_.query_to_kv,
-          heads_.key_value.size(), batch.segments,          window_};
+          heads_.key_value.size(), batch.segments,          window_,   batch.segment_offsets};
 }
 
 at::Tensor Attention::forward(const at::Tensor& a_nD, const TokenBatch& batch, Saved& saved) const {
   const int64_t num_rotated = heads_.query.size() + heads_.key_value.size();
-  saved.qkv_NF = qkv_.forward(tp_.gather(a_nD, batch.num_tokens()));
+  saved.qkv_NF = qkv_.forward(a_nD, batch.num_tokens());
   rope_(saved.qkv_NF, num_rotated, *batch.rope, batch.positions_BT.flatten(), Rotation::kForward);
   saved.o_NF = attention(saved.qkv_NF, shape_of(batch), saved.core);
   return o_.forward(saved.o_NF);
@@ -83,7 +83,7 @@ at::Tensor Attention::backward(const at::Tensor& dy_nD, const at::Tensor& a_nD,
   const at::Tensor do_NF = o_.backward(dy_nD, saved.o_NF, grads);
   const at::Tensor dqkv_NF = attention_backward(do_NF, saved.qkv_NF, shape_of(batch), saved.core);
   rope_(dqkv_NF, num_rotated, *batch.rope, batch.positions_BT.flatten(), Rotation::kBackward);
-  return qkv_.backward(dqkv_NF, tp_.gather(a_nD, batch.num_tokens()), grads);
+  return qkv_.backward(dqkv_NF, a_nD, grads);
 }
 
 FeedForward::FeedForward(ParameterSet& parameters, const TensorParallel& tp,
@@ -99,18 +99,18 @@ FeedForward::FeedForward(ParameterSet& parameters, const TensorParallel& tp,
             config.intermediate_size, tp.part_of(config.intermediate_size)) {}
 
 at::Tensor FeedForward::forward(const at::Tensor& a_nD, int64_t num_tokens, Saved& saved) const {
-  saved.gate_up_N2f = gate_up_.forward(tp_.gather(a_nD, num_tokens));
+  saved.gate_up_N2f = gate_up_.forward(a_nD, num_tokens);
   saved.product_Nf = swiglu(saved.gate_up_N2f);
   return down_.forward(saved.product_Nf);
 }
 
 at::Tensor FeedForward::backward(const at::Tensor& dy_nD, const at::Tensor& a_nD,
-                                 int64_t num_tokens, const Saved& saved, GradBuckets& grads) const {
+                                 const Saved& saved, GradBuckets& grads) const {
   const at::Tensor product_Nf =
       saved.product_Nf.defined() ? saved.product_Nf : swiglu(saved.gate_up_N2f);
   const at::Tensor dproduct_Nf = down_.backward(dy_nD, product_Nf, grads);
   const at::Tensor dgate_up_N2f = swiglu_backward(dproduct_Nf, saved.gate_up_N2f);
-  return gate_up_.backward(dgate_up_N2f, tp_.gather(a_nD, num_tokens), grads);
+  return gate_up_.backward(dgate_up_N2f, a_nD, grads);
 }
 
 Block::Block(ParameterSet& parameters, const TensorParallel& tp, int64_t layer,
@@ -151,8 +151,7 @@ at::Tensor Block::backward(const at::Tensor& dy_nD, const TokenBatch& batch, Rec
     forward(at::Tensor(saved.x_nD), batch, Recompute::kNone, saved);
   }
   if (!saved.b_nD.defined()) saved.b_nD = feed_forward_norm_.replay(saved.h_nD);
-  const at::Tensor db_nD =
-      feed_forward_.backward(dy_nD, saved.b_nD, batch.num_tokens(), saved.feed_forward, grads);
+  const at::Tensor db_nD = feed_forward_.backward(dy_nD, saved.b_nD, saved.feed_forward, grads);
   saved.feed_forward = {};
   const at::Tensor dh_nD =
       feed_forward_norm_.backward(db_nD, saved.h_nD, saved.feed_forward_norm, grads, dy_nD);

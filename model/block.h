@@ -76,8 +76,8 @@ class FeedForward {
     at::Tensor gate_up_N2f, product_Nf;
   };
   at::Tensor forward(const at::Tensor& a_nD, int64_t num_tokens, Saved& saved) const;
-  at::Tensor backward(const at::Tensor& dy_nD, const at::Tensor& a_nD, int64_t num_tokens,
-                      const Saved& saved, GradBuckets& grads) const;
+  at::Tensor backward(const at::Tensor& dy_nD, const at::Tensor& a_nD, const Saved& saved,
+                      GradBuckets& grads) const;
 
  private:
   const TensorParallel& tp_;

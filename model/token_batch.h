@@ -16,6 +16,8 @@ struct TokenBatch {
   at::Tensor positions_BT;        // int64, from 0 in each segment
   std::vector<Segment> segments;  // documents that attend among themselves; empty: whole rows
   const RopeTable* rope = nullptr;
+  at::Tensor segment_offsets =
+      {};  // of the segments (attention_core.h); undefined: made when needed
 
   int64_t num_tokens() const { return tokens_BT.numel(); }
 };

@@ -1,5 +1,6 @@
 #include "parallel/gemm.h"
 
+#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/record_function.h>
@@ -89,6 +90,12 @@ void linear_backward_input_add(const at::Tensor& dx_NI, const at::Tensor& dy_NO,
 void linear_backward_weight(const at::Tensor& dweight_OI, const at::Tensor& dy_NO,
                             const at::Tensor& x_NI) {
   RECORD_USER_SCOPE("linear backward: weight");
+  if (dy_NO.is_cuda() && dy_NO.scalar_type() == at::kBFloat16) {
+    // cuBLAS adds its fp32 sums to the gradient, without a product in bf16 between them.
+    at::Tensor sum_OI = dweight_OI;
+    at::addmm_out(sum_OI, dweight_OI, dy_NO.t(), x_NI, at::kFloat);
+    return;
+  }
   const PackedGemmIsa isa = packed_isa(dy_NO);
   if (isa == PackedGemmIsa::kNone) return linear_backward_weight_plain(dweight_OI, dy_NO, x_NI);
   const at::Tensor dy = with_contiguous_columns(dy_NO), x = with_contiguous_columns(x_NI);

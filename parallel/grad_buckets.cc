@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "parallel/gemm.h"
+#include "parallel/fp8.h"
 #include "parallel/kernels/stochastic_add.h"
 #include "parallel/kernels/vocab_rows.h"
 
@@ -75,7 +75,8 @@ void GradBuckets::add_rounded(Parameter& parameter, int64_t first_row, const at:
 
 void GradBuckets::add_product(Parameter& parameter, const at::Tensor& dy_NO,
                               const at::Tensor& x_NI) {
-  if (!is_bf16(parameter)) return linear_backward_weight(parameter.grad, dy_NO, x_NI);
+  const Products products = parameter.products;
+  if (!is_bf16(parameter)) return linear_backward_weight(parameter.grad, dy_NO, x_NI, products);
   const int64_t rows = parameter.grad.size(0), columns = parameter.grad.size(1);
   if (rows == 0 || columns == 0) return;
   const int64_t rows_at_once = std::clamp<int64_t>(kProductElements / columns, 1, rows);
@@ -85,7 +86,7 @@ void GradBuckets::add_product(Parameter& parameter, const at::Tensor& dy_NO,
   for (int64_t first = 0; first < rows; first += rows_at_once) {
     const int64_t count = std::min(rows_at_once, rows - first);
     const at::Tensor part_OI = product_.narrow(0, 0, count * columns).view({count, columns});
-    linear_backward_weight(part_OI.zero_(), dy_NO.narrow(1, first, count), x_NI);
+    linear_backward_weight(part_OI.zero_(), dy_NO.narrow(1, first, count), x_NI, products);
     add_rounded(parameter, first, part_OI);
   }
 }
@@ -143,6 +144,16 @@ void GradBuckets::note(Parameter& parameter) {
   int64_t& left = contributions_left_[parameter.bucket];
   TORCH_INTERNAL_ASSERT(left > 0, parameter.name, ": more contributions than were declared");
   if (--left == 0) start_reduction(parameter.bucket);
+}
+
+void GradBuckets::count_pass() {
+  TORCH_INTERNAL_ASSERT(data_parallel_.size() == 1, "a reduction starts inside the pass");
+  for (size_t b = 0; b < contributions_left_.size(); ++b) {
+    for (const Parameter* parameter : parameters_.buckets()[b].parameters) {
+      contributions_left_[b] -= parameter->uses;
+    }
+    TORCH_INTERNAL_ASSERT(contributions_left_[b] >= 0, "more passes than were declared");
+  }
 }
 
 void GradBuckets::start_reduction(int64_t bucket) {

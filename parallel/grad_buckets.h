@@ -40,6 +40,10 @@ class GradBuckets {
   /// grad[index_N[i], :] += value_ND[i, :] in order of i; rows outside [0, used rows) are left out.
   void accumulate_rows(Parameter& parameter, const at::Tensor& index_N, const at::Tensor& value_ND);
 
+  /// Counts the contributions of a pass that a CUDA graph makes without calling the others. One
+  /// replica: nothing is reduced.
+  void count_pass();
+
   /// Collective over dp and tp. Returns this replica's reduced share of each bucket, valid until
   /// the next begin_step().
   const std::vector<at::Tensor>& finish();

@@ -1,6 +1,6 @@
 target_sources(phalanx_parallel PRIVATE
-  grad_buckets.cc parameters.cc shard_spec.cc gemm.cc tp_linear.cc tp_ops.cc vocab_parallel.cc
-  kernels/cross_entropy.cc kernels/packed_gemm.cc kernels/stochastic_add.cc)
+  fp8.cc grad_buckets.cc parameters.cc shard_spec.cc gemm.cc tp_linear.cc tp_ops.cc tp_overlap.cc
+  vocab_parallel.cc kernels/cross_entropy.cc kernels/packed_gemm.cc kernels/stochastic_add.cc)
 phalanx_row_kernels(kernels/cross_entropy.cc)
 # Each instruction set has a file of its own, compiled for it whatever the machine that builds, and is
 # taken at run time where the processor has it.
@@ -22,7 +22,8 @@ set_source_files_properties(kernels/stochastic_add.cc PROPERTIES
   SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS "-O3")
 if(PHALANX_HAS_CUDA)
   target_sources(phalanx_parallel PRIVATE
-    kernels/cross_entropy_cuda.cu kernels/embedding_gradient_cuda.cu kernels/stochastic_add_cuda.cu)
+    kernels/cross_entropy_cuda.cu kernels/embedding_gradient_cuda.cu kernels/fp8_cuda.cu
+    kernels/stochastic_add_cuda.cu)
   set_source_files_properties(kernels/stochastic_add_cuda.cu PROPERTIES COMPILE_OPTIONS "-fmad=false")
 else()
   target_sources(phalanx_parallel PRIVATE

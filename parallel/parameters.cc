@@ -25,6 +25,17 @@ Bucket& find_or_add(std::vector<Bucket>& buckets, const std::string& name) {
 
 }  // namespace
 
+const at::Tensor& Parameter::ready() const {
+  if (home != nullptr) home->finish_gather();
+  return weight;
+}
+
+void Bucket::finish_gather() {
+  if (!gather) return;
+  gather->wait();
+  gather.reset();
+}
+
 Parameter& ParameterSet::declare(const std::string& name, const ShardSpec& spec,
                                  const std::string& bucket_name, bool decay) {
   const bool summed_over_tp = spec.role != ParamRole::kSharded;
@@ -61,6 +72,7 @@ void ParameterSet::allocate_weights(at::ScalarType dtype, at::Device device, int
     bucket.weights = at::zeros({bucket.padded_numel}, at::TensorOptions(device).dtype(dtype));
     for (Parameter* parameter : bucket.parameters) {
       parameter->weight = used_view(*parameter, stored_view(*parameter, bucket.weights));
+      parameter->home = &bucket;
     }
   }
 }

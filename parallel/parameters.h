@@ -2,7 +2,8 @@
 // The parameters of one rank, laid out flat: each bucket is one run of weights in the compute dtype
 // and one run of gradients (fp32, or bf16) with the same offsets, so that a bucket is one
 // reduce-scatter, one optimizer pass and one all-gather over the data-parallel axis (ZeRO-1, arXiv
-// 1910.02054). Local: nothing here communicates. Ownership: ParameterSet owns the flat tensors,
+// 1910.02054). The gather runs while the next forward pass has begun: who reads a weight asks for
+// ready(). Local: nothing here starts a collective. Ownership: ParameterSet owns the flat tensors,
 // Parameter objects hold views and live as long as the set; declare() order is the same on all
 // ranks.
 #include <ATen/core/Tensor.h>
@@ -11,20 +12,29 @@
 #include <string>
 #include <vector>
 
+#include "parallel/communicator.h"
+#include "parallel/products.h"
 #include "parallel/shard_spec.h"
 
 namespace phalanx {
 
+struct Bucket;
+
 struct Parameter {
+  /// The weight, once the gather of its bucket, where one is under way, has brought it.
+  const at::Tensor& ready() const;
+
   std::string name;  // logical name, as in a checkpoint: `layers.0.attention.q.weight`
   ShardSpec spec;
-  bool decay = true;  // weight decay applies
-  int64_t uses = 1;   // gradient contributions in one backward pass (2: tied embedding)
+  bool decay = true;                       // weight decay applies
+  Products products = Products::kCompute;  // of the linear layer that it belongs to
+  int64_t uses = 1;  // gradient contributions in one backward pass (2: tied embedding)
   int64_t bucket = 0;
-  int64_t offset = 0;  // of the stored part in the bucket, in elements
-  int64_t numel = 0;   // of the stored part
-  at::Tensor weight;   // view, used part, compute dtype
-  at::Tensor grad;     // view, used part, fp32 or bf16
+  int64_t offset = 0;      // of the stored part in the bucket, in elements
+  int64_t numel = 0;       // of the stored part
+  at::Tensor weight;       // view, used part, compute dtype; see ready()
+  at::Tensor grad;         // view, used part, fp32 or bf16
+  Bucket* home = nullptr;  // the bucket, from allocate() on
 };
 
 /// Parameters whose gradients become ready together. Offsets do not depend on the number of
@@ -37,6 +47,10 @@ struct Bucket {
   std::vector<Parameter*> parameters;
   at::Tensor weights;  // flat, compute dtype, padded_numel
   at::Tensor grads;    // flat, fp32 or bf16, padded_numel
+  WorkHandle gather;   // of weights, under way; null: they are there
+
+  /// Waits for the gather under way, if there is one.
+  void finish_gather();
 };
 
 /// Shares of a bucket start at multiples of this many elements.
@@ -44,7 +58,9 @@ inline constexpr int64_t kBucketAlignment = 4096;
 
 class ParameterSet {
  public:
-  ParameterSet() = default;
+  /// `linear_products`: how linear layers multiply by what they declare here.
+  explicit ParameterSet(Products linear_products = Products::kCompute)
+      : linear_products_(linear_products) {}
   ParameterSet(const ParameterSet&) = delete;
   ParameterSet& operator=(const ParameterSet&) = delete;
 
@@ -62,8 +78,10 @@ class ParameterSet {
   std::vector<Bucket>& buckets() { return buckets_; }
   const std::vector<Bucket>& buckets() const { return buckets_; }
   const std::vector<std::unique_ptr<Parameter>>& parameters() const { return parameters_; }
+  Products linear_products() const { return linear_products_; }
 
  private:
+  Products linear_products_;
   std::vector<std::unique_ptr<Parameter>> parameters_;
   std::vector<Bucket> buckets_;
 };

@@ -24,10 +24,21 @@ void check_mpi_world(const LaunchInfo& launch, int world_size) {
       launch.described, *launch.size, world_size));
 }
 
+/// NCCL takes several ranks on a GPU when each calls itself a host of its own (NCCL_HOSTID), or,
+/// from 2.30 on, when it is asked to.
+bool may_share_gpus(const EnvironmentLookup& environment) {
+  return environment("NCCL_HOSTID").has_value() ||
+         environment("NCCL_MULTI_RANK_GPU_ENABLE").value_or("0") == "1";
+}
+
 }  // namespace
 
+int gpu_of_rank(int local_rank, int num_gpus, bool shared) {
+  return shared && num_gpus > 0 ? local_rank % num_gpus : local_rank;
+}
+
 Session::Session(const EnvironmentLookup& environment, const SessionOptions& options)
-    : device_(options.device) {
+    : device_(options.device), shares_gpus_(may_share_gpus(environment)) {
   const LaunchInfo launch = detect_launch(environment);
   launcher_ = launch.launcher;
   local_rank_ = launch.local_rank;
@@ -44,6 +55,10 @@ Session::Session(const EnvironmentLookup& environment, const SessionOptions& opt
 }
 
 Session::~Session() = default;
+
+int Session::device_index() const {
+  return gpu_of_rank(local_rank_, num_cuda_devices(), shares_gpus_);
+}
 
 void Session::join_mpi(const LaunchInfo& launch) {
   mpi_ = std::make_unique<MpiRuntime>();
@@ -74,8 +89,9 @@ MeshGroups Session::make_groups(const Mesh& mesh) {
               mesh.world_size(), " ranks seen from rank ", mesh.rank(), " in a world of ", size(),
               " seen from rank ", rank());
   MeshGroups groups;
-  groups.world = device_ == Device::kCuda ? make_nccl_communicator(*control_, local_rank_, "world")
-                                          : control_->split(0, rank(), "world");
+  groups.world = device_ == Device::kCuda
+                     ? make_nccl_communicator(*control_, device_index(), "world")
+                     : control_->split(0, rank(), "world");
   groups.tp = groups.world->split(mesh.dp_rank, mesh.tp_rank, "tp");
   groups.dp = groups.world->split(mesh.tp_rank, mesh.dp_rank, "dp");
   return groups;

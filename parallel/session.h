@@ -21,6 +21,10 @@ namespace phalanx {
 
 class MpiRuntime;
 
+/// The GPU of a rank: its own, or, where NCCL was told that ranks may share one, one of those
+/// there. A number that no GPU has, where there are too few.
+int gpu_of_rank(int local_rank, int num_gpus, bool shared);
+
 enum class Device { kCpu, kCuda };
 
 struct SessionOptions {
@@ -43,8 +47,9 @@ class Session {
 
   int rank() const { return control_->rank(); }
   int size() const { return control_->size(); }
-  /// Place among the ranks of this host; the GPU a rank uses.
+  /// Place among the ranks of this host, and the number of the GPU that a rank uses.
   int local_rank() const { return local_rank_; }
+  int device_index() const;
   int local_size() const { return local_size_; }
   Launcher launcher() const { return launcher_; }
 
@@ -61,6 +66,7 @@ class Session {
 
   Launcher launcher_;
   Device device_;
+  bool shares_gpus_;
   int local_rank_;
   int local_size_;
   std::unique_ptr<MpiRuntime> mpi_;

@@ -2,17 +2,18 @@
 
 #include <ATen/ops/empty.h>
 
-#include "parallel/gemm.h"
+#include "parallel/fp8.h"
+#include "parallel/tp_overlap.h"
 
 namespace phalanx {
 namespace {
 
 /// The weights as one matrix when they lie one after another in memory, else an undefined tensor.
 at::Tensor fused(const std::vector<Parameter*>& weights) {
-  const at::Tensor& first = weights.front()->weight;
+  const at::Tensor& first = weights.front()->ready();
   int64_t rows = 0;
   for (const Parameter* parameter : weights) {
-    const at::Tensor& weight = parameter->weight;
+    const at::Tensor& weight = parameter->ready();
     const int64_t expected_offset = first.storage_offset() + rows * first.size(1);
     if (!weight.is_alias_of(first) || weight.storage_offset() != expected_offset) return {};
     rows += weight.size(0);
@@ -30,12 +31,18 @@ ColumnParallelLinear::ColumnParallelLinear(ParameterSet& parameters, const Tenso
     const auto make_spec = output.shared ? shared : sharded;
     const ShardSpec spec = make_spec({output.full_rows, in_features}, 0, output.used_rows);
     weights_.push_back(&parameters.declare(output.name, spec, bucket, /*decay=*/true));
+    weights_.back()->products = parameters.linear_products();
   }
 }
 
-at::Tensor ColumnParallelLinear::forward(const at::Tensor& x_ND) const {
+at::Tensor ColumnParallelLinear::forward(const at::Tensor& x_nD, int64_t num_tokens) const {
+  return gather_behind(tp_, x_nD, num_tokens, [this](const at::Tensor& x) { return product(x); })
+      .product_N;
+}
+
+at::Tensor ColumnParallelLinear::product(const at::Tensor& x_ND) const {
   if (const at::Tensor weight_fD = fused(weights_); weight_fD.defined()) {
-    return linear_forward(x_ND, weight_fD);
+    return linear_forward(x_ND, weight_fD, weights_.front()->products);
   }
   int64_t f = 0;
   for (const Parameter* parameter : weights_) f += parameter->weight.size(0);
@@ -43,31 +50,41 @@ at::Tensor ColumnParallelLinear::forward(const at::Tensor& x_ND) const {
   int64_t first = 0;
   for (const Parameter* parameter : weights_) {
     const int64_t rows = parameter->weight.size(0);
-    y_Nf.narrow(1, first, rows).copy_(linear_forward(x_ND, parameter->weight));
+    y_Nf.narrow(1, first, rows)
+        .copy_(linear_forward(x_ND, parameter->ready(), parameter->products));
     first += rows;
   }
   return y_Nf;
 }
 
-at::Tensor ColumnParallelLinear::backward(const at::Tensor& dy_Nf, const at::Tensor& x_ND,
+at::Tensor ColumnParallelLinear::backward(const at::Tensor& dy_Nf, const at::Tensor& x_nD,
                                           GradBuckets& grads) const {
-  at::Tensor dx_ND;
+  PendingTensor x_ND = tp_.start_gather(x_nD, dy_Nf.size(0));
+  PendingTensor dx_nD = tp_.start_reduce(product_backward(dy_Nf));
+  grads.accumulate_linear(weights_, dy_Nf, x_ND.wait());
+  return dx_nD.wait();
+}
+
+at::Tensor ColumnParallelLinear::product_backward(const at::Tensor& dy_Nf) const {
   if (const at::Tensor weight_fD = fused(weights_); weight_fD.defined()) {
-    dx_ND = linear_backward_input(dy_Nf, weight_fD);
-  } else {
-    int64_t first = 0;
-    for (const Parameter* parameter : weights_) {
-      const at::Tensor dy_Np = dy_Nf.narrow(1, first, parameter->weight.size(0));
-      if (dx_ND.defined()) {
-        linear_backward_input_add(dx_ND, dy_Np, parameter->weight);
-      } else {
-        dx_ND = linear_backward_input(dy_Np, parameter->weight);
-      }
-      first += parameter->weight.size(0);
-    }
+    return linear_backward_input(dy_Nf, weight_fD, weights_.front()->products);
   }
-  grads.accumulate_linear(weights_, dy_Nf, x_ND);
-  return tp_.reduce(dx_ND);
+  at::Tensor dx_ND;
+  int64_t first = 0;
+  for (const Parameter* parameter : weights_) {
+    const at::Tensor dy_Np = dy_Nf.narrow(1, first, parameter->weight.size(0));
+    if (dx_ND.defined()) {
+      if (parameter->products == Products::kCompute) {
+        linear_backward_input_add(dx_ND, dy_Np, parameter->ready());
+      } else {
+        dx_ND.add_(linear_backward_input(dy_Np, parameter->ready(), parameter->products));
+      }
+    } else {
+      dx_ND = linear_backward_input(dy_Np, parameter->ready(), parameter->products);
+    }
+    first += parameter->weight.size(0);
+  }
+  return dx_ND;
 }
 
 RowParallelLinear::RowParallelLinear(ParameterSet& parameters, const TensorParallel& tp,
@@ -75,18 +92,26 @@ RowParallelLinear::RowParallelLinear(ParameterSet& parameters, const TensorParal
                                      int64_t out_features, int64_t full_in, Range used_in)
     : tp_(tp),
       weight_(&parameters.declare(name, sharded({out_features, full_in}, 1, used_in), bucket,
-                                  /*decay=*/true)) {}
+                                  /*decay=*/true)) {
+  weight_->products = parameters.linear_products();
+}
 
 at::Tensor RowParallelLinear::forward(const at::Tensor& x_Nf) const {
-  return tp_.reduce(linear_forward(x_Nf, weight_->weight));
+  return reduce_behind(tp_, x_Nf, [this](const at::Tensor& x) {
+    return linear_forward(x, weight_->ready(), weight_->products);
+  });
 }
 
 at::Tensor RowParallelLinear::backward(const at::Tensor& dy_nD, const at::Tensor& x_Nf,
                                        GradBuckets& grads) const {
-  const at::Tensor dy_ND = tp_.gather(dy_nD, x_Nf.size(0));
-  at::Tensor dx_Nf = linear_backward_input(dy_ND, weight_->weight);
-  grads.accumulate_linear({weight_}, dy_ND, x_Nf);
-  return dx_Nf;
+  const GatheredProduct dx = gather_behind(
+      tp_, dy_nD, x_Nf.size(0),
+      [this](const at::Tensor& dy) {
+        return linear_backward_input(dy, weight_->ready(), weight_->products);
+      },
+      Gathered::kKeep);
+  grads.accumulate_linear({weight_}, dx.gathered_N, x_Nf);
+  return dx.product_N;
 }
 
 }  // namespace phalanx

@@ -30,12 +30,16 @@ class ColumnParallelLinear {
                        const std::string& bucket, int64_t in_features,
                        const std::vector<ColumnOutput>& outputs);
 
-  /// x_ND is gathered (TensorParallel::gather); y_Nf holds the outputs' used rows side by side.
-  at::Tensor forward(const at::Tensor& x_ND) const;
-  /// Adds the weight gradients and returns dx_nD, reduced over tp.
-  at::Tensor backward(const at::Tensor& dy_Nf, const at::Tensor& x_ND, GradBuckets& grads) const;
+  /// x_nD is gathered behind the product; y_Nf holds the outputs' used rows side by side.
+  at::Tensor forward(const at::Tensor& x_nD, int64_t num_tokens) const;
+  /// Adds the weight gradients and returns dx_nD, reduced over tp. x_nD is gathered behind the
+  /// product for dx, which is reduced behind that for the weights.
+  at::Tensor backward(const at::Tensor& dy_Nf, const at::Tensor& x_nD, GradBuckets& grads) const;
 
  private:
+  at::Tensor product(const at::Tensor& x_ND) const;
+  at::Tensor product_backward(const at::Tensor& dy_Nf) const;
+
   const TensorParallel& tp_;
   std::vector<Parameter*> weights_;
 };
@@ -46,9 +50,9 @@ class RowParallelLinear {
   RowParallelLinear(ParameterSet& parameters, const TensorParallel& tp, const std::string& bucket,
                     const std::string& name, int64_t out_features, int64_t full_in, Range used_in);
 
-  /// x_Nf -> y_nD, reduced over tp.
+  /// x_Nf -> y_nD, reduced over tp behind the product.
   at::Tensor forward(const at::Tensor& x_Nf) const;
-  /// Adds the weight gradient and returns dx_Nf.
+  /// Adds the weight gradient and returns dx_Nf; dy_nD is gathered behind the product.
   at::Tensor backward(const at::Tensor& dy_nD, const at::Tensor& x_Nf, GradBuckets& grads) const;
 
  private:

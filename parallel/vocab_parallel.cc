@@ -30,7 +30,7 @@ at::Tensor VocabParallelEmbedding::local_index(const at::Tensor& tokens_N) const
 at::Tensor VocabParallelEmbedding::forward(const at::Tensor& tokens_N) const {
   RECORD_USER_SCOPE("embedding");
   const int64_t rows = weight_->spec.used.size();
-  const at::Tensor& weight_vD = weight_->weight;
+  const at::Tensor& weight_vD = weight_->ready();
   if (tp_.group().size() == 1) return at::embedding(weight_vD, tokens_N);
   if (rows == 0) {
     return tp_.reduce(at::zeros({tokens_N.size(0), weight_vD.size(1)}, weight_vD.options()));
@@ -65,7 +65,7 @@ VocabParallelHead::VocabParallelHead(VocabParallelEmbedding& embedding, const Te
 
 at::Tensor VocabParallelHead::chunk_loss(const Chunk& chunk, at::Tensor* dlogits_cv) const {
   const int64_t first = weight_->spec.used.begin;
-  const at::Tensor logits_cv = linear_forward(chunk.x_cD, weight_->weight);
+  const at::Tensor logits_cv = linear_forward(chunk.x_cD, weight_->ready());
   at::Tensor statistics_3c = cross_entropy_statistics(logits_cv, chunk.targets_c, first);
   if (tp_.group().size() > 1) {
     const at::Tensor mine_c = statistics_3c[0].clone();
@@ -95,7 +95,7 @@ HeadLoss VocabParallelHead::loss(const at::Tensor& x_nD, const at::Tensor& targe
     at::Tensor dlogits_cv;
     result.loss_N.narrow(0, begin, size).copy_(chunk_loss(chunk, grads ? &dlogits_cv : nullptr));
     if (grads == nullptr) continue;
-    dx_ND.narrow(0, begin, size).copy_(linear_backward_input(dlogits_cv, weight_->weight));
+    dx_ND.narrow(0, begin, size).copy_(linear_backward_input(dlogits_cv, weight_->ready()));
     const bool last = begin + size == num_tokens;
     grads->accumulate_linear({weight_}, dlogits_cv, chunk.x_cD,
                              last ? Contribution::kLast : Contribution::kMore);
@@ -110,7 +110,7 @@ at::Tensor VocabParallelHead::logits(const at::Tensor& x_nD, int64_t num_tokens,
   const int64_t parts = tp_.group().size();
   const int64_t v = (vocab_size + parts - 1) / parts;  // rows of the first part, the longest
   at::Tensor mine_vN = at::zeros({v, num_tokens}, x_ND.options().dtype(at::kFloat));
-  mine_vN.narrow(0, 0, weight_->spec.used.size()).copy_(linear_forward(weight_->weight, x_ND));
+  mine_vN.narrow(0, 0, weight_->spec.used.size()).copy_(linear_forward(weight_->ready(), x_ND));
   if (parts == 1) return mine_vN.t();
   at::Tensor all_VN = at::empty({v * parts, num_tokens}, mine_vN.options());
   tp_.group().all_gather(all_VN, mine_vN)->wait();

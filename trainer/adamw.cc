@@ -120,13 +120,12 @@ void AdamW::write_weights() {
 
 void AdamW::gather_weights() {
   if (data_parallel_.size() == 1) return;
-  std::vector<WorkHandle> gathers;
   for (size_t b = 0; b < shares_.size(); ++b) {
-    const at::Tensor& weights = parameters_.buckets()[b].weights;
-    gathers.push_back(
-        data_parallel_.all_gather(weights, weights.narrow(0, shares_[b].begin, shares_[b].numel)));
+    Bucket& bucket = parameters_.buckets()[b];
+    bucket.finish_gather();
+    bucket.gather = data_parallel_.all_gather(
+        bucket.weights, bucket.weights.narrow(0, shares_[b].begin, shares_[b].numel));
   }
-  for (WorkHandle& gather : gathers) gather->wait();
 }
 
 }  // namespace phalanx

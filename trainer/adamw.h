@@ -48,7 +48,8 @@ class AdamW {
 
   /// Rounds masters into this replica's part of the bucket weights. Local.
   void write_weights();
-  /// Brings the other replicas' parts in. Collective over dp.
+  /// Begins to bring the other replicas' parts in, in the order in which the forward pass reads
+  /// the buckets; Parameter::ready() waits for each. Collective over dp.
   void gather_weights();
 
   std::vector<BucketShare>& shares() { return shares_; }

@@ -1,9 +1,11 @@
 #include "trainer/evaluator.h"
 
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <numbers>
+#include <numeric>
 
 #include "parallel/agreement.h"
 
@@ -63,13 +65,16 @@ Evaluator::Part Evaluator::read_part(const ValidationSource& source,
 
 double Evaluator::nats_of(const Part& part, const RopeTable& rope) const {
   const int64_t rows = part.rows.tokens_RT.size(0), size = options_.micro_batch_size;
-  double nats = 0.0;
+  std::vector<at::Tensor> losses;  // to the host at once, which waits for them
   for (int64_t first = 0; first < rows; first += size) {
     const TokenBatch batch =
         micro_batch(part.rows, first, std::min(size, rows - first), rope, options_.micro_batch);
-    nats += model_.loss(batch, nullptr).sum(at::kDouble).item<double>();
+    losses.push_back(model_.loss(batch, nullptr).sum(at::kDouble));
   }
-  return nats;
+  if (losses.empty()) return 0.0;
+  const at::Tensor nats = at::stack(losses).cpu();
+  const double* nat = nats.const_data_ptr<double>();
+  return std::accumulate(nat, nat + nats.numel(), 0.0);
 }
 
 ValidationResults Evaluator::evaluate(const RopeTable& rope) const {

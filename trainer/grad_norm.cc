@@ -1,6 +1,8 @@
 #include "trainer/grad_norm.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/record_function.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -8,14 +10,10 @@ namespace phalanx {
 namespace {
 
 /// Shares are whole numbers of kBucketAlignment blocks; each is one row.
-double sum_of_squares(const at::Tensor& share) {
-  const at::Tensor blocks = share.view({-1, kBucketAlignment});
-  const at::Tensor norms_b =
-      blocks.norm(2, {1}, /*keepdim=*/false, at::kFloat).to(at::kDouble).cpu();
-  const double* norm = norms_b.const_data_ptr<double>();
-  double sum = 0.0;
-  for (int64_t i = 0; i < norms_b.numel(); ++i) sum += norm[i] * norm[i];
-  return sum;
+at::Tensor block_norms(const at::Tensor& share) {
+  return share.view({-1, kBucketAlignment})
+      .norm(2, {1}, /*keepdim=*/false, at::kFloat)
+      .to(at::kDouble);
 }
 
 }  // namespace
@@ -23,10 +21,22 @@ double sum_of_squares(const at::Tensor& share) {
 double local_sum_of_squares(const std::vector<at::Tensor>& grad_shares,
                             const std::vector<Bucket>& buckets, bool first_of_tensor_axis) {
   RECORD_USER_SCOPE("gradient norm");
-  double sum = 0.0;
+  std::vector<at::Tensor> norms;  // to the host at once, which waits for them
   for (size_t b = 0; b < grad_shares.size(); ++b) {
     if (buckets[b].summed_over_tp && !first_of_tensor_axis) continue;
-    sum += sum_of_squares(grad_shares[b]);
+    norms.push_back(block_norms(grad_shares[b]));
+  }
+  if (norms.empty()) return 0.0;
+  const at::Tensor norms_b = at::cat(norms).cpu();
+  const double* norm = norms_b.const_data_ptr<double>();
+  double sum = 0.0;
+  size_t at = 0;
+  for (const at::Tensor& of_bucket : norms) {
+    double bucket_sum = 0.0;
+    for (const size_t end = at + static_cast<size_t>(of_bucket.numel()); at < end; ++at) {
+      bucket_sum += norm[at] * norm[at];
+    }
+    sum += bucket_sum;
   }
   return sum;
 }

@@ -19,13 +19,18 @@ void add_segments(const std::vector<int64_t>& starts, int64_t row, int64_t lengt
   segments.push_back({row, begin, length});
 }
 
+/// To a GPU through pinned memory, so that the host goes on before the copy has been made.
+at::Tensor on_device(const at::Tensor& x, at::Device device) {
+  return device.is_cuda() ? x.pin_memory().to(device, /*non_blocking=*/true) : x.to(device);
+}
+
 }  // namespace
 
 TokenBatch micro_batch(const Batch& batch, int64_t first_row, int64_t num_rows,
                        const RopeTable& rope, const MicroBatchOptions& options) {
   const int64_t length = batch.tokens_RT.size(1);
   const auto cut = [&](const at::Tensor& x_RT) {
-    return x_RT.narrow(0, first_row, num_rows).to(options.device);
+    return on_device(x_RT.narrow(0, first_row, num_rows), options.device);
   };
   const at::Tensor positions_BT = at::arange(length, at::kLong).repeat({num_rows, 1});
   TokenBatch result{
@@ -40,7 +45,10 @@ TokenBatch micro_batch(const Batch& batch, int64_t first_row, int64_t num_rows,
       std::iota(row + s.begin, row + s.end, int64_t{0});
     }
   }
-  result.positions_BT = positions_BT.to(options.device);
+  result.positions_BT = on_device(positions_BT, options.device);
+  if (options.device.is_cuda() && options.document_mask) {
+    result.segment_offsets = segment_offsets(result.segments, length, options.device);
+  }
   return result;
 }
 

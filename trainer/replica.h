@@ -35,8 +35,8 @@ class Replica {
   void load(const RunConfig& config, const StartTensors& start);
   void draw_masters(const RunConfig& config);
 
-  TensorParallel tensor_parallel_;
   ParameterSet parameters_;
+  TensorParallel tensor_parallel_;
   Phi4 model_;
   std::unique_ptr<GradBuckets> grads_;
   std::unique_ptr<AdamW> optimizer_;

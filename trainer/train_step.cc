@@ -1,6 +1,7 @@
 #include "trainer/train_step.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -16,21 +17,23 @@ double LossSums::total_targets() const {
   return std::accumulate(targets.begin(), targets.end(), 0.0);
 }
 
-void add_losses(const at::Tensor& loss_N, const at::Tensor& mask_BT,
-                const std::vector<int32_t>& source_R, int64_t first_row, LossSums& sums) {
-  const at::Tensor nats_B =
-      loss_N.view(mask_BT.sizes()).sum(1, /*keepdim=*/false, at::kDouble).cpu();
-  const at::Tensor targets_B = mask_BT.sum(1).cpu();
-  for (int64_t row = 0; row < nats_B.size(0); ++row) {
-    const size_t source = static_cast<size_t>(source_R[first_row + row]);
-    sums.nats[source] += nats_B.const_data_ptr<double>()[row];
-    sums.targets[source] += static_cast<double>(targets_B.const_data_ptr<int64_t>()[row]);
+at::Tensor nats_of_rows(const at::Tensor& loss_N, int64_t length) {
+  return loss_N.view({-1, length}).sum(1, /*keepdim=*/false, at::kDouble);
+}
+
+void add_losses(const at::Tensor& nats_R, const at::Tensor& mask_RT,
+                const std::vector<int32_t>& source_R, LossSums& sums) {
+  const at::Tensor targets_R = mask_RT.sum(1);
+  for (int64_t row = 0; row < nats_R.size(0); ++row) {
+    const size_t source = static_cast<size_t>(source_R[row]);
+    sums.nats[source] += nats_R.const_data_ptr<double>()[row];
+    sums.targets[source] += static_cast<double>(targets_R.const_data_ptr<int64_t>()[row]);
   }
 }
 
 TrainStep::TrainStep(const Phi4& model, ParameterSet& parameters, GradBuckets& grads,
                      AdamW& optimizer, const RunContext& context, double clip_grad_norm,
-                     size_t num_sources, const MicroBatchOptions& options)
+                     size_t num_sources, const MicroBatchOptions& options, bool cuda_graphs)
     : model_(model),
       parameters_(parameters),
       grads_(grads),
@@ -38,16 +41,24 @@ TrainStep::TrainStep(const Phi4& model, ParameterSet& parameters, GradBuckets& g
       context_(context),
       clip_grad_norm_(clip_grad_norm),
       num_sources_(num_sources),
-      options_(options) {}
+      options_(options),
+      graphed_(cuda_graphs ? std::make_unique<GraphedPass>(model, grads) : nullptr) {}
+
+at::Tensor TrainStep::pass(const TokenBatch& tokens) {
+  return graphed_ ? graphed_->loss(tokens) : model_.loss(tokens, &grads_);
+}
 
 void TrainStep::accumulate(const Batch& batch, const StepInputs& inputs, LossSums& sums) {
   const int64_t rows = batch.tokens_RT.size(0), size = inputs.micro_batch_size;
   grads_.begin_step((rows + size - 1) / size, inputs.num_updates);
+  // Losses stay on their device until all passes are under way: the host must not wait for each.
+  std::vector<at::Tensor> nats;
   for (int64_t first = 0; first < rows; first += size) {
     const TokenBatch tokens =
         micro_batch(batch, first, std::min(size, rows - first), inputs.rope, options_);
-    add_losses(model_.loss(tokens, &grads_), tokens.loss_mask_BT, batch.source_R, first, sums);
+    nats.push_back(nats_of_rows(pass(tokens), batch.tokens_RT.size(1)));
   }
+  if (!nats.empty()) add_losses(at::cat(nats).cpu(), batch.loss_mask_RT, batch.source_R, sums);
 }
 
 /// Tensor-parallel peers compute the same losses; the first of them speaks for its replica.

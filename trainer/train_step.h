@@ -5,12 +5,14 @@
 // sums; one over the global number of valid targets is folded into the clip factor.
 // Ownership: refers to everything it is given.
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "data/mixture/batch.h"
 #include "model/phi4.h"
 #include "parallel/grad_buckets.h"
 #include "trainer/adamw.h"
+#include "trainer/graphed_pass.h"
 #include "trainer/micro_batch.h"
 #include "trainer/run_context.h"
 
@@ -42,11 +44,12 @@ class TrainStep {
  public:
   TrainStep(const Phi4& model, ParameterSet& parameters, GradBuckets& grads, AdamW& optimizer,
             const RunContext& context, double clip_grad_norm, size_t num_sources,
-            const MicroBatchOptions& options);
+            const MicroBatchOptions& options, bool cuda_graphs = false);
 
   StepResult run(const Batch& batch, const StepInputs& inputs);
 
  private:
+  at::Tensor pass(const TokenBatch& tokens);
   void accumulate(const Batch& batch, const StepInputs& inputs, LossSums& sums);
   double reduce_sums(double sum_of_squares, LossSums& sums);
 
@@ -58,10 +61,14 @@ class TrainStep {
   double clip_grad_norm_;
   size_t num_sources_;
   MicroBatchOptions options_;
+  std::unique_ptr<GraphedPass> graphed_;  // null: passes run as they are
 };
 
-/// Adds the loss of each row of loss_N to the row's source.
-void add_losses(const at::Tensor& loss_N, const at::Tensor& mask_BT,
-                const std::vector<int32_t>& source_R, int64_t first_row, LossSums& sums);
+/// Sums of each row's losses, fp64, on their device: [B] of loss_N, N = B rows of `length` tokens.
+at::Tensor nats_of_rows(const at::Tensor& loss_N, int64_t length);
+
+/// Adds each row's losses to its source. Host tensors.
+void add_losses(const at::Tensor& nats_R, const at::Tensor& mask_RT,
+                const std::vector<int32_t>& source_R, LossSums& sums);
 
 }  // namespace phalanx

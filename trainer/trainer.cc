@@ -69,7 +69,7 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
       replica_(config, context, start),
       train_step_(replica_.model(), replica_.parameters(), replica_.grads(), replica_.optimizer(),
                   context, config.optimizer.clip_grad_norm, data_.source_names.size(),
-                  micro_batch_options(config, context)),
+                  micro_batch_options(config, context), config.parallel.cuda_graphs),
       evaluator_(replica_.model(), data_, context,
                  {config.evaluation.max_rows, config.stages.front().micro_batch_size,
                   micro_batch_options(config, context)}),

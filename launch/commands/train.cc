@@ -1,6 +1,5 @@
 #include "launch/commands/train.h"
 
-#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <malloc.h>
@@ -14,6 +13,7 @@
 #include <memory>
 
 #include "launch/command_errors.h"
+#include "launch/cuda_settings.h"
 #include "launch/install_paths.h"
 #include "launch/speak_once.h"
 #include "launch/train_run.h"
@@ -99,11 +99,7 @@ ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first, 
     return read_run_config(arguments.request);
   });
   set_threads(config.run, session);
-  if (config.run.parallel.device == DeviceKind::kCuda) {
-    // A resumed run must repeat the bits: no atomics in gradients, no reduced-precision sums.
-    at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-    at::globalContext().setAllowBF16ReductionCuBLAS(false);
-  }
+  if (config.run.parallel.device == DeviceKind::kCuda) prepare_cuda();
   const bool stopped = train_run(arguments, config, session, signals);
   session.control().barrier();
   return stopped ? ExitCode::kStopped : ExitCode::kDone;

@@ -9,7 +9,9 @@
 #include <tuple>
 #include <utility>
 
+#include "model/kernels/cuda_attention.h"
 #include "model/kernels/flash_attention.h"
+#include "model/kernels/head_groups.h"
 
 namespace phalanx {
 namespace {
@@ -24,10 +26,6 @@ HeadViews head_views(const at::Tensor& qkv_NF, const AttentionShape& shape) {
   const at::Tensor heads =
       qkv_NF.view({shape.batch, shape.length, h + 2 * g, shape.head_dim}).transpose(1, 2);
   return {heads.narrow(1, 0, h), heads.narrow(1, h, g), heads.narrow(1, h + g, g)};
-}
-
-at::Tensor head_map(const AttentionShape& shape, at::Device device) {
-  return at::tensor(shape.query_to_kv, at::TensorOptions(at::kLong)).to(device);
 }
 
 AttentionSaved::Run flash(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
@@ -76,20 +74,6 @@ std::vector<RunSlice> slices_of(const AttentionShape& shape) {
   return slices;
 }
 
-/// dkv_BgTH[:, map[i]] = sum over i in order of d_BhTH[:, i].
-void sum_over_groups(const at::Tensor& d_BhTH, const AttentionShape& shape,
-                     const at::Tensor& dkv_BgTH) {
-  for (int64_t kv = 0, i = 0; kv < shape.num_kv_heads; ++kv) {
-    at::Tensor sum = d_BhTH.select(1, i).to(at::kFloat);
-    const int64_t first = i++;
-    TORCH_INTERNAL_ASSERT(shape.query_to_kv[first] == kv, "every key-value head serves a query");
-    for (; i < shape.num_query_heads() && shape.query_to_kv[i] == kv; ++i) {
-      sum = sum + d_BhTH.select(1, i);
-    }
-    dkv_BgTH.select(1, kv).copy_(sum);
-  }
-}
-
 bool hides_old_keys(const AttentionShape& shape) {
   return shape.window > 0 && shape.window < shape.length;
 }
@@ -131,10 +115,27 @@ at::Tensor plain_probabilities(const at::Tensor& q_BhTH, const at::Tensor& k_BhT
 
 }  // namespace
 
+at::Tensor segment_offsets(const std::vector<Segment>& segments, int64_t length,
+                           at::Device device) {
+  const at::Tensor offsets = at::empty({static_cast<int64_t>(segments.size()) + 1},
+                                       at::TensorOptions(at::kInt).pinned_memory(device.is_cuda()));
+  int32_t* offset = offsets.mutable_data_ptr<int32_t>();
+  int64_t token = 0;
+  for (const Segment& s : segments) {
+    TORCH_INTERNAL_ASSERT(s.sequence * length + s.begin == token,
+                          "segments cover all tokens, in order");
+    *offset++ = static_cast<int32_t>(token);
+    token += s.end - s.begin;
+  }
+  *offset = static_cast<int32_t>(token);
+  return offsets.to(device, /*non_blocking=*/true);
+}
+
 at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, AttentionSaved& saved) {
   RECORD_USER_SCOPE("attention forward");
   saved.runs.clear();
   if (has_flash_attention(qkv_NF)) return attention_by_blocks(qkv_NF, shape, saved);
+  if (has_cuda_flash_attention(qkv_NF, shape)) return cuda_flash_attention(qkv_NF, shape, saved);
   if (hides_old_keys(shape)) {
     TORCH_WARN_ONCE("attention: a sliding window of ", shape.window, " has no kernel for ",
                     qkv_NF.device(), " tensors of type ", qkv_NF.scalar_type(),
@@ -142,8 +143,8 @@ at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, Atte
     return attention_plain(qkv_NF, shape);
   }
   const HeadViews heads = head_views(qkv_NF, shape);
-  const at::Tensor map = head_map(shape, qkv_NF.device());
-  const at::Tensor k = heads.k_BgTH.index_select(1, map), v = heads.v_BgTH.index_select(1, map);
+  const at::Tensor k = repeat_heads(heads.k_BgTH, shape.query_to_kv);
+  const at::Tensor v = repeat_heads(heads.v_BgTH, shape.query_to_kv);
   at::Tensor o_BThH = at::empty(
       {shape.batch, shape.length, shape.num_query_heads(), shape.head_dim}, qkv_NF.options());
   for (const RunSlice& slice : slices_of(shape)) {
@@ -162,10 +163,13 @@ at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
     const AttentionSaved::Run& run = saved.runs.at(0);
     return flash_attention_backward(do_NF, qkv_NF, run.out_BhTH, run.logsumexp, shape);
   }
+  if (has_cuda_flash_attention(qkv_NF, shape)) {
+    return cuda_flash_attention_backward(do_NF, qkv_NF, shape, saved);
+  }
   if (hides_old_keys(shape)) return attention_backward_plain(do_NF, qkv_NF, shape);
   const HeadViews heads = head_views(qkv_NF, shape);
-  const at::Tensor map = head_map(shape, qkv_NF.device());
-  const at::Tensor k = heads.k_BgTH.index_select(1, map), v = heads.v_BgTH.index_select(1, map);
+  const at::Tensor k = repeat_heads(heads.k_BgTH, shape.query_to_kv);
+  const at::Tensor v = repeat_heads(heads.v_BgTH, shape.query_to_kv);
   const at::Tensor do_BhTH =
       do_NF.view({shape.batch, shape.length, shape.num_query_heads(), shape.head_dim})
           .transpose(1, 2);
@@ -187,15 +191,15 @@ at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
       slice.of(dv_BhTH).copy_(part.dv);
     }
   }
-  sum_over_groups(dk_BhTH, shape, d.k_BgTH);
-  sum_over_groups(dv_BhTH, shape, d.v_BgTH);
+  sum_over_groups(dk_BhTH, shape.query_to_kv, d.k_BgTH);
+  sum_over_groups(dv_BhTH, shape.query_to_kv, d.v_BgTH);
   return dqkv_NF;
 }
 
 at::Tensor attention_plain(const at::Tensor& qkv_NF, const AttentionShape& shape) {
   const HeadViews heads = head_views(qkv_NF, shape);
-  const at::Tensor map = head_map(shape, qkv_NF.device());
-  const at::Tensor k = heads.k_BgTH.index_select(1, map), v = heads.v_BgTH.index_select(1, map);
+  const at::Tensor k = repeat_heads(heads.k_BgTH, shape.query_to_kv);
+  const at::Tensor v = repeat_heads(heads.v_BgTH, shape.query_to_kv);
   const at::Tensor p = plain_probabilities(heads.q_BhTH, k, shape).to(qkv_NF.scalar_type());
   return at::matmul(p, v).transpose(1, 2).reshape({qkv_NF.size(0), -1});
 }
@@ -203,10 +207,9 @@ at::Tensor attention_plain(const at::Tensor& qkv_NF, const AttentionShape& shape
 at::Tensor attention_backward_plain(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
                                     const AttentionShape& shape) {
   const HeadViews heads = head_views(qkv_NF, shape);
-  const at::Tensor map = head_map(shape, qkv_NF.device());
   const at::Tensor q = heads.q_BhTH.to(at::kFloat);
-  const at::Tensor k = heads.k_BgTH.index_select(1, map).to(at::kFloat);
-  const at::Tensor v = heads.v_BgTH.index_select(1, map).to(at::kFloat);
+  const at::Tensor k = repeat_heads(heads.k_BgTH, shape.query_to_kv).to(at::kFloat);
+  const at::Tensor v = repeat_heads(heads.v_BgTH, shape.query_to_kv).to(at::kFloat);
   const at::Tensor d_o =
       do_NF.view({shape.batch, shape.length, shape.num_query_heads(), shape.head_dim})
           .transpose(1, 2)
@@ -218,8 +221,8 @@ at::Tensor attention_backward_plain(const at::Tensor& do_NF, const at::Tensor& q
   at::Tensor dqkv_NF = at::empty_like(qkv_NF);
   const HeadViews d = head_views(dqkv_NF, shape);
   d.q_BhTH.copy_(at::matmul(ds, k));
-  sum_over_groups(at::matmul(ds.transpose(2, 3), q), shape, d.k_BgTH);
-  sum_over_groups(at::matmul(p.transpose(2, 3), d_o), shape, d.v_BgTH);
+  sum_over_groups(at::matmul(ds.transpose(2, 3), q), shape.query_to_kv, d.k_BgTH);
+  sum_over_groups(at::matmul(p.transpose(2, 3), d_o), shape.query_to_kv, d.v_BgTH);
   return dqkv_NF;
 }
 

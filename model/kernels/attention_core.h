@@ -1,9 +1,10 @@
 #pragma once
 // Causal grouped-query attention on heads that lie in one buffer, forward and backward, with an
 // explicit map from query head to key-value head, so that a part of the heads may share unevenly
-// (five query heads over two key-value heads). On CPU by our own blocks (flash_attention.h);
-// elsewhere by LibTorch's kernels, for which key and value heads are repeated, and whose gradients
-// are summed in query-head order, in fp32. What no kernel computes is left to the oracle, and said
+// (five query heads over two key-value heads). On CPU by our own blocks (flash_attention.h), on
+// CUDA in bf16 by FlashAttention-2 (cuda_attention.h); elsewhere by LibTorch's other kernels, for
+// which key and value heads are repeated, and whose gradients are summed in query-head order, in
+// fp32. What no kernel computes is left to the oracle, and said
 // once a process. Local. Stream: the current one. scale = head_dim^-0.5, no dropout. Source:
 // FlashAttention (arXiv 2205.14135), as in ATen's scaled_dot_product_* operations.
 #include <ATen/core/Tensor.h>
@@ -24,11 +25,16 @@ struct AttentionShape {
   int64_t head_dim = 0;              // H
   std::vector<int64_t> query_to_kv;  // query head -> key-value head, both local
   int64_t num_kv_heads = 0;
-  std::vector<Segment> segments;  // empty: every sequence is one segment
-  int64_t window = 0;             // > 0: a query sees itself and the window - 1 keys before it
+  std::vector<Segment> segments;    // empty: every sequence is one segment
+  int64_t window = 0;               // > 0: a query sees itself and the window - 1 keys before it
+  at::Tensor segment_offsets = {};  // of the segments, on their device; undefined: made when needed
 
   int64_t num_query_heads() const { return static_cast<int64_t>(query_to_kv.size()); }
 };
+
+/// Where in the N tokens each segment begins, and then N: int32 [segments + 1] on `device`. The
+/// segments are those of all tokens, in order.
+at::Tensor segment_offsets(const std::vector<Segment>& segments, int64_t length, at::Device device);
 
 /// What the backward needs beside its inputs: output and log-sum-exp of each run of the kernel. Our
 /// own is one run, whose output is o_NF itself.

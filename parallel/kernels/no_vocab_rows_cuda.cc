@@ -1,6 +1,8 @@
-// Stands in for cross_entropy_cuda.cu and embedding_gradient_cuda.cu in a build without CUDA.
+// Stands in for cross_entropy_cuda.cu, embedding_gradient_cuda.cu and fp8_cuda.cu in a build
+// without CUDA.
 #include <stdexcept>
 
+#include "parallel/kernels/fp8_cuda.h"
 #include "parallel/kernels/vocab_rows.h"
 
 namespace phalanx {
@@ -21,5 +23,6 @@ void cross_entropy_gradient_cuda_(const at::Tensor&, const at::Tensor&, const at
   refuse();
 }
 void add_rows_cuda_(const at::Tensor&, const at::Tensor&, const at::Tensor&) { refuse(); }
+at::Tensor to_fp8_cuda(const at::Tensor&, bool, const at::Tensor&) { refuse(); }
 
 }  // namespace phalanx

@@ -29,6 +29,25 @@ TEST(Rules, QueryHeadsSplitEvenlyButKeyValueHeadsNeedNot) {
             "heads, got 3");
 }
 
+TEST(Rules, Fp8AndGraphsAreForCudaAndGraphsForOneRankWithoutDocuments) {
+  EXPECT_EQ(error_of(example_yaml(), {"precision=fp8"}, 1),
+            "command line: precision: expected bf16 or fp32 with parallel.device: cpu, got fp8");
+  EXPECT_EQ(error_of(example_yaml(), {"precision=fp8", "parallel.device=cuda"}, 1), "");
+  EXPECT_EQ(error_of(example_yaml(), {"parallel.cuda_graphs=true"}, 1),
+            "command line: parallel.cuda_graphs: expected false with parallel.device: cpu, got "
+            "true");
+  const std::vector<std::string> graphs{"parallel.cuda_graphs=true", "parallel.device=cuda"};
+  EXPECT_EQ(error_of(example_yaml(), graphs, 1), "");
+  EXPECT_EQ(error_of(example_yaml(), graphs, 2),
+            "command line: parallel.cuda_graphs: expected false on more than one rank, got true on "
+            "2");
+  EXPECT_EQ(
+      error_of(example_yaml(),
+               {"parallel.cuda_graphs=true", "parallel.device=cuda", "data.document_mask=true"}, 1),
+      "command line: parallel.cuda_graphs: expected false with data.document_mask, whose "
+      "documents differ from row to row");
+}
+
 TEST(Rules, TheGlobalBatchIsAMultipleOfMicroBatchTimesReplicas) {
   EXPECT_EQ(error_of(example_yaml(), {}, 3),
             "run.yaml:15:24: stages[0].global_batch_size: expected a multiple of micro_batch_size "

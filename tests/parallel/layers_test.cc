@@ -94,13 +94,13 @@ TEST(TpLinear, ColumnAndRowParallelLayersEqualTheDenseOnes) {
                                   {{"a", kInner, part, false}, {"b", kInner, part, false}});
     const RowParallelLinear down(rank.set, rank.tp, "layer", "down", kHidden, kInner, part);
     rank.allocate(full);
-    const at::Tensor x_ND = rank.tp.gather(rank.mine(x), kTokens);
-    const auto halves = up.forward(x_ND).split(part.size(), 1);
+    const at::Tensor x_nD = rank.mine(x);
+    const auto halves = up.forward(x_nD, kTokens).split(part.size(), 1);
     const at::Tensor inner_Nf = (halves[0] + halves[1]).contiguous();
     EXPECT_LT(relative_error(rank.tp.gather(down.forward(inner_Nf), kTokens), y), 1e-6);
     const at::Tensor dinner_Nf = down.backward(rank.mine(dy), inner_Nf, *rank.grads);
     const at::Tensor both = at::cat({dinner_Nf, dinner_Nf}, 1);
-    const at::Tensor dx_nD = up.backward(both, x_ND, *rank.grads);
+    const at::Tensor dx_nD = up.backward(both, x_nD, *rank.grads);
     EXPECT_LT(relative_error(rank.tp.gather(dx_nD, kTokens), dx), 1e-6);
     rank.expect_gradients(
         {{"a", dinner.t().mm(xd)}, {"b", dinner.t().mm(xd)}, {"down", dyd.t().mm(inner)}});
@@ -118,11 +118,11 @@ TEST(TpLinear, RowsThatSeveralRanksUseGetTheSumOfTheirGradients) {
         {{"q", 6, split_range(6, 3, world.rank()), false}, {"k", 4, used, true}});
     rank.allocate(full);
     const at::Tensor x = random_tensor({kTokens, kHidden}, 3);
-    const at::Tensor y = layer.forward(x);
+    const at::Tensor y = layer.forward(rank.mine(x), kTokens);
     EXPECT_LT(relative_error(y.narrow(1, 2, 2), x.mm(full.at("k").narrow(0, used.begin, 2).t())),
               1e-6);
     const at::Tensor dx =
-        rank.tp.gather(layer.backward(at::ones({kTokens, 4}), x, *rank.grads), kTokens);
+        rank.tp.gather(layer.backward(at::ones({kTokens, 4}), rank.mine(x), *rank.grads), kTokens);
     rank.grads->finish();
     const Parameter& k = *rank.set.parameters()[1];
     const at::Tensor whole =

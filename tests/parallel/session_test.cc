@@ -95,6 +95,13 @@ TEST(Session, torchrun_ranks_agree_through_the_store) {
   EXPECT_FALSE(mpi_was_initialized());
 }
 
+TEST(Session, ranks_have_a_gpu_each_unless_they_may_share) {
+  EXPECT_EQ(gpu_of_rank(3, 4, false), 3);
+  EXPECT_EQ(gpu_of_rank(3, 2, false), 3);  // refused later, where the ranks agree on messages
+  EXPECT_EQ(gpu_of_rank(3, 2, true), 1);
+  EXPECT_EQ(gpu_of_rank(3, 0, true), 3);
+}
+
 TEST(Session, a_build_without_gpus_says_so_when_asked_for_device_groups) {
   if (num_cuda_devices() > 0) GTEST_SKIP() << "this machine has GPUs";
   Session session(lookup({}), {Device::kCuda, std::chrono::seconds(60)});

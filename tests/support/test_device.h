@@ -5,6 +5,8 @@
 #include <c10/core/Device.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #ifndef PHALANX_TEST_DEVICE
 #define PHALANX_TEST_DEVICE "cpu"
 #endif
@@ -19,7 +21,8 @@ class OnTestDevice : public ::testing::Test {
   void SetUp() override {
     if (test_device().is_cpu()) return;
     if (!at::hasCUDA()) GTEST_SKIP() << "no GPU on this machine";
-    // As training does it: no atomics in gradients.
+    // As training does it: no atomics in gradients, and cuBLAS told so.
+    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
     at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
   }
 };

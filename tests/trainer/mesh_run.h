@@ -43,6 +43,7 @@ struct MeshRunOptions {
   Precision precision = Precision::kFp32;
   Precision gradients = Precision::kFp32;
   OptimizerConfig optimizer = {};
+  int64_t overlap_chunks = 1;
 };
 
 struct MeshRunResult {
@@ -85,6 +86,7 @@ inline MeshRunResult run_on_mesh(Communicator& world, const MeshRunOptions& opti
   config.recompute = options.recompute;
   config.gradients = options.gradients;
   config.optimizer = options.optimizer;
+  config.parallel.overlap_chunks = options.overlap_chunks;
   Replica replica(config, mesh.context, {});
   TrainStep step(replica.model(), replica.parameters(), replica.grads(), replica.optimizer(),
                  mesh.context, /*clip_grad_norm=*/1.0, /*num_sources=*/2,

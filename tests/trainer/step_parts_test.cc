@@ -56,11 +56,12 @@ TEST(AddLosses, RowsGoToTheirSourcesAndMaskedTargetsAreNotCounted) {
   const Batch batch = four_rows();
   LossSums sums{{0, 0, 0}, {0, 0, 0}};
   const at::Tensor mask = batch.loss_mask_RT.narrow(0, 1, 3);
-  const at::Tensor loss = at::arange(18, at::kFloat) * mask.flatten();
-  add_losses(loss, mask, batch.source_R, 1, sums);
+  const at::Tensor nats = nats_of_rows(at::arange(18, at::kFloat) * mask.flatten(), kLength);
+  const std::vector<int32_t> sources{0, 1, 2};
+  add_losses(nats, mask, sources, sums);
   EXPECT_EQ(sums.nats, (std::vector<double>{15, 6 + 7 + 8 + 9, 87}));
   EXPECT_EQ(sums.targets, (std::vector<double>{6, 4, 6}));
-  add_losses(loss, mask, batch.source_R, 1, sums);
+  add_losses(nats, mask, sources, sums);
   EXPECT_EQ(sums.total_nats(), 2 * (15 + 30 + 87));
   EXPECT_EQ(sums.total_targets(), 32);
 }

@@ -32,6 +32,24 @@ void add_spans(const StageConfig& stage, std::vector<WorkSpan>& spans) {
 
 }  // namespace
 
+namespace {
+
+int64_t bytes_of(Precision precision) { return precision == Precision::kFp32 ? 4 : 2; }
+
+/// A bf16 master is the weight itself where weights are bf16.
+StateBytes state_bytes(const RunConfig& config) {
+  StateBytes state;
+  state.weight = bytes_of(config.precision);
+  state.gradient = bytes_of(config.gradients);
+  state.master = bytes_of(config.optimizer.master);
+  if (config.optimizer.master == Precision::kBf16 && state.weight == 2) state.master = 0;
+  state.moment = bytes_of(config.optimizer.state);
+  state.offload = config.optimizer.offload == Offload::kHost;
+  return state;
+}
+
+}  // namespace
+
 PlanInput plan_input(const RunConfig& config, int64_t num_ranks) {
   const int64_t tensor = config.parallel.tensor_parallel_size;
   if (num_ranks % tensor != 0) {
@@ -45,7 +63,7 @@ PlanInput plan_input(const RunConfig& config, int64_t num_ranks) {
   input.sequence_parallel = config.parallel.sequence_parallel;
   input.recompute = config.recompute;
   input.loss_chunk_tokens = config.loss_chunk_tokens;
-  input.state.weight = config.precision == Precision::kFp32 ? 4 : 2;
+  input.state = state_bytes(config);
   for (const StageConfig& stage : config.stages) add_spans(stage, input.spans);
   const CheckpointConfig& saves = config.checkpoint;
   input.seconds_between_saves = saves.interval_seconds;

@@ -1,0 +1,12 @@
+#pragma once
+// What LibTorch's CUDA parts are told before their first use, by a run that asks for them. Local;
+// once a process, before the first tensor on a GPU. What a user has set in the environment stays.
+namespace phalanx {
+
+/// The same bits in every run: no atomics in gradients, no sums in bf16, and workspaces of cuBLAS
+/// of a fixed size (CUBLAS_WORKSPACE_CONFIG), without which LibTorch refuses to multiply. And
+/// memory in segments that grow (PYTORCH_ALLOC_CONF), so that rows of another length do not leave
+/// it in pieces that fit nothing.
+void prepare_cuda();
+
+}  // namespace phalanx

@@ -1,0 +1,34 @@
+#pragma once
+// The three products of a linear layer in fp8: both factors in e4m3 (arXiv 2209.05433), each scaled
+// by its largest magnitude at that moment, sums in fp32, the result rounded once to the compute
+// type (weight gradients: added in fp32). Weights, activations and gradients stay in the compute
+// type outside. On CUDA by cuBLASLt (`_scaled_mm`, compute capability 8.9 or later); elsewhere the
+// same rounding followed by an fp32 product, which shows on any machine what fp8 costs in accuracy.
+// Local. Stream: the current one; the host does not wait for the scales.
+// Shapes: N tokens, I in, O out. cuBLASLt wants O and I, and N for weight gradients, to be
+// multiples of 16; a product of other sizes is computed as in gemm.h, which is said once a process.
+#include <ATen/core/Tensor.h>
+
+#include "parallel/gemm.h"
+#include "parallel/products.h"
+
+namespace phalanx {
+
+at::Tensor linear_forward(const at::Tensor& x_NI, const at::Tensor& weight_OI, Products products);
+at::Tensor linear_backward_input(const at::Tensor& dy_NO, const at::Tensor& weight_OI,
+                                 Products products);
+/// dweight_OI += dy_NO^T x_NI.
+void linear_backward_weight(const at::Tensor& dweight_OI, const at::Tensor& dy_NO,
+                            const at::Tensor& x_NI, Products products);
+
+/// x = values * scale, to rounding; all zero: scale 1.
+struct Fp8Tensor {
+  at::Tensor values;  // float8_e4m3fn
+  at::Tensor scale;   // fp32, one element
+};
+enum class Fp8Layout { kAsItIs, kTransposed };
+/// Of a matrix. The largest magnitude becomes 448, the largest of e4m3. A value that is not finite
+/// makes a product not finite.
+Fp8Tensor to_fp8(const at::Tensor& x_RC, Fp8Layout layout = Fp8Layout::kAsItIs);
+
+}  // namespace phalanx
