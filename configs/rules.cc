@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "configs/cuda_rules.h"
 #include "configs/memory_rules.h"
 #include "configs/rate_rules.h"
 #include "configs/suggest.h"
@@ -28,7 +29,6 @@ class RuleChecker {
 
   void model();
   void mesh(int64_t num_ranks);
-  void cuda(int64_t num_ranks);
   void fork();
   void data();
   void stages(int64_t num_ranks);
@@ -78,22 +78,6 @@ void RuleChecker::mesh(int64_t num_ranks) {
   }
   if (num_ranks > 0 && num_ranks % size != 0) {
     fail(path, fmt::format("expected a divisor of the {} ranks, got {}", num_ranks, size));
-  }
-}
-
-void RuleChecker::cuda(int64_t num_ranks) {
-  const bool on_cuda = run_.parallel.device == DeviceKind::kCuda;
-  if (run_.precision == Precision::kFp8 && !on_cuda) {
-    fail("precision", "expected bf16 or fp32 with parallel.device: cpu, got fp8");
-  }
-  if (!run_.parallel.cuda_graphs) return;
-  const std::string path = "parallel.cuda_graphs";
-  if (!on_cuda) fail(path, "expected false with parallel.device: cpu, got true");
-  if (num_ranks > 1) {
-    fail(path, fmt::format("expected false on more than one rank, got true on {}", num_ranks));
-  }
-  if (run_.data.document_mask) {
-    fail(path, "expected false with data.document_mask, whose documents differ from row to row");
   }
 }
 
@@ -295,10 +279,10 @@ void check_rules(const ResolvedConfig& config, int64_t num_ranks, Problems& prob
   RuleChecker checker(config, problems);
   checker.model();
   checker.mesh(num_ranks);
-  checker.cuda(num_ranks);
   checker.fork();
   checker.data();
   checker.stages(num_ranks);
+  check_cuda(config, num_ranks, problems);
   check_memory(config, problems);
 }
 
