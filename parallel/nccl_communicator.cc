@@ -275,6 +275,12 @@ void check_device(int device_index) {
 
 int num_cuda_devices() { return c10::cuda::device_count(); }
 
+GpuModel gpu_model(int device_index) {
+  cudaDeviceProp properties;
+  cuda_check(cudaGetDeviceProperties(&properties, device_index), "cudaGetDeviceProperties");
+  return {properties.name, properties.major, properties.minor};
+}
+
 std::unique_ptr<Communicator> make_nccl_communicator(Communicator& control, int device_index,
                                                      const std::string& name) {
   const std::string mine = together(control, [&]() -> std::string {

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
+#include <fmt/format.h>
 
 #include <cmath>
 #include <limits>
@@ -89,8 +90,9 @@ void sum_over_groups(const at::Tensor& d_BhTH, const AttentionShape& shape,
   }
 }
 
+bool hides_old_keys(int64_t window, int64_t length) { return window > 0 && window < length; }
 bool hides_old_keys(const AttentionShape& shape) {
-  return shape.window > 0 && shape.window < shape.length;
+  return hides_old_keys(shape.window, shape.length);
 }
 
 /// By our own blocks: the output is kept as it is, not once more by heads.
@@ -133,12 +135,7 @@ at::Tensor plain_probabilities(const at::Tensor& q_BhTH, const at::Tensor& k_BhT
 at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, AttentionSaved& saved) {
   saved.runs.clear();
   if (has_flash_attention(qkv_NF)) return attention_by_blocks(qkv_NF, shape, saved);
-  if (hides_old_keys(shape)) {
-    TORCH_WARN_ONCE("attention: a sliding window of ", shape.window, " has no kernel for ",
-                    qkv_NF.device(), " tensors of type ", qkv_NF.scalar_type(),
-                    "; the plain operations compute it, with all scores in memory");
-    return attention_plain(qkv_NF, shape);
-  }
+  if (hides_old_keys(shape)) return attention_plain(qkv_NF, shape);
   const HeadViews heads = head_views(qkv_NF, shape);
   const at::Tensor map = head_map(shape, qkv_NF.device());
   const at::Tensor k = heads.k_BgTH.index_select(1, map), v = heads.v_BgTH.index_select(1, map);
@@ -187,6 +184,16 @@ at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
   sum_over_groups(dk_BhTH, shape, d.k_BgTH);
   sum_over_groups(dv_BhTH, shape, d.v_BgTH);
   return dqkv_NF;
+}
+
+std::string attention_text(at::DeviceType device, at::ScalarType dtype, int64_t window,
+                           int64_t length) {
+  if (has_flash_attention(device, dtype)) return "packed blocks";
+  if (!hides_old_keys(window, length)) return "LibTorch's kernel";
+  return fmt::format(
+      "plain operations with all scores in memory, since no kernel for {} has a sliding window (of "
+      "{} keys in rows of {})",
+      c10::DeviceTypeName(device, /*lower_case=*/true), window, length);
 }
 
 at::Tensor attention_plain(const at::Tensor& qkv_NF, const AttentionShape& shape) {

@@ -113,9 +113,9 @@ int64_t longest_run(const AttentionShape& shape) {
 
 }  // namespace
 
-bool has_flash_attention(const at::Tensor& qkv_NF) {
-  const bool type = qkv_NF.scalar_type() == at::kFloat || qkv_NF.scalar_type() == at::kBFloat16;
-  return qkv_NF.is_cpu() && type && kernels::packed_gemm_isa() != PackedGemmIsa::kNone;
+bool has_flash_attention(at::DeviceType device, at::ScalarType dtype) {
+  const bool type = dtype == at::kFloat || dtype == at::kBFloat16;
+  return device == at::kCPU && type && kernels::packed_gemm_isa() != PackedGemmIsa::kNone;
 }
 
 void flash_attention(const at::Tensor& qkv_NF, const AttentionShape& shape, const at::Tensor& o_NF,
