@@ -12,11 +12,13 @@
 #include "configs/field_list.h"
 #include "data/file.h"
 #include "data/file_lock.h"
+#include "launch/gpu_rules.h"
 #include "launch/memory_check.h"
 #include "launch/model_place.h"
 #include "launch/plan_text.h"
 #include "launch/run_report.h"
 #include "launch/run_start.h"
+#include "model/kernels/attention_core.h"
 #include "parallel/agreement.h"
 #include "parallel/gemm.h"
 #include "parallel/nccl_communicator.h"
@@ -109,7 +111,9 @@ void note_trace(const TraceSteps& trace, int64_t last_step, const fs::path& run_
 void check_device(const RunConfig& config, const Session& session) {
   if (config.parallel.device == DeviceKind::kCpu) return;
   const int num_devices = num_cuda_devices();
-  if (session.device_index() < num_devices) return;
+  if (session.device_index() < num_devices) {
+    return check_gpu(gpu_model(session.device_index()), config.precision);
+  }
   throw std::invalid_argument(fmt::format(
       "parallel.device: expected cpu, or a GPU for each of the {} rank(s) of this host; "
       "got cuda and {} GPU(s) that this build can use",
@@ -146,10 +150,22 @@ void print_plan(const MixturePlan& plan, const RunConfig& config,
   std::fputs((plan_text(plan, config) + notes).c_str(), stderr);
 }
 
-/// Once a run, so that nobody wonders why bf16 is no faster than fp32 where the processor lacks it.
-void say_products(const RunConfig& config) {
-  if (config.parallel.device != DeviceKind::kCpu) return;
-  std::fprintf(stderr, "cpu products: %s\n", cpu_products_text(dtype_of(config.precision)).c_str());
+/// Once a run, so that nobody wonders why bf16 is no faster than fp32 where the processor lacks it,
+/// or where the memory of a window goes that no kernel has.
+void say_kernels(const RunConfig& config) {
+  const bool on_cpu = config.parallel.device == DeviceKind::kCpu;
+  const at::ScalarType dtype = dtype_of(config.precision);
+  if (on_cpu) std::fprintf(stderr, "cpu products: %s\n", cpu_products_text(dtype).c_str());
+  std::string said;
+  for (const StageConfig& stage : config.stages) {
+    const std::string text =
+        attention_text(on_cpu ? at::kCPU : at::kCUDA, dtype, config.model.shape.head_dim,
+                       config.model.shape.sliding_window, stage.sequence_length);
+    if (text == said) continue;
+    const std::string from = said.empty() ? "" : ", from stage " + stage.name + " on";
+    std::fprintf(stderr, "attention%s: %s\n", from.c_str(), text.c_str());
+    said = text;
+  }
 }
 
 void print_report(const RunConfig& config, const RunOutcome& outcome, const ReportPlace& place) {
@@ -180,7 +196,7 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   const std::string memory = check_memory(config, arguments.request.config_dir, session,
                                           /*refuse=*/!arguments.ignore_memory_plan);
   if (speaks) std::fprintf(stderr, "%s\n", memory.c_str());
-  if (speaks) say_products(config);
+  if (speaks) say_kernels(config);
 
   // The first rank's, held to the end.
   const std::optional<FileLock> lock = together(control, [&]() -> std::optional<FileLock> {

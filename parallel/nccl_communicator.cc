@@ -283,6 +283,12 @@ int64_t free_device_memory(int device_index) {
   return static_cast<int64_t>(free_bytes);
 }
 
+GpuModel gpu_model(int device_index) {
+  cudaDeviceProp properties;
+  cuda_check(cudaGetDeviceProperties(&properties, device_index), "cudaGetDeviceProperties");
+  return {properties.name, properties.major, properties.minor};
+}
+
 std::unique_ptr<Communicator> make_nccl_communicator(Communicator& control, int device_index,
                                                      const std::string& name) {
   const std::string mine = together(control, [&]() -> std::string {

@@ -27,6 +27,14 @@ int num_cuda_devices();
 /// Bytes that a GPU of this process has free; 0 in a build without CUDA. Local.
 int64_t free_device_memory(int device_index);
 
+/// One of them: what its maker calls it, and its compute capability, major.minor.
+struct GpuModel {
+  std::string name;
+  int major = 0, minor = 0;
+};
+/// Throws std::invalid_argument in a build without CUDA.
+GpuModel gpu_model(int device_index);
+
 /// A communicator over the ranks of `control`, with this rank on GPU `device_index`.
 std::unique_ptr<Communicator> make_nccl_communicator(Communicator& control, int device_index,
                                                      const std::string& name);

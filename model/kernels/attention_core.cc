@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/record_function.h>
 #include <c10/util/Exception.h>
+#include <fmt/format.h>
 
 #include <cmath>
 #include <limits>
@@ -74,8 +75,9 @@ std::vector<RunSlice> slices_of(const AttentionShape& shape) {
   return slices;
 }
 
+bool hides_old_keys(int64_t window, int64_t length) { return window > 0 && window < length; }
 bool hides_old_keys(const AttentionShape& shape) {
-  return shape.window > 0 && shape.window < shape.length;
+  return hides_old_keys(shape.window, shape.length);
 }
 
 /// By our own blocks: the output is kept as it is, not once more by heads.
@@ -136,12 +138,7 @@ at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, Atte
   saved.runs.clear();
   if (has_flash_attention(qkv_NF)) return attention_by_blocks(qkv_NF, shape, saved);
   if (has_cuda_flash_attention(qkv_NF, shape)) return cuda_flash_attention(qkv_NF, shape, saved);
-  if (hides_old_keys(shape)) {
-    TORCH_WARN_ONCE("attention: a sliding window of ", shape.window, " has no kernel for ",
-                    qkv_NF.device(), " tensors of type ", qkv_NF.scalar_type(),
-                    "; the plain operations compute it, with all scores in memory");
-    return attention_plain(qkv_NF, shape);
-  }
+  if (hides_old_keys(shape)) return attention_plain(qkv_NF, shape);
   const HeadViews heads = head_views(qkv_NF, shape);
   const at::Tensor k = repeat_heads(heads.k_BgTH, shape.query_to_kv);
   const at::Tensor v = repeat_heads(heads.v_BgTH, shape.query_to_kv);
@@ -194,6 +191,17 @@ at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
   sum_over_groups(dk_BhTH, shape.query_to_kv, d.k_BgTH);
   sum_over_groups(dv_BhTH, shape.query_to_kv, d.v_BgTH);
   return dqkv_NF;
+}
+
+std::string attention_text(at::DeviceType device, at::ScalarType dtype, int64_t head_dim,
+                           int64_t window, int64_t length) {
+  if (has_flash_attention(device, dtype)) return "packed blocks";
+  if (has_cuda_flash_attention(device, dtype, head_dim)) return "FlashAttention-2";
+  if (!hides_old_keys(window, length)) return "LibTorch's kernel";
+  return fmt::format(
+      "plain operations with all scores in memory, since no kernel for {} has a sliding window (of "
+      "{} keys in rows of {})",
+      c10::DeviceTypeName(device, /*lower_case=*/true), window, length);
 }
 
 at::Tensor attention_plain(const at::Tensor& qkv_NF, const AttentionShape& shape) {

@@ -4,12 +4,13 @@
 // (five query heads over two key-value heads). On CPU by our own blocks (flash_attention.h), on
 // CUDA in bf16 by FlashAttention-2 (cuda_attention.h); elsewhere by LibTorch's other kernels, for
 // which key and value heads are repeated, and whose gradients are summed in query-head order, in
-// fp32. What no kernel computes is left to the oracle, and said
-// once a process. Local. Stream: the current one. scale = head_dim^-0.5, no dropout. Source:
-// FlashAttention (arXiv 2205.14135), as in ATen's scaled_dot_product_* operations.
+// fp32. What no kernel computes is left to the oracle; attention_text() says so beforehand. Local.
+// Stream: the current one. scale = head_dim^-0.5, no dropout. Source: FlashAttention
+// (arXiv 2205.14135), as in ATen's scaled_dot_product_* operations.
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace phalanx {
@@ -52,6 +53,10 @@ at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, Atte
 /// Gradient with respect to qkv_NF.
 at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
                               const AttentionShape& shape, const AttentionSaved& saved);
+
+/// What attention() gets for such rows, for the log of a run, before its first step.
+std::string attention_text(at::DeviceType device, at::ScalarType dtype, int64_t head_dim,
+                           int64_t window, int64_t length);
 
 /// The oracles: materialised scores, softmax in fp32 as Phi3Attention's eager path; the gradient in
 /// fp32, rounded once.

@@ -63,9 +63,8 @@ std::optional<at::Tensor> optional(const at::Tensor& x) {
 
 }  // namespace
 
-bool has_cuda_flash_attention(const at::Tensor& qkv_NF, const AttentionShape& shape) {
-  return qkv_NF.is_cuda() && qkv_NF.scalar_type() == at::kBFloat16 && shape.head_dim % 8 == 0 &&
-         shape.head_dim <= 256;
+bool has_cuda_flash_attention(at::DeviceType device, at::ScalarType dtype, int64_t head_dim) {
+  return device == at::kCUDA && dtype == at::kBFloat16 && head_dim % 8 == 0 && head_dim <= 256;
 }
 
 at::Tensor cuda_flash_attention(const at::Tensor& qkv_NF, const AttentionShape& shape,

@@ -11,7 +11,10 @@
 namespace phalanx {
 
 /// bf16 on a GPU, head_dim a multiple of 8 up to 256.
-bool has_cuda_flash_attention(const at::Tensor& qkv_NF, const AttentionShape& shape);
+bool has_cuda_flash_attention(at::DeviceType device, at::ScalarType dtype, int64_t head_dim);
+inline bool has_cuda_flash_attention(const at::Tensor& qkv_NF, const AttentionShape& shape) {
+  return has_cuda_flash_attention(qkv_NF.device().type(), qkv_NF.scalar_type(), shape.head_dim);
+}
 
 /// As attention() and attention_backward().
 at::Tensor cuda_flash_attention(const at::Tensor& qkv_NF, const AttentionShape& shape,

@@ -105,10 +105,9 @@ void run_all(const Tensors& tensors, const AttentionShape& shape, Pass pass, int
   });
 }
 
-PackedGemmIsa isa_for(const at::Tensor& qkv_NF) {
-  return kernels::packed_gemm_isa(qkv_NF.scalar_type() == at::kBFloat16
-                                      ? kernels::GemmInput::kBf16
-                                      : kernels::GemmInput::kFp32);
+PackedGemmIsa isa_for(at::ScalarType dtype) {
+  return kernels::packed_gemm_isa(dtype == at::kBFloat16 ? kernels::GemmInput::kBf16
+                                                         : kernels::GemmInput::kFp32);
 }
 
 int64_t longest_run(const AttentionShape& shape) {
@@ -119,14 +118,14 @@ int64_t longest_run(const AttentionShape& shape) {
 
 }  // namespace
 
-bool has_flash_attention(const at::Tensor& qkv_NF) {
-  const bool type = qkv_NF.scalar_type() == at::kFloat || qkv_NF.scalar_type() == at::kBFloat16;
-  return qkv_NF.is_cpu() && type && isa_for(qkv_NF) != PackedGemmIsa::kNone;
+bool has_flash_attention(at::DeviceType device, at::ScalarType dtype) {
+  const bool type = dtype == at::kFloat || dtype == at::kBFloat16;
+  return device == at::kCPU && type && isa_for(dtype) != PackedGemmIsa::kNone;
 }
 
 void flash_attention(const at::Tensor& qkv_NF, const AttentionShape& shape, const at::Tensor& o_NF,
                      const at::Tensor& logsumexp_BhT) {
-  const PackedGemmIsa isa = isa_for(qkv_NF);
+  const PackedGemmIsa isa = isa_for(qkv_NF.scalar_type());
   run_all({qkv_NF, o_NF, logsumexp_BhT, {}, {}}, shape,
           isa == PackedGemmIsa::kAvx512Bf16 ? kernels::flash_forward_avx512_bf16
           : isa == PackedGemmIsa::kAvx512   ? kernels::flash_forward_avx512
@@ -137,7 +136,7 @@ void flash_attention(const at::Tensor& qkv_NF, const AttentionShape& shape, cons
 at::Tensor flash_attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
                                     const at::Tensor& o_NF, const at::Tensor& logsumexp_BhT,
                                     const AttentionShape& shape) {
-  const PackedGemmIsa isa = isa_for(qkv_NF);
+  const PackedGemmIsa isa = isa_for(qkv_NF.scalar_type());
   at::Tensor dqkv_NF = at::empty_like(qkv_NF);
   run_all({qkv_NF, o_NF, logsumexp_BhT, do_NF.contiguous(), dqkv_NF}, shape,
           isa == PackedGemmIsa::kAvx512Bf16 ? kernels::flash_backward_avx512_bf16

@@ -14,7 +14,10 @@
 namespace phalanx {
 
 /// fp32 or bf16 on a processor with AVX2.
-bool has_flash_attention(const at::Tensor& qkv_NF);
+bool has_flash_attention(at::DeviceType device, at::ScalarType dtype);
+inline bool has_flash_attention(const at::Tensor& qkv_NF) {
+  return has_flash_attention(qkv_NF.device().type(), qkv_NF.scalar_type());
+}
 
 /// As attention(); fills o_NF, rows of query heads, and logsumexp_BhT (fp32).
 void flash_attention(const at::Tensor& qkv_NF, const AttentionShape& shape, const at::Tensor& o_NF,

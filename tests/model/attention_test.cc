@@ -7,6 +7,7 @@
 #include <string>
 
 #include "model/kernels/attention_core.h"
+#include "model/kernels/flash_attention.h"
 #include "tests/model/random_tensor.h"
 #include "tests/support/test_device.h"
 
@@ -196,6 +197,19 @@ TEST_F(Attention, OneAndTwoThreadsGiveEqualBits) {
       return std::vector<at::Tensor>{found.o_NF, found.dqkv_NF};
     })) << type;
   }
+}
+
+/// Said before the first step: all scores in memory may be more than there is.
+TEST_F(Attention, TextSaysWhatIsLeftToPlainOperations) {
+  const bool blocks = has_flash_attention(at::kCPU, at::kFloat);
+  EXPECT_EQ(attention_text(at::kCPU, at::kFloat, 8, 3, 8) == "packed blocks", blocks);
+  EXPECT_EQ(attention_text(at::kCPU, at::kHalf, 8, 0, 8), "LibTorch's kernel");
+  EXPECT_EQ(attention_text(at::kCPU, at::kHalf, 8, 8, 8), "LibTorch's kernel");  // hides nothing
+  EXPECT_EQ(attention_text(at::kCPU, at::kHalf, 8, 7, 8),
+            "plain operations with all scores in memory, since no kernel for cpu has a sliding "
+            "window (of 7 keys in rows of 8)");
+  EXPECT_EQ(attention_text(at::kCUDA, at::kBFloat16, 128, 7, 8), "FlashAttention-2");
+  EXPECT_NE(attention_text(at::kCUDA, at::kFloat, 128, 7, 8), "FlashAttention-2");
 }
 
 }  // namespace

@@ -29,6 +29,10 @@ std::string problem(const nlohmann::json::exception& error) {
 
 nlohmann::json parse_strict_json(std::string_view input, const std::string& where) {
   using Event = nlohmann::json::parse_event_t;
+  // No JSON holds this byte, but the parser takes it for the end of the text.
+  if (const size_t at = input.find('\0'); at != std::string_view::npos) {
+    throw std::invalid_argument(fmt::format("{}: byte {}: expected JSON, found a zero", where, at));
+  }
   std::vector<std::set<std::string>> keys;  // of each open object
   const auto check = [&](int depth, Event event, nlohmann::json& parsed) {
     if (depth > kMaxDepth) throw std::invalid_argument(where + ": nested too deeply");

@@ -33,6 +33,16 @@ class Interfaces(RunTest):
         self.assertRegex(run.out, r'\nspeed .*; data wait \d+\.\d %\n')
         self.assert_all_digits(run.folder / 'metrics.jsonl')
 
+    def test_what_computes_is_said_once(self):
+        """By one of the ranks, after the plan and before the first step, and at a change of it."""
+        run = self.train(2, 'kernels', 'run.stop_after_steps=1', 'model.sliding_window=8',
+                         code=STOPPED)
+        lines = run.err.splitlines()
+        said = [line for line in lines if line.startswith(('cpu products', 'attention'))]
+        self.assertRegex('\n'.join(said), r'\Acpu products: .+\nattention: .+\Z')
+        self.assertGreater(lines.index(said[0]), lines.index(next(
+            line for line in lines if line.startswith('plan: '))))
+
     def assert_all_digits(self, path):
         """Numbers are written with the digits that give the same bits, no fewer and no more."""
         texts = []

@@ -1,4 +1,5 @@
 // Saving on one mesh and loading on another, and what damage is reported as.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cctype>
@@ -106,6 +107,13 @@ TEST(Checkpoint, AnOlderManifestIsAModelWithoutThem) {
   expected.rope_scaling = RopeScaling::kNone;
   EXPECT_NO_THROW(check_same_model(manifest.model, expected, "m"));
   EXPECT_EQ(manifest.step, 3);
+}
+
+TEST(Checkpoint, NothingHidesBehindAZeroByteOfTheManifest) {
+  const std::string text = manifest_text(Manifest{});
+  EXPECT_NO_THROW((void)parse_checkpoint_manifest(text, "m"));
+  EXPECT_CONTAINS(message_of([&] { (void)parse_checkpoint_manifest(text + '\0' + "more", "m"); }),
+                  fmt::format("m: byte {}: expected JSON, found a zero", text.size()));
 }
 
 TEST(Checkpoint, TheManifestKeepsHowPositionsAreToldApartAndSeen) {

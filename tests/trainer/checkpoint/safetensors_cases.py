@@ -52,6 +52,26 @@ GOOD = PACKED | {
     'zero before a large size': one(shape=f'[0,{INT64_MAX}]', offsets='[0,0]', data=b''),
 }
 
+# Headers of 0.3 to 1 MB, each with as much as can be of one thing: what they cost in memory.
+LARGE_GOOD = {
+    '10,000 tensors': file_of('{' + ','.join(
+        f'"{i}":{entry(shape="[0]", offsets="[0,0]")}' for i in range(10000)) + '}'),
+    '1,000 tensors of 64 dimensions': file_of('{' + ','.join(
+        f'"{i}":{entry(shape="[0" + ",1" * 63 + "]", offsets="[0,0]")}'
+        for i in range(1000)) + '}'),
+    '50,000 keys of metadata': file_of('{"__metadata__":{' + ','.join(
+        f'"{i:x}":""' for i in range(50000)) + '}}'),
+    'a name of 1 MB': file_of('{"' + 'x' * 1_000_000 + '":' + entry() + '}', b'xy'),
+    '1 MB of blanks': file_of('{}' + ' ' * 1_000_000),
+}
+LARGE_BAD = {
+    'a shape of 500,000 sizes': (one(shape='[2' + ',1' * 500_000 + ']'), 'expected at most 64'),
+    '500,000 offsets': (one(offsets='[0' + ',2' * 500_000 + ']'), 'expected at most 2'),
+    'a number of 1 MB': (one(shape='[2' + '0' * 1_000_000 + ']'), 'byte '),
+    'a dtype of 1 MB': (one('x' * 1_000_000), 'tensor a: unknown dtype xxx'),
+    'a key of 1 MB': (one(more=',"' + 'x' * 1_000_000 + '":1'), 'tensor a: unknown key xxx'),
+}
+
 # name: (file, what our message says)
 BAD = {
     'empty file': (b'', 'at least 8 bytes in the file, found 0'),
