@@ -21,6 +21,8 @@ namespace {
 
 constexpr int64_t kMaxIndexBytes = int64_t{64} << 20;
 constexpr size_t kConvertedValues = size_t{1} << 20;
+constexpr int64_t kComparedBytes = int64_t{4} << 20;
+constexpr const char* kHead = "lm_head.weight";
 constexpr const char* kWholeFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
 
@@ -84,7 +86,11 @@ HfFolder::HfFolder(const std::filesystem::path& folder, const Phi4Config& model)
   if (!files_by_tensor.empty()) check_index(files_by_tensor);
   for (const HfTensor& tensor : hf_tensors(model)) add_tensor(tensor);
   for (const auto& [name, stored] : stored_) {
-    if (is_computed(name) || (model.tie_word_embeddings && name == "lm_head.weight")) continue;
+    if (is_computed(name)) continue;
+    if (model.tie_word_embeddings && name == kHead) {
+      check_tied_head(*stored.first, stored.second);
+      continue;
+    }
     throw std::invalid_argument(
         fmt::format("{}: tensor {}: found shape [{}], but the model has no "
                     "such tensor",
@@ -154,6 +160,27 @@ void HfFolder::add_tensor(const HfTensor& tensor) {
     element += checked_numel(part.shape, where);
   }
   stored_.erase(found);
+}
+
+// Some files hold the one matrix of tied embeddings twice. Two matrices are another model.
+void HfFolder::check_tied_head(const File& file, const StoredTensor& head) const {
+  const Place& table = places_.at("token_embedding.weight");
+  const std::string where = fmt::format("{}: tensor {}", file.path().string(), head.name);
+  const std::string expected =
+      fmt::format("expected {}, as the embeddings are tied", table.stored_name);
+  if (head.dtype != table.dtype || head.shape != shapes_.at("token_embedding.weight")) {
+    throw std::invalid_argument(fmt::format("{}: {}, found {} [{}]", where, expected,
+                                            dtype_name(head.dtype), fmt::join(head.shape, ", ")));
+  }
+  std::vector<std::byte> ours, theirs;
+  for (int64_t begin = head.begin; begin < head.end; begin += kComparedBytes) {
+    ours.resize(static_cast<size_t>(std::min(kComparedBytes, head.end - begin)));
+    theirs.resize(ours.size());
+    file.read_exact(begin, ours);
+    table.file->read_exact(table.begin + begin - head.begin, theirs);
+    if (ours == theirs) continue;
+    throw std::invalid_argument(fmt::format("{}: {}, found other values", where, expected));
+  }
 }
 
 void HfFolder::read(const std::string& tensor, int64_t begin, std::span<float> values) {

@@ -44,6 +44,7 @@ class HfFolder final : public TensorSource {
   void add_file(const std::string& name);
   void check_index(const std::map<std::string, std::string>& files_by_tensor) const;
   void add_tensor(const HfTensor& tensor);
+  void check_tied_head(const File& file, const StoredTensor& head) const;
 
   std::filesystem::path folder_;
   std::map<std::string, File> files_;

@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -163,6 +165,65 @@ class RoundTrip(Folders):
         self.phalanx('import', 'theirs', 'ckpt')
         self.refuse(['norm.weight', 'element 3', 'F16 can hold', '1000000'], 'export', 'ckpt', 'out',
                     '--dtype', 'fp16')
+
+
+class Refused(Folders):
+
+    def setUp(self):
+        super().setUp()
+        make_folder(self.path / 'theirs', 'phi4')
+        self.phalanx('import', 'theirs', 'ckpt')
+
+    def test_target_that_is_there(self):
+        """Nothing of it is touched, a file neither."""
+        for name in ('theirs', 'ckpt', 'file'):
+            if name == 'file':
+                (self.path / name).write_text('mine')
+            before = sorted(self.path.rglob('*'))
+            for command in (('import', 'theirs', name), ('export', 'ckpt', f'./{name}/')):
+                self.refuse([f'{name}: expected no such folder, found one'], *command)
+            self.assertEqual(sorted(self.path.rglob('*')), before)
+        self.assertEqual((self.path / 'file').read_text(), 'mine')
+
+    def test_what_is_no_source(self):
+        (self.path / 'file').write_text('{}')
+        (self.path / 'empty').mkdir()
+        self.refuse(['file: expected a Hugging Face folder, found a file'], 'import', 'file', 'out')
+        self.refuse(['empty/config.json', 'No such file'], 'import', 'empty', 'out')
+        self.refuse(['theirs: expected a checkpoint (with manifest.json), found a Hugging Face '
+                     'folder'], 'export', 'theirs', 'out')
+        self.refuse(['gone: expected a Hugging Face folder or a checkpoint, found none'], 'export',
+                    'gone', 'out')
+
+    def test_disk_that_is_full(self):
+        """A limit on the size of files stands for it, which any machine has."""
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+        for command, file in ((('import', 'theirs', 'out'), 'weights-00001.safetensors'),
+                              (('export', 'ckpt', 'out'), 'model.safetensors')):
+            self.refuse([f'out.tmp/{file}: File too large'], *command, preexec_fn=limit)
+            self.phalanx(*command)
+            shutil.rmtree(self.path / 'out')
+
+    def test_damaged_checkpoint(self):
+        (file,) = (self.path / 'ckpt').glob('weights-*.safetensors')
+        data = bytearray(file.read_bytes())
+        data[-5] ^= 1
+        file.write_bytes(data)
+        self.refuse(['checkpoint ckpt', 'weights-00001.safetensors', 'damaged'], 'export', 'ckpt',
+                    'out')
+
+    def test_sizes_and_types_that_are_none(self):
+        self.refuse(['--max-shard-size', 'a size in bytes', 'big'], 'export', 'ckpt', 'out',
+                    '--max-shard-size', 'big')
+        self.refuse(['--dtype', 'int8'], 'export', 'ckpt', 'out', '--dtype', 'int8')
+
+    def test_help_shows_an_example(self):
+        for command in ('import', 'export', 'score'):
+            text = self.phalanx(command, '--help').stdout
+            self.assertIn(f'phalanx {command} ', text[text.index('Example'):])
 
 
 if __name__ == '__main__':

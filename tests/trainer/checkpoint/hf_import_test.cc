@@ -226,6 +226,27 @@ TEST_F(HfImportErrors, Tensors) {
             "such tensor");
 }
 
+TEST_F(HfImportErrors, HeadBesideTiedEmbeddings) {
+  set("tie_word_embeddings", true);
+  import_hf(source(), target());  // all ones, both
+  CheckpointReader reader(target());
+  EXPECT_FALSE(reader.manifest().tensors.contains("head.weight"));
+  std::filesystem::remove_all(target());
+  SafetensorsWriter writer(source() / "model.safetensors", tensors_);
+  for (const StoredTensor& tensor : writer.tensors()) {
+    std::vector<float> values(static_cast<size_t>(checked_numel(tensor.shape, tensor.name)), 1);
+    if (tensor.name == "lm_head.weight") values.back() = 2;
+    writer.write(std::as_bytes(std::span(values)));
+  }
+  writer.finish();
+  EXPECT_EQ(error(),
+            "model.safetensors: tensor lm_head.weight: expected model.embed_tokens.weight, as the "
+            "embeddings are tied, found other values");
+  stored("lm_head.weight").shape = {8, 11};
+  put_tensors("model.safetensors", tensors_);
+  EXPECT_CONTAINS(error(), "as the embeddings are tied, found F32 [8, 11]");
+}
+
 TEST_F(HfImportErrors, ValuesThatAreNotFinite) {
   for (const float bad :
        {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
