@@ -6,14 +6,23 @@
 namespace phalanx {
 namespace {
 
+/// LibTorch's CPU widens bf16 in a copy: of so many blocks, which stay in the cache.
+constexpr int64_t kBlocksAtOnce = 16;
+
 /// Shares are whole numbers of kBucketAlignment blocks; each is one row.
 double sum_of_squares(const at::Tensor& share) {
   const at::Tensor blocks = share.view({-1, kBucketAlignment});
-  const at::Tensor norms_b =
-      blocks.norm(2, {1}, /*keepdim=*/false, at::kFloat).to(at::kDouble).cpu();
-  const double* norm = norms_b.const_data_ptr<double>();
+  const bool copies = share.is_cpu() && share.scalar_type() != at::kFloat;
+  const int64_t num_blocks = blocks.size(0), step = copies ? kBlocksAtOnce : num_blocks;
   double sum = 0.0;
-  for (int64_t i = 0; i < norms_b.numel(); ++i) sum += norm[i] * norm[i];
+  for (int64_t first = 0; first < num_blocks; first += step) {
+    const at::Tensor norms_b = blocks.narrow(0, first, std::min(step, num_blocks - first))
+                                   .norm(2, {1}, /*keepdim=*/false, at::kFloat)
+                                   .to(at::kDouble)
+                                   .cpu();
+    const double* norm = norms_b.const_data_ptr<double>();
+    for (int64_t i = 0; i < norms_b.numel(); ++i) sum += norm[i] * norm[i];
+  }
   return sum;
 }
 
