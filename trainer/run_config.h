@@ -17,7 +17,7 @@ namespace phalanx {
 
 enum class Precision { kFp32, kBf16 };
 inline c10::ScalarType dtype_of(Precision precision) {
-  return precision == Precision::kBf16 ? c10::kBFloat16 : c10::kFloat;
+  return precision == Precision::kFp32 ? c10::kFloat : c10::kBFloat16;
 }
 enum class Offload { kNone, kHost };
 enum class Decay { kLinear, kCosine, kConstant };  // kConstant: constant, then linear over the end
