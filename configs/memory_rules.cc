@@ -9,9 +9,9 @@ void check_memory(const ResolvedConfig& config, Problems& problems) {
   const auto fail = [&](const std::string& path, const std::string& message) {
     problems.add(config.nearest_origin(path), path, message);
   };
-  if (run.optimizer.master == Precision::kBf16 && run.precision != Precision::kBf16) {
+  if (run.optimizer.master == Precision::kBf16 && run.precision == Precision::kFp32) {
     fail("optimizer.master",
-         "expected fp32, or precision: bf16, whose weights would be the masters; got bf16");
+         "expected fp32 with precision: fp32, whose weights are no bf16 masters; got bf16");
   }
   if (run.optimizer.offload == Offload::kHost && run.parallel.device != DeviceKind::kCuda) {
     fail("optimizer.offload",

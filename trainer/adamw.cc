@@ -8,6 +8,7 @@
 
 #include "trainer/checkpoint/share_pieces.h"
 #include "trainer/checkpoint/slice_layout.h"
+#include "trainer/pinned_memory.h"
 
 namespace phalanx {
 namespace {
@@ -44,12 +45,11 @@ void AdamW::add_share(const Bucket& bucket) {
   BucketShare share;
   share.numel = bucket.padded_numel / data_parallel_.size();
   share.begin = share.numel * data_parallel_.rank();
-  at::TensorOptions place(bucket.weights.device());
-  if (config_.offload == Offload::kHost && !bucket.weights.is_cpu()) {
-    place = at::TensorOptions(at::kCPU).pinned_memory(true);
-  }
+  const at::Device device = bucket.weights.device();
+  const bool on_host = config_.offload == Offload::kHost && device.is_cuda();
   const auto zeros = [&](Precision type) {
-    return at::zeros({share.numel}, place.dtype(dtype_of(type)));
+    return on_host ? pinned_zeros(share.numel, dtype_of(type))
+                   : at::zeros({share.numel}, at::TensorOptions(device).dtype(dtype_of(type)));
   };
   if (config_.master == Precision::kBf16) {
     TORCH_INTERNAL_ASSERT(bucket.weights.scalar_type() == at::kBFloat16);

@@ -1,6 +1,7 @@
 #include "trainer/grad_norm.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/record_function.h>
 
 #include <algorithm>
@@ -9,11 +10,21 @@
 namespace phalanx {
 namespace {
 
+/// LibTorch's CPU widens bf16 in a copy: of so many blocks, which stay in the cache.
+constexpr int64_t kBlocksAtOnce = 16;
+
 /// Shares are whole numbers of kBucketAlignment blocks; each is one row.
 at::Tensor block_norms(const at::Tensor& share) {
-  return share.view({-1, kBucketAlignment})
-      .norm(2, {1}, /*keepdim=*/false, at::kFloat)
-      .to(at::kDouble);
+  const at::Tensor blocks = share.view({-1, kBucketAlignment});
+  const bool copies = share.is_cpu() && share.scalar_type() != at::kFloat;
+  const int64_t num_blocks = blocks.size(0), step = copies ? kBlocksAtOnce : num_blocks;
+  at::Tensor norms_b = at::empty({num_blocks}, blocks.options().dtype(at::kDouble));
+  for (int64_t first = 0; first < num_blocks; first += step) {
+    const int64_t count = std::min(step, num_blocks - first);
+    norms_b.narrow(0, first, count)
+        .copy_(blocks.narrow(0, first, count).norm(2, {1}, /*keepdim=*/false, at::kFloat));
+  }
+  return norms_b;
 }
 
 }  // namespace

@@ -28,9 +28,11 @@ Replica::Replica(const RunConfig& config, const RunContext& context, const Start
   parameters_.allocate(dtype_of(config.precision), context.device, context.dp.size(),
                        dtype_of(config.gradients));
   grads_ = std::make_unique<GradBuckets>(parameters_, context.dp, context.tp, config.model.seed);
-  optimizer_ =
-      std::make_unique<AdamW>(config.optimizer, parameters_, context.dp, config.model.seed);
-  run_together(context.control, [&] { load(config, start); });
+  run_together(context.control, [&] {
+    optimizer_ =
+        std::make_unique<AdamW>(config.optimizer, parameters_, context.dp, config.model.seed);
+    load(config, start);
+  });
   optimizer_->write_weights();
   optimizer_->gather_weights();
 }

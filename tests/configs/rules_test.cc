@@ -203,10 +203,9 @@ TEST(Rules, AllViolationsComeAtOnce) {
 
 TEST(Rules, ABf16MasterIsABf16Weight) {
   EXPECT_EQ(error_of(example_yaml(), {"precision=bf16", "optimizer.master=bf16"}), "");
-  EXPECT_EQ(
-      error_of(example_yaml(), {"precision=fp32", "optimizer.master=bf16"}),
-      "command line: optimizer.master: expected fp32, or precision: bf16, whose weights would "
-      "be the masters; got bf16");
+  EXPECT_EQ(error_of(example_yaml(), {"precision=fp32", "optimizer.master=bf16"}),
+            "command line: optimizer.master: expected fp32 with precision: fp32, whose weights are "
+            "no bf16 masters; got bf16");
 }
 
 TEST(Rules, OnlyAGpuOffloadsToTheHost) {

@@ -252,7 +252,7 @@ MeshRunResult run(int replicas, const MeshRunOptions& options) {
   return result;
 }
 
-/// 20 steps, the loss falls from 4.6 to 4.0.
+/// 20 steps, the loss falls from 4.62 to 4.35. The bounds are six times what was found.
 void expect_losses_near_fp32(const MeshRunOptions& options, double bound) {
   MeshRunOptions plain;
   plain.precision = options.precision;
@@ -272,13 +272,13 @@ void expect_losses_near_fp32(const MeshRunOptions& options, double bound) {
 TEST(Bf16State, LossesAreNearThoseOfFp32) {
   MeshRunOptions options;
   options.optimizer = kept_in(Precision::kBf16, Precision::kFp32);
-  expect_losses_near_fp32(options, 2e-3);
+  expect_losses_near_fp32(options, 1e-4);
   options = {};
   options.gradients = Precision::kBf16;
-  expect_losses_near_fp32(options, 2e-3);
+  expect_losses_near_fp32(options, 5e-4);
   options.precision = Precision::kBf16;
   options.optimizer = in_bf16();
-  expect_losses_near_fp32(options, 1e-2);
+  expect_losses_near_fp32(options, 2e-3);
 }
 
 std::vector<AdamWRun> random_runs(at::ScalarType state, bool own_master) {

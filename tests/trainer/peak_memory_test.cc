@@ -6,6 +6,7 @@
 #include "tests/support/counting_allocator.h"
 #include "tests/support/ranks.h"
 #include "tests/support/test_model.h"
+#include "trainer/grad_norm.h"
 
 namespace phalanx {
 namespace {
@@ -89,6 +90,45 @@ TEST(PeakMemory, ALayerMoreAddsWhatItsModeOfRecomputationKeeps) {
     EXPECT_EQ(peak_growth(deep, 64, recompute) - peak_growth(shallow, 64, recompute), 3 * a_layer)
         << "mode " << int(recompute);
   }
+}
+
+struct KeptIn {
+  Precision gradients, state, master;
+  int64_t bytes;  // a parameter, with weights in bf16
+};
+
+/// A replica's bytes once it is made, and what norm and update need at most beside them.
+void expect_bytes_of_a_parameter(const KeptIn& kept) {
+  Counting counting;
+  run_ranks(1, [&](Communicator& world) {
+    const TestMesh mesh(world, 1);
+    Phi4Config shape = test_shape();
+    shape.vocab_size = 8009;  // a bucket far larger than what norms may copy
+    RunConfig config = test_run_config(shape, 1, true, Precision::kBf16);
+    config.gradients = kept.gradients;
+    config.optimizer.state = kept.state;
+    config.optimizer.master = kept.master;
+    const int64_t before = counting.allocator().live();
+    Replica replica(config, mesh.context, {});
+    int64_t numel = 0;
+    for (const Bucket& bucket : replica.parameters().buckets()) numel += bucket.padded_numel;
+    EXPECT_EQ(counting.allocator().live() - before, kept.bytes * numel);
+    counting.allocator().restart();
+    std::vector<at::Tensor> shares;
+    for (const Bucket& bucket : replica.parameters().buckets()) shares.push_back(bucket.grads);
+    (void)local_sum_of_squares(shares, replica.parameters().buckets(), true);
+    replica.optimizer().update(shares, 1e-3, 1.0, 1);
+    constexpr int64_t kCopied = 16 * kBucketAlignment * int64_t{sizeof(float)};
+    EXPECT_LT(counting.allocator().peak() - before, kept.bytes * numel + 2 * kCopied);
+  });
+}
+
+TEST(PeakMemory, AParameterTakesTheBytesThatItsTypesSay) {
+  using enum Precision;
+  expect_bytes_of_a_parameter({kFp32, kFp32, kFp32, 2 + 4 + 8 + 4});
+  expect_bytes_of_a_parameter({kFp32, kBf16, kFp32, 2 + 4 + 4 + 4});
+  expect_bytes_of_a_parameter({kFp32, kBf16, kBf16, 2 + 4 + 4 + 0});
+  expect_bytes_of_a_parameter({kBf16, kBf16, kBf16, 2 + 2 + 4 + 0});
 }
 
 }  // namespace
