@@ -60,8 +60,8 @@ std::string step_text(const SpanPlan& span) {
   if (step.waiting_seconds > 0) {
     text += part_text("waiting for other nodes", step.waiting_seconds, step.seconds);
   }
-  text += fmt::format("  {:<28} {:>10.4f} s  {} tokens/s, MFU {:.1f} %\n", "in all", step.seconds,
-                      count_text(step.tokens_per_second), 100 * step.mfu);
+  text += fmt::format("  {:<28} {:>10.4f} s  {} tokens/s, MFU {:.1f} % of {:.3g} FLOPs\n", "in all",
+                      step.seconds, count_text(step.tokens_per_second), 100 * step.mfu, step.flops);
   return text + collectives_text(step);
 }
 
