@@ -1,6 +1,8 @@
 #pragma once
 // What LibTorch's CUDA parts are told before their first use, by a run that asks for them. Local;
 // once a process, before the first tensor on a GPU. What a user has set in the environment stays.
+#include "trainer/run_config.h"
+
 namespace phalanx {
 
 /// The same bits in every run: no atomics in gradients, no sums in bf16, and workspaces of cuBLAS
@@ -9,5 +11,9 @@ namespace phalanx {
 /// segments that grow (PYTORCH_ALLOC_CONF), so that rows of another length do not leave it in
 /// pieces that fit nothing.
 void prepare_cuda();
+
+/// Throws std::invalid_argument where GPUs of this compute capability (90: 9.0) do not multiply in
+/// `precision`.
+void check_gpu_precision(Precision precision, int compute_capability);
 
 }  // namespace phalanx

@@ -12,6 +12,7 @@
 #include "configs/field_list.h"
 #include "data/file.h"
 #include "data/file_lock.h"
+#include "launch/cuda_settings.h"
 #include "launch/memory_check.h"
 #include "launch/model_place.h"
 #include "launch/plan_text.h"
@@ -109,7 +110,10 @@ void note_trace(const TraceSteps& trace, int64_t last_step, const fs::path& run_
 void check_device(const RunConfig& config, const Session& session) {
   if (config.parallel.device == DeviceKind::kCpu) return;
   const int num_devices = num_cuda_devices();
-  if (session.device_index() < num_devices) return;
+  if (session.device_index() < num_devices) {
+    check_gpu_precision(config.precision, compute_capability(session.device_index()));
+    return;
+  }
   throw std::invalid_argument(fmt::format(
       "parallel.device: expected cpu, or a GPU for each of the {} rank(s) of this host; "
       "got cuda and {} GPU(s) that this build can use",

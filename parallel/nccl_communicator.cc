@@ -283,6 +283,14 @@ int64_t free_device_memory(int device_index) {
   return static_cast<int64_t>(free_bytes);
 }
 
+int compute_capability(int device_index) {
+  check_device(device_index);
+  int major = 0, minor = 0;
+  C10_CUDA_CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device_index));
+  C10_CUDA_CHECK(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device_index));
+  return 10 * major + minor;
+}
+
 std::unique_ptr<Communicator> make_nccl_communicator(Communicator& control, int device_index,
                                                      const std::string& name) {
   const std::string mine = together(control, [&]() -> std::string {

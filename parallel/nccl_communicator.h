@@ -27,6 +27,9 @@ int num_cuda_devices();
 /// Bytes that a GPU of this process has free; 0 in a build without CUDA. Local.
 int64_t free_device_memory(int device_index);
 
+/// Compute capability of a GPU of this process, 90 for 9.0; 0 in a build without CUDA. Local.
+int compute_capability(int device_index);
+
 /// A communicator over the ranks of `control`, with this rank on GPU `device_index`.
 std::unique_ptr<Communicator> make_nccl_communicator(Communicator& control, int device_index,
                                                      const std::string& name);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <stdexcept>
 #include <string>
 
 namespace phalanx {
@@ -28,6 +29,29 @@ TEST(CudaSettings, AreMadeUnlessTheEnvironmentHasOthers) {
   EXPECT_TRUE(segments_grow());
   EXPECT_TRUE(at::globalContext().deterministicAlgorithms());
   EXPECT_FALSE(at::globalContext().deterministicFillUninitializedMemory());
+}
+
+std::string refusal(Precision precision, int compute_capability) {
+  try {
+    check_gpu_precision(precision, compute_capability);
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(CudaSettings, AGpuTooOldForThePrecisionIsRefused) {
+  for (const int capability : {80, 86, 89, 90, 100}) {
+    EXPECT_EQ(refusal(Precision::kBf16, capability), "") << capability;
+  }
+  EXPECT_EQ(refusal(Precision::kFp32, 70), "");
+  EXPECT_EQ(refusal(Precision::kFp8, 89), "");
+  EXPECT_EQ(refusal(Precision::kBf16, 75),
+            "precision: bf16 needs a GPU of compute capability 8.0 or later, found 7.5; expected "
+            "fp32");
+  EXPECT_EQ(refusal(Precision::kFp8, 86),
+            "precision: fp8 needs a GPU of compute capability 8.9 or later, found 8.6; expected "
+            "bf16 or fp32");
 }
 
 }  // namespace
