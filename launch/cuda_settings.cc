@@ -10,6 +10,7 @@ namespace phalanx {
 void prepare_cuda() {
   setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
   at::globalContext().setAllowBF16ReductionCuBLAS(false);
   const bool chosen = std::getenv("PYTORCH_ALLOC_CONF") || std::getenv("PYTORCH_CUDA_ALLOC_CONF");
   if (!chosen) c10::CachingAllocator::setAllocatorSettings("expandable_segments:True");

@@ -4,9 +4,10 @@
 namespace phalanx {
 
 /// The same bits in every run: no atomics in gradients, no sums in bf16, and workspaces of cuBLAS
-/// of a fixed size (CUBLAS_WORKSPACE_CONFIG), without which LibTorch refuses to multiply. And
-/// memory in segments that grow (PYTORCH_ALLOC_CONF), so that rows of another length do not leave
-/// it in pieces that fit nothing.
+/// of a fixed size (CUBLAS_WORKSPACE_CONFIG), without which LibTorch refuses to multiply; but no
+/// pass over each new tensor to fill it, since who makes one writes all of it. And memory in
+/// segments that grow (PYTORCH_ALLOC_CONF), so that rows of another length do not leave it in
+/// pieces that fit nothing.
 void prepare_cuda();
 
 }  // namespace phalanx

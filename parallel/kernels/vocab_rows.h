@@ -11,7 +11,7 @@ namespace phalanx {
 
 /// As cross_entropy_statistics() (cross_entropy.h).
 at::Tensor cross_entropy_statistics_cuda(const at::Tensor& logits_cv, const at::Tensor& targets_c,
-                                   int64_t first);
+                                         int64_t first);
 
 /// As cross_entropy_gradient_() (cross_entropy.h).
 void cross_entropy_gradient_cuda_(const at::Tensor& logits_cv, const at::Tensor& targets_c,

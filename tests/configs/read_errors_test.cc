@@ -71,8 +71,9 @@ TEST(ReadErrors, IllTypedValuesSayWhatIsAccepted) {
             "run.yaml:21:33: optimizer.beta1: expected a number >= 0 and < 1, got a list");
   EXPECT_EQ(error_of(example_with("beta1: 0.9", "beta1: 1.0")),
             "run.yaml:21:33: optimizer.beta1: expected a number >= 0 and < 1, got '1.0'");
-  EXPECT_EQ(error_of(example_with("precision: bf16", "precision: bf61")),
-            "run.yaml:22:12: precision: expected bf16 or fp32, got 'bf61'; did you mean 'bf16'?");
+  EXPECT_EQ(
+      error_of(example_with("precision: bf16", "precision: bf61")),
+      "run.yaml:22:12: precision: expected bf16, fp32 or fp8, got 'bf61'; did you mean 'bf16'?");
   EXPECT_EQ(error_of(example_with("parallel: {tensor_parallel_size: 1}", "parallel: 1")),
             "run.yaml:3:11: parallel: expected a section, got '1'");
   EXPECT_EQ(error_of(example_with("kind: organic", "kind: natural")),
@@ -100,14 +101,14 @@ TEST(ReadErrors, WrongUnitSaysWhichAreAccepted) {
 }
 
 TEST(ReadErrors, AllErrorsComeAtOnceInTheOrderOfTheFile) {
-  std::string text = example_with("precision: bf16", "precision: fp8");
+  std::string text = example_with("precision: bf16", "precision: int8");
   text.replace(text.find("seed:"), 5, "sede:");
   text.replace(text.find("sequence_length: 4096"), 21, "sequence_length: -1");
   EXPECT_EQ(error_of(text, {"optimizer.beta3=1"}),
             "run.yaml:5:3: data.sede: unknown key; did you mean 'seed'?\n"
             "run.yaml:13:22: stages[0].sequence_length: expected a whole number of tokens >= 1 "
             "without a unit, got '-1'\n"
-            "run.yaml:22:12: precision: expected bf16 or fp32, got 'fp8'\n"
+            "run.yaml:22:12: precision: expected bf16, fp32 or fp8, got 'int8'\n"
             "command line: optimizer.beta3: unknown key; did you mean 'beta1'?");
 }
 

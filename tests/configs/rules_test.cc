@@ -43,6 +43,11 @@ TEST(Rules, Fp8AndGraphsAreForCudaAndGraphsForOneRankWithoutDocuments) {
             "2");
   EXPECT_EQ(
       error_of(example_yaml(),
+               {"parallel.cuda_graphs=true", "parallel.device=cuda", "gradients=bf16"}, 1),
+      "command line: parallel.cuda_graphs: expected false with gradients: bf16, whose rounding "
+      "differs from step to step");
+  EXPECT_EQ(
+      error_of(example_yaml(),
                {"parallel.cuda_graphs=true", "parallel.device=cuda", "data.document_mask=true"}, 1),
       "command line: parallel.cuda_graphs: expected false with data.document_mask, whose "
       "documents differ from row to row");

@@ -27,6 +27,7 @@ TEST(CudaSettings, AreMadeUnlessTheEnvironmentHasOthers) {
   EXPECT_EQ(std::string(std::getenv("CUBLAS_WORKSPACE_CONFIG")), ":4096:8");
   EXPECT_TRUE(segments_grow());
   EXPECT_TRUE(at::globalContext().deterministicAlgorithms());
+  EXPECT_FALSE(at::globalContext().deterministicFillUninitializedMemory());
 }
 
 }  // namespace

@@ -4,7 +4,6 @@ repeats the bits. With fewer than four GPUs the ranks share one, each as a host 
 import os
 import shutil
 import subprocess
-import unittest
 
 from resume_test import Resume
 from support import RunTest, Workspace, main
@@ -44,10 +43,13 @@ class OnGpus(RunTest):
 
     @classmethod
     def setUpClass(cls):
+        if num_gpus() > 0:
+            cls.workspace = GpuWorkspace()
+            cls.addClassCleanup(cls.workspace.close)
+
+    def setUp(self):
         if num_gpus() == 0:
-            raise unittest.SkipTest('no GPU on this machine')
-        cls.workspace = GpuWorkspace()
-        cls.addClassCleanup(cls.workspace.close)
+            self.skipTest('no GPU on this machine')
 
 
 class GpuMesh(OnGpus):
