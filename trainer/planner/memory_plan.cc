@@ -54,16 +54,12 @@ int64_t kept_bytes(const PlanInput& input, const Sizes& s) {
   return bytes;
 }
 
-/// VocabParallelHead::loss(): the fp32 logits beside those of the compute type, then the gradient
-/// of these beside what is made of it.
+/// VocabParallelHead::loss(): the logits, which become their own gradient, beside what is made of it.
 int64_t logits_bytes(const PlanInput& input, const Sizes& s) {
   const int64_t chunk = std::min(input.loss_chunk_tokens, s.all_tokens);
-  const int64_t fp32 = chunk * s.vocabulary * kFp32Bytes;
-  const int64_t compute = s.value == kFp32Bytes ? 0 : chunk * s.vocabulary * s.value;
-  const int64_t gradient = chunk * s.vocabulary * s.value;
   const int64_t products =
       std::max(chunk * s.hidden * s.value, rounded_product(s, s.vocabulary, s.hidden));
-  return s.gathered() + s.all_stream() + std::max(fp32 + compute, gradient + products);
+  return s.gathered() + s.all_stream() + chunk * s.vocabulary * s.value + products;
 }
 
 /// Block::backward(), at the larger of its two halves. Selective computes the product of gate and

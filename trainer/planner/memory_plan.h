@@ -11,8 +11,8 @@
 //                  norm; under full recomputation also one layer as none holds it
 //   communication  reduced shares of the gradients (dp > 1) and, where the device sums in rank
 //                  order, the pieces of the largest bucket
-//   logits         at the loss: logits of a chunk in fp32 and once more in the compute type, the
-//                  gradient of the normed stream, its copies
+//   logits         at the loss: logits of a chunk, which become their gradient, and the gradient of
+//                  the normed stream
 //   workspace      at a layer's backward pass: gradients of its inner values, its inputs
 //                  computed again, the product of a weight gradient before it is added
 //
