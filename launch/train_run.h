@@ -18,8 +18,8 @@ struct TrainArguments {
   int64_t skip_steps = 0;       // of a resumed run, passed over before its first step
   bool dry_run = false;
   bool ignore_memory_plan = false;  // start even where the plan needs more than there is
-  std::string profile;  // as given
-  TraceSteps trace;     // the steps it means
+  std::string profile;              // as given
+  TraceSteps trace;                 // the steps it means
 };
 
 /// Trains; the first rank prints to stderr on the way and the report to stdout. Returns whether the
