@@ -70,7 +70,9 @@ def run_peer(args, tokens, layers, compiled):
 def run_phalanx(args, precision, tokens, layers):
     command = [args.program, precision, str(tokens), str(layers), str(args.steps)]
     done = subprocess.run(command + ['--profile'] * args.profile, stdout=subprocess.PIPE, text=True,
-                          check=True)
+                          check=False)
+    if done.returncode != 0:
+        sys.exit(f'{" ".join(command)}: exit code {done.returncode}')
     return json.loads(done.stdout)
 
 
