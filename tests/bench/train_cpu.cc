@@ -1,7 +1,7 @@
 // Times training steps of the design's CPU configuration (phi-3-class, hidden 512, 8 layers, 8/2
 // heads, FFN 1792, vocabulary 8192, batch 4 x 512, AdamW with fp32 masters), on the ranks it is
 // launched with.
-//   [mpirun -n 2] train_cpu fp32|bf16 THREADS [TENSOR_PARALLEL_SIZE]
+//   [mpirun -n 2] train_cpu fp32|bf16 THREADS none|selective|full [TENSOR_PARALLEL_SIZE]
 // For each line on standard input, a number of steps, one line of JSON: the best step in seconds
 // and the parts of one more step. tests/bench/train_cpu.py runs it in turn with its peers.
 #include <ATen/ATen.h>
@@ -38,8 +38,9 @@ Phi4Config bench_shape() {
   return shape;
 }
 
-RunConfig bench_config(Precision precision, int tensor_parallel_size) {
+RunConfig bench_config(Precision precision, Recompute recompute, int tensor_parallel_size) {
   RunConfig config = test_run_config(bench_shape(), tensor_parallel_size, false, precision);
+  config.recompute = recompute;
   config.loss_chunk_tokens = 1024;
   return config;
 }
@@ -55,9 +56,9 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 class Bench {
  public:
-  Bench(Session& session, Precision precision, int tensor_parallel_size)
-      : config_(bench_config(precision, tensor_parallel_size)),
-        mesh_(session.control(), tensor_parallel_size),
+  Bench(Session& session, const RunConfig& config)
+      : config_(config),
+        mesh_(session.control(), static_cast<int>(config.parallel.tensor_parallel_size)),
         replica_(config_, mesh_.context, {}),
         rope_(10000, config_.model.shape.head_dim, kLength, at::kCPU),
         batch_(test_tokens(kRows / mesh_.mesh.dp_size, kLength, config_.model.shape.vocab_size,
@@ -116,16 +117,21 @@ int64_t next_steps(Communicator& control) {
 
 int main(int argc, char** argv) {
   using namespace phalanx;
-  if (argc != 3 && argc != 4) {
-    std::fprintf(stderr, "usage: train_cpu fp32|bf16 THREADS [TENSOR_PARALLEL_SIZE]\n");
+  if (argc != 4 && argc != 5) {
+    std::fprintf(stderr,
+                 "usage: train_cpu fp32|bf16 THREADS none|selective|full [TENSOR_PARALLEL_SIZE]\n");
     return 2;
   }
   mallopt(M_MMAP_THRESHOLD, 1 << 30);  // as `phalanx train` does
   mallopt(M_TRIM_THRESHOLD, INT32_MAX);
   Session session(environment, {});
   at::set_num_threads(std::atoi(argv[2]));
-  Bench bench(session, std::string(argv[1]) == "bf16" ? Precision::kBf16 : Precision::kFp32,
-              argc == 4 ? std::atoi(argv[3]) : 1);
+  const std::string precision = argv[1], recompute = argv[3];
+  Bench bench(session, bench_config(precision == "bf16" ? Precision::kBf16 : Precision::kFp32,
+                                    recompute == "full"        ? Recompute::kFull
+                                    : recompute == "selective" ? Recompute::kSelective
+                                                               : Recompute::kNone,
+                                    argc == 5 ? std::atoi(argv[4]) : 1));
   while (const int64_t steps = next_steps(session.control())) {
     const nlohmann::json line = bench.run(steps);
     if (session.rank() == 0) std::printf("%s\n", line.dump().c_str());

@@ -122,9 +122,10 @@ def contenders(args):
     two_ranks = ('mpirun', '-n', '2', '--bind-to', 'core')
     names = [name for name in PEERS if not (args.eager and name.endswith('compiled'))]
     return ([peer(name) for name in names],
-            [ours('fp32', 'fp32', str(args.threads)), ours('bf16', 'bf16', str(args.threads))],
-            [ours('bf16, dp 2 x 1 thread', 'bf16', '1', '1', launch=two_ranks),
-             ours('bf16, tp 2 x 1 thread', 'bf16', '1', '2', launch=two_ranks)])
+            {kind: [ours(f'{kind}, recompute {mode}', kind, str(args.threads), mode)
+                    for mode in ('none', 'selective')] for kind in ('fp32', 'bf16')},
+            [ours('bf16, dp 2 x 1 thread', 'bf16', '1', 'none', '1', launch=two_ranks),
+             ours('bf16, tp 2 x 1 thread', 'bf16', '1', 'none', '2', launch=two_ranks)])
 
 
 def print_parts(contender):
@@ -139,19 +140,20 @@ def print_parts(contender):
 def report(products, peers, ours, ranks):
     rates = {name: max(r[name] for r in products) for name in ('fp32', 'bf16')}
     print(f'torch.mm: fp32 {rates["fp32"]:.0f}, bf16 {rates["bf16"]:.0f} GFLOP/s')
-    print(f'{"":34}tokens/s  of the fastest  of the GEMM rate  peak MiB')
-    fp32 = [peer for peer in peers if ' fp32' in peer.name]
-    for group, own, rate in (fp32, ours[0], rates['fp32']), (peers, ours[1], rates['bf16']):
+    print(f'{"":34}tokens/s  of the fastest  of the GEMM rate  peak MiB  of its')
+    for kind, group in (('fp32', [peer for peer in peers if ' fp32' in peer.name]),
+                        ('bf16', [peer for peer in peers if ' fp32' not in peer.name])):
         fastest = max(group, key=Contender.tokens_per_second)
-        for each in (group if group is fp32 else [p for p in peers if p not in fp32]) + [own]:
+        for each in group + ours[kind]:
             speed = each.tokens_per_second()
             print(f'{each.name:34}{speed:8.0f}{speed / fastest.tokens_per_second():16.2f}'
-                  f'{speed * FLOPS_PER_TOKEN / 1e9 / rate:18.0%}{each.peak_mib():10.0f}')
-        print(f'{"":34}peak memory {own.peak_mib() / fastest.peak_mib():.2f} of {fastest.name}')
+                  f'{speed * FLOPS_PER_TOKEN / 1e9 / rates[kind]:18.0%}{each.peak_mib():10.0f}'
+                  f'{each.peak_mib() / fastest.peak_mib():8.2f}')
+    one_rank = ours['bf16'][0]
     for each in ranks:
-        print(f'{each.name:34}{each.tokens_per_second():8.0f}   '
-              f'{each.tokens_per_second() / ours[1].tokens_per_second():.2f} of one rank')
-    for each in ours + ranks:
+        print(f'{each.name:34}{each.tokens_per_second():8.0f}'
+              f'{each.tokens_per_second() / one_rank.tokens_per_second():16.2f} of one rank')
+    for each in [ours['fp32'][0], one_rank, *ranks]:
         print_parts(each)
 
 
@@ -174,12 +176,13 @@ def main():
     products = Contender('torch.mm', [sys.executable, __file__, '--serve', 'products',
                                       '--threads', str(args.threads)])
     rates = []
+    everybody = [products, *peers, *ours['fp32'], *ours['bf16'], *ranks]
     for _ in range(args.rounds):
-        for contender in [products, *peers, *ours, *ranks]:
+        for contender in everybody:
             contender.run(args.steps)
         rates.append(products.answer)
     report(rates, peers, ours, ranks)
-    for contender in [products, *peers, *ours, *ranks]:
+    for contender in everybody:
         contender.close()
 
 
