@@ -1,7 +1,8 @@
 // Times training steps of the design's CPU configuration (phi-3-class, hidden 512, 8 layers, 8/2
 // heads, FFN 1792, vocabulary 8192, batch 4 x 512, AdamW with fp32 masters), on the ranks it is
 // launched with.
-//   [mpirun -n 2] train_cpu fp32|bf16 THREADS none|selective|full [TENSOR_PARALLEL_SIZE]
+//   [mpirun -n 2] train_cpu fp32|bf16 THREADS none|selective|lean [TENSOR_PARALLEL_SIZE]
+// none, selective: what is recomputed; lean: selective, with Adam's moments in bf16.
 // For each line on standard input, a number of steps, one line of JSON: the best step in seconds
 // and the parts of one more step. tests/bench/train_cpu.py runs it in turn with its peers.
 #include <ATen/ATen.h>
@@ -38,9 +39,10 @@ Phi4Config bench_shape() {
   return shape;
 }
 
-RunConfig bench_config(Precision precision, Recompute recompute, int tensor_parallel_size) {
+RunConfig bench_config(Precision precision, const std::string& memory, int tensor_parallel_size) {
   RunConfig config = test_run_config(bench_shape(), tensor_parallel_size, false, precision);
-  config.recompute = recompute;
+  config.recompute = memory == "none" ? Recompute::kNone : Recompute::kSelective;
+  if (memory == "lean") config.optimizer.state = Precision::kBf16;
   config.loss_chunk_tokens = 1024;
   return config;
 }
@@ -119,19 +121,15 @@ int main(int argc, char** argv) {
   using namespace phalanx;
   if (argc != 4 && argc != 5) {
     std::fprintf(stderr,
-                 "usage: train_cpu fp32|bf16 THREADS none|selective|full [TENSOR_PARALLEL_SIZE]\n");
+                 "usage: train_cpu fp32|bf16 THREADS none|selective|lean [TENSOR_PARALLEL_SIZE]\n");
     return 2;
   }
   mallopt(M_MMAP_THRESHOLD, 1 << 30);  // as `phalanx train` does
   mallopt(M_TRIM_THRESHOLD, INT32_MAX);
   Session session(environment, {});
   at::set_num_threads(std::atoi(argv[2]));
-  const std::string precision = argv[1], recompute = argv[3];
-  Bench bench(session, bench_config(precision == "bf16" ? Precision::kBf16 : Precision::kFp32,
-                                    recompute == "full"        ? Recompute::kFull
-                                    : recompute == "selective" ? Recompute::kSelective
-                                                               : Recompute::kNone,
-                                    argc == 5 ? std::atoi(argv[4]) : 1));
+  const Precision precision = std::string(argv[1]) == "bf16" ? Precision::kBf16 : Precision::kFp32;
+  Bench bench(session, bench_config(precision, argv[3], argc == 5 ? std::atoi(argv[4]) : 1));
   while (const int64_t steps = next_steps(session.control())) {
     const nlohmann::json line = bench.run(steps);
     if (session.rank() == 0) std::printf("%s\n", line.dump().c_str());

@@ -111,21 +111,35 @@ class Contender:
         self.process.wait()
 
 
-def contenders(args):
+def start(args):
+    """The peers, and phalanx by type: as it is, with less kept, and with bf16 moments besides."""
     def peer(name):
         return Contender('transformers ' + name, [sys.executable, __file__, '--serve', name,
                                                   '--threads', str(args.threads)])
 
-    def ours(name, *arguments, launch=()):
-        return Contender('phalanx ' + name, [*launch, args.program, *arguments])
+    def ours(kind, label, memory):
+        return Contender(f'phalanx {kind}{label}', [args.program, kind, str(args.threads), memory])
 
-    two_ranks = ('mpirun', '-n', '2', '--bind-to', 'core')
     names = [name for name in PEERS if not (args.eager and name.endswith('compiled'))]
+    labels = {'': 'none', ', selective': 'selective', ', selective, bf16 moments': 'lean'}
     return ([peer(name) for name in names],
-            {kind: [ours(f'{kind}, recompute {mode}', kind, str(args.threads), mode)
-                    for mode in ('none', 'selective')] for kind in ('fp32', 'bf16')},
-            [ours('bf16, dp 2 x 1 thread', 'bf16', '1', 'none', '1', launch=two_ranks),
-             ours('bf16, tp 2 x 1 thread', 'bf16', '1', 'none', '2', launch=two_ranks)])
+            {kind: [ours(kind, label, memory) for label, memory in labels.items()]
+             for kind in ('fp32', 'bf16')})
+
+
+def run_on_two_ranks(args, one_rank):
+    """Two ranks of one thread in turn with one rank of two; when they wait, ranks nap and wake, so
+    nobody else is measured beside them."""
+    result = []
+    for name, tensor in ('dp 2', '1'), ('tp 2', '2'):
+        ranks = Contender(f'phalanx bf16, {name} x 1 thread', [
+            'mpirun', '-n', '2', '--bind-to', 'core', args.program, 'bf16', '1', 'none', tensor])
+        for _ in range(args.rounds):
+            ranks.run(args.steps)
+        ranks.close()
+        one_rank.run(args.steps)
+        result.append(ranks)
+    return result
 
 
 def print_parts(contender):
@@ -140,18 +154,18 @@ def print_parts(contender):
 def report(products, peers, ours, ranks):
     rates = {name: max(r[name] for r in products) for name in ('fp32', 'bf16')}
     print(f'torch.mm: fp32 {rates["fp32"]:.0f}, bf16 {rates["bf16"]:.0f} GFLOP/s')
-    print(f'{"":34}tokens/s  of the fastest  of the GEMM rate  peak MiB  of its')
+    print(f'{"":38}tokens/s  of the fastest  of the GEMM rate  peak MiB  of its')
     for kind, group in (('fp32', [peer for peer in peers if ' fp32' in peer.name]),
                         ('bf16', [peer for peer in peers if ' fp32' not in peer.name])):
         fastest = max(group, key=Contender.tokens_per_second)
         for each in group + ours[kind]:
             speed = each.tokens_per_second()
-            print(f'{each.name:34}{speed:8.0f}{speed / fastest.tokens_per_second():16.2f}'
+            print(f'{each.name:38}{speed:8.0f}{speed / fastest.tokens_per_second():16.2f}'
                   f'{speed * FLOPS_PER_TOKEN / 1e9 / rates[kind]:18.0%}{each.peak_mib():10.0f}'
                   f'{each.peak_mib() / fastest.peak_mib():8.2f}')
     one_rank = ours['bf16'][0]
     for each in ranks:
-        print(f'{each.name:34}{each.tokens_per_second():8.0f}'
+        print(f'{each.name:38}{each.tokens_per_second():8.0f}'
               f'{each.tokens_per_second() / one_rank.tokens_per_second():16.2f} of one rank')
     for each in [ours['fp32'][0], one_rank, *ranks]:
         print_parts(each)
@@ -172,15 +186,16 @@ def main():
             args.serve, args.threads)
     if not os.path.exists(args.program):
         sys.exit(f'{args.program}: not built; cmake --build build --target train_cpu')
-    peers, ours, ranks = contenders(args)
+    peers, ours = start(args)
     products = Contender('torch.mm', [sys.executable, __file__, '--serve', 'products',
                                       '--threads', str(args.threads)])
+    everybody = [products, *peers, *ours['fp32'], *ours['bf16']]
     rates = []
-    everybody = [products, *peers, *ours['fp32'], *ours['bf16'], *ranks]
     for _ in range(args.rounds):
         for contender in everybody:
             contender.run(args.steps)
         rates.append(products.answer)
+    ranks = run_on_two_ranks(args, ours['bf16'][0])
     report(rates, peers, ours, ranks)
     for contender in everybody:
         contender.close()
