@@ -5,6 +5,7 @@
 #include "model/kernels/rms_norm.h"
 #include "model/kernels/rope.h"
 #include "model/kernels/swiglu.h"
+#include "parallel/kernels/row_types.h"
 #include "tests/model/random_tensor.h"
 #include "tests/support/test_device.h"
 
