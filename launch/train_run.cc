@@ -13,14 +13,13 @@
 #include "data/file.h"
 #include "data/file_lock.h"
 #include "launch/gpu_rules.h"
+#include "launch/kernel_text.h"
 #include "launch/memory_check.h"
 #include "launch/model_place.h"
 #include "launch/plan_text.h"
 #include "launch/run_report.h"
 #include "launch/run_start.h"
-#include "model/kernels/attention_core.h"
 #include "parallel/agreement.h"
-#include "parallel/gemm.h"
 #include "parallel/nccl_communicator.h"
 #include "trainer/attempt_start.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
@@ -150,22 +149,8 @@ void print_plan(const MixturePlan& plan, const RunConfig& config,
   std::fputs((plan_text(plan, config) + notes).c_str(), stderr);
 }
 
-/// Once a run, so that nobody wonders why bf16 is no faster than fp32 where the processor lacks it,
-/// or where the memory of a window goes that no kernel has.
 void say_kernels(const RunConfig& config) {
-  const bool on_cpu = config.parallel.device == DeviceKind::kCpu;
-  const at::ScalarType dtype = dtype_of(config.precision);
-  if (on_cpu) std::fprintf(stderr, "cpu products: %s\n", cpu_products_text(dtype).c_str());
-  std::string said;
-  for (const StageConfig& stage : config.stages) {
-    const std::string text =
-        attention_text(on_cpu ? at::kCPU : at::kCUDA, dtype, config.model.shape.head_dim,
-                       config.model.shape.sliding_window, stage.sequence_length);
-    if (text == said) continue;
-    const std::string from = said.empty() ? "" : ", from stage " + stage.name + " on";
-    std::fprintf(stderr, "attention%s: %s\n", from.c_str(), text.c_str());
-    said = text;
-  }
+  for (const std::string& line : kernel_lines(config)) std::fprintf(stderr, "%s\n", line.c_str());
 }
 
 void print_report(const RunConfig& config, const RunOutcome& outcome, const ReportPlace& place) {

@@ -15,8 +15,6 @@
 namespace phalanx {
 namespace {
 
-constexpr int64_t kUnit = 16;  // elements that cuBLASLt wants rows to be multiples of
-
 /// cuBLASLt adds up fewer bits where it may; gradients do not let it.
 enum class Accumulation { kFast, kExact };
 
@@ -29,13 +27,6 @@ at::Tensor product(const Fp8Tensor& a_MK, const Fp8Tensor& b_NK, at::ScalarType 
   }
   const at::Tensor sum_MN = at::mm(a_MK.values.to(at::kFloat), b_NK.values.to(at::kFloat).t());
   return sum_MN.mul_(a_MK.scale * b_NK.scale).to(type);
-}
-
-bool takes_fp8(const at::Tensor& a, const at::Tensor& b, int64_t depth, int64_t columns) {
-  if (depth % kUnit == 0 && columns % kUnit == 0 && depth > 0) return true;
-  TORCH_WARN_ONCE("precision: fp8: a product of ", a.sizes(), " and ", b.sizes(),
-                  " is computed without it: expected multiples of ", kUnit);
-  return false;
 }
 
 }  // namespace
@@ -58,8 +49,7 @@ Fp8Tensor to_fp8(const at::Tensor& x_RC, Fp8Layout layout) {
 }
 
 at::Tensor linear_forward(const at::Tensor& x_NI, const at::Tensor& weight_OI, Products products) {
-  if (products == Products::kCompute ||
-      !takes_fp8(x_NI, weight_OI, x_NI.size(1), weight_OI.size(0))) {
+  if (products == Products::kCompute || !takes_fp8(x_NI.size(1), weight_OI.size(0))) {
     return linear_forward(x_NI, weight_OI);
   }
   return product(to_fp8(x_NI), to_fp8(weight_OI), x_NI.scalar_type(), Accumulation::kFast);
@@ -67,8 +57,7 @@ at::Tensor linear_forward(const at::Tensor& x_NI, const at::Tensor& weight_OI, P
 
 at::Tensor linear_backward_input(const at::Tensor& dy_NO, const at::Tensor& weight_OI,
                                  Products products) {
-  if (products == Products::kCompute ||
-      !takes_fp8(dy_NO, weight_OI, dy_NO.size(1), weight_OI.size(1))) {
+  if (products == Products::kCompute || !takes_fp8(dy_NO.size(1), weight_OI.size(1))) {
     return linear_backward_input(dy_NO, weight_OI);
   }
   return product(to_fp8(dy_NO), to_fp8(weight_OI, Fp8Layout::kTransposed), dy_NO.scalar_type(),
@@ -77,7 +66,7 @@ at::Tensor linear_backward_input(const at::Tensor& dy_NO, const at::Tensor& weig
 
 void linear_backward_weight(const at::Tensor& dweight_OI, const at::Tensor& dy_NO,
                             const at::Tensor& x_NI, Products products) {
-  if (products == Products::kCompute || !takes_fp8(dy_NO, x_NI, dy_NO.size(0), x_NI.size(1))) {
+  if (products == Products::kCompute || !takes_fp8(dy_NO.size(0), x_NI.size(1))) {
     return linear_backward_weight(dweight_OI, dy_NO, x_NI);
   }
   dweight_OI.add_(product(to_fp8(dy_NO, Fp8Layout::kTransposed),

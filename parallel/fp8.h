@@ -6,13 +6,20 @@
 // same rounding followed by an fp32 product, which shows on any machine what fp8 costs in accuracy.
 // Local. Stream: the current one; the host does not wait for the scales.
 // Shapes: N tokens, I in, O out. cuBLASLt wants O and I, and N for weight gradients, to be
-// multiples of 16; a product of other sizes is computed as in gemm.h, which is said once a process.
+// multiples of 16; a product of other sizes is computed as in gemm.h. takes_fp8() tells beforehand.
 #include <ATen/core/Tensor.h>
 
 #include "parallel/gemm.h"
 #include "parallel/products.h"
 
 namespace phalanx {
+
+inline constexpr int64_t kFp8Unit = 16;  // elements that sizes are multiples of
+/// Is a product of rows of `depth` elements, into rows of `columns`, computed in fp8? Forward and
+/// for the input's gradient these are I and O, for the weight's N and I.
+inline bool takes_fp8(int64_t depth, int64_t columns) {
+  return depth > 0 && depth % kFp8Unit == 0 && columns % kFp8Unit == 0;
+}
 
 at::Tensor linear_forward(const at::Tensor& x_NI, const at::Tensor& weight_OI, Products products);
 at::Tensor linear_backward_input(const at::Tensor& dy_NO, const at::Tensor& weight_OI,

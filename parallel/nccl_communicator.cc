@@ -1,6 +1,7 @@
 #include "parallel/nccl_communicator.h"
 
 #include <ATen/ATen.h>
+#include <ATen/cuda/CUDAEvent.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -21,6 +22,7 @@
 namespace phalanx {
 namespace {
 
+using at::cuda::CUDAEvent;
 using c10::cuda::CUDAGuard;
 using c10::cuda::CUDAStream;
 using c10::cuda::CUDAStreamGuard;
@@ -41,26 +43,6 @@ void cuda_check(cudaError_t result, const char* call,
                                        where.file_name(), where.line(),
                                        cudaGetErrorString(result)));
 }
-
-class Event {
- public:
-  Event() {
-    cuda_check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreate");
-  }
-  ~Event() { cudaEventDestroy(event_); }
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
-
-  void record(const CUDAStream& stream) {
-    cuda_check(cudaEventRecord(event_, stream.stream()), "cudaEventRecord");
-  }
-  void block(const CUDAStream& stream) const {
-    cuda_check(cudaStreamWaitEvent(stream.stream(), event_, 0), "cudaStreamWaitEvent");
-  }
-
- private:
-  cudaEvent_t event_ = nullptr;
-};
 
 class NcclWork final : public Work {
  public:
@@ -83,7 +65,7 @@ class NcclWork final : public Work {
  private:
   CUDAStream stream_;
   std::vector<at::Tensor> tensors_;
-  Event done_;
+  CUDAEvent done_;
 };
 
 ncclDataType_t nccl_type(at::ScalarType dtype) {
@@ -218,7 +200,7 @@ class NcclCommunicator final : public Communicator {
   template <typename Enqueue>
   WorkHandle launch(std::vector<at::Tensor> tensors, const Enqueue& enqueue) {
     const CUDAGuard guard(device_);
-    Event ready;
+    CUDAEvent ready;
     ready.record(c10::cuda::getCurrentCUDAStream(device_));
     ready.block(stream_);
     {

@@ -2,19 +2,11 @@
 // From the types of a run's tensors to the instance of the update that was compiled for them.
 // Local.
 #include <c10/util/BFloat16.h>
-#include <c10/util/Exception.h>
 
+#include "parallel/kernels/row_types.h"
 #include "trainer/adamw_kernel.h"
 
 namespace phalanx::kernels {
-
-/// Calls body with a value of the C++ type of `dtype`.
-template <typename Body>
-void with_float_type(at::ScalarType dtype, const Body& body) {
-  TORCH_INTERNAL_ASSERT(dtype == at::kFloat || dtype == at::kBFloat16);
-  if (dtype == at::kFloat) return body(float());
-  body(c10::BFloat16());
-}
 
 /// Calls body with the AdamWPointers of the run.
 template <typename Body>

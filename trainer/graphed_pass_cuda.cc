@@ -5,9 +5,40 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
+#include <exception>
+#include <memory>
+#include <utility>
+
 #include "trainer/graphed_pass.h"
 
 namespace phalanx {
+namespace {
+
+/// A capture on the current stream that ends however the pass ends: what follows on a stream left
+/// in capture would fail in its place.
+class CaptureScope {
+ public:
+  explicit CaptureScope(at::cuda::CUDAGraph& graph) : graph_(graph) { graph_.capture_begin(); }
+  CaptureScope(const CaptureScope&) = delete;
+  CaptureScope& operator=(const CaptureScope&) = delete;
+  ~CaptureScope() {
+    if (ended_) return;
+    try {
+      graph_.capture_end();
+    } catch (const std::exception&) {  // follows from the error that is under way, which is told
+    }
+  }
+  void end() {
+    ended_ = true;
+    graph_.capture_end();
+  }
+
+ private:
+  at::cuda::CUDAGraph& graph_;
+  bool ended_ = false;
+};
+
+}  // namespace
 
 /// A pass of one shape, over tensors whose addresses stay.
 struct GraphedPass::Capture {
@@ -42,8 +73,10 @@ GraphedPass::~GraphedPass() = default;
 
 at::Tensor GraphedPass::loss(const TokenBatch& batch) {
   TORCH_INTERNAL_ASSERT(batch.segments.empty(), "documents of a row differ from pass to pass");
-  if (!capture_ || !capture_->fits(batch)) capture_ = std::make_unique<Capture>(batch);
-  Capture& capture = *capture_;
+  // Put back once the pass is under way: after one that threw, the next begins anew.
+  std::unique_ptr<Capture> held = std::move(capture_);
+  if (!held || !held->fits(batch)) held = std::make_unique<Capture>(batch);
+  Capture& capture = *held;
   const c10::cuda::CUDAStream caller = c10::cuda::getCurrentCUDAStream();
   at::cuda::CUDAEvent ready, done;
   ready.record(caller);
@@ -55,15 +88,16 @@ at::Tensor GraphedPass::loss(const TokenBatch& batch) {
       case 0:  // loads kernels and makes workspaces, which a capture must not
         capture.loss_N = model_.loss(capture.inputs, &grads_);
         break;
-      case 1:
+      case 1: {
         // The first pass's activations go; the captured ones have memory of their own.
         capture.loss_N.reset();
         c10::cuda::CUDACachingAllocator::emptyCache();
-        capture.graph.capture_begin();
+        CaptureScope scope(capture.graph);
         capture.loss_N = model_.loss(capture.inputs, &grads_);
-        capture.graph.capture_end();
+        scope.end();
         capture.graph.replay();
         break;
+      }
       default:
         grads_.count_pass();
         capture.graph.replay();
@@ -71,7 +105,8 @@ at::Tensor GraphedPass::loss(const TokenBatch& batch) {
     done.record(capture.stream);
   }
   done.block(caller);
-  return capture.loss_N;
+  capture_ = std::move(held);
+  return capture_->loss_N;
 }
 
 }  // namespace phalanx

@@ -5,8 +5,6 @@
 
 namespace phalanx {
 
-bool has_row_kernel(const at::Tensor&) { return false; }
-
 RmsNormOutput rms_norm_cuda(const at::Tensor&, const at::Tensor&, double) {
   TORCH_INTERNAL_ASSERT(false, "this build has no CUDA parts");
 }

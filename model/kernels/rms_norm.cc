@@ -8,11 +8,14 @@
 
 #include "model/kernels/row_kernels_cuda.h"
 #include "parallel/kernels/row_math.h"
+#include "parallel/kernels/row_types.h"
 
 namespace phalanx {
 namespace {
 
+using kernels::has_row_kernel;
 using kernels::sum_in_lanes;
+using kernels::with_float_type;
 
 /// h = x + delta (delta null: x itself, and h is not written), y = norm(h).
 template <typename T>
@@ -70,8 +73,9 @@ AddRmsNormOutput forward(const at::Tensor& x_ND, const at::Tensor& delta_ND,
 
 AddRmsNormOutput forward_of_type(const at::Tensor& x_ND, const at::Tensor& delta_ND,
                                  const at::Tensor& weight_D, double eps) {
-  return x_ND.scalar_type() == at::kFloat ? forward<float>(x_ND, delta_ND, weight_D, eps)
-                                          : forward<c10::BFloat16>(x_ND, delta_ND, weight_D, eps);
+  return with_float_type(x_ND.scalar_type(), [&](auto type) {
+    return forward<decltype(type)>(x_ND, delta_ND, weight_D, eps);
+  });
 }
 
 /// Tokens whose weight gradients are summed one after another; the blocks are then summed in order,
@@ -101,26 +105,12 @@ RmsNormGradients backward(const at::Tensor& dy_ND, const at::Tensor& x_ND,
   return {dx_ND, dweight_D};
 }
 
-bool fusable(const at::Tensor& x_ND) {
-  return x_ND.is_cpu() && x_ND.is_contiguous() &&
-         (x_ND.scalar_type() == at::kFloat || x_ND.scalar_type() == at::kBFloat16);
-}
-
-bool takes_cuda_kernel(const at::Tensor& x_ND) {
-  if (has_row_kernel(x_ND)) return true;
-  if (x_ND.is_cuda()) {
-    TORCH_WARN_ONCE("rms_norm: no kernel for ", x_ND.scalar_type(), " on ", x_ND.device(),
-                    "; plain operations compute it");
-  }
-  return false;
-}
-
 }  // namespace
 
 RmsNormOutput rms_norm(const at::Tensor& x_ND, const at::Tensor& weight_D, double eps) {
   RECORD_USER_SCOPE("norm");
-  if (takes_cuda_kernel(x_ND)) return rms_norm_cuda(x_ND, weight_D, eps);
-  if (!fusable(x_ND)) return rms_norm_plain(x_ND, weight_D, eps);
+  if (!has_row_kernel(x_ND)) return rms_norm_plain(x_ND, weight_D, eps);
+  if (x_ND.is_cuda()) return rms_norm_cuda(x_ND, weight_D, eps);
   const AddRmsNormOutput out = forward_of_type(x_ND, {}, weight_D, eps);
   return {out.y_ND, out.rstd_N};
 }
@@ -129,22 +119,22 @@ RmsNormGradients rms_norm_backward(const at::Tensor& dy_ND, const at::Tensor& x_
                                    const at::Tensor& weight_D, const at::Tensor& rstd_N,
                                    const at::Tensor& dresidual_ND) {
   RECORD_USER_SCOPE("norm");
-  if (takes_cuda_kernel(x_ND)) {
-    return rms_norm_backward_cuda(dy_ND, x_ND, weight_D, rstd_N, dresidual_ND);
+  if (!has_row_kernel(x_ND)) {
+    return rms_norm_backward_plain(dy_ND, x_ND, weight_D, rstd_N, dresidual_ND);
   }
-  if (!fusable(x_ND)) return rms_norm_backward_plain(dy_ND, x_ND, weight_D, rstd_N, dresidual_ND);
+  if (x_ND.is_cuda()) return rms_norm_backward_cuda(dy_ND, x_ND, weight_D, rstd_N, dresidual_ND);
   const at::Tensor dy = dy_ND.contiguous();
   const at::Tensor dresidual = dresidual_ND.defined() ? dresidual_ND.contiguous() : at::Tensor();
-  return x_ND.scalar_type() == at::kFloat
-             ? backward<float>(dy, x_ND, weight_D, rstd_N, dresidual)
-             : backward<c10::BFloat16>(dy, x_ND, weight_D, rstd_N, dresidual);
+  return with_float_type(x_ND.scalar_type(), [&](auto type) {
+    return backward<decltype(type)>(dy, x_ND, weight_D, rstd_N, dresidual);
+  });
 }
 
 AddRmsNormOutput add_rms_norm(const at::Tensor& x_ND, const at::Tensor& delta_ND,
                               const at::Tensor& weight_D, double eps) {
   RECORD_USER_SCOPE("norm");
-  if (takes_cuda_kernel(x_ND)) return add_rms_norm_cuda(x_ND, delta_ND, weight_D, eps);
-  if (!fusable(x_ND)) return add_rms_norm_plain(x_ND, delta_ND, weight_D, eps);
+  if (!has_row_kernel(x_ND)) return add_rms_norm_plain(x_ND, delta_ND, weight_D, eps);
+  if (x_ND.is_cuda()) return add_rms_norm_cuda(x_ND, delta_ND, weight_D, eps);
   return forward_of_type(x_ND, delta_ND.contiguous(), weight_D, eps);
 }
 

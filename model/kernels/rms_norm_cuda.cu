@@ -77,7 +77,7 @@ RmsNormOutput rms_norm_cuda(const at::Tensor& x_ND, const at::Tensor& weight_D, 
   const int64_t n = x_ND.size(0), d = x_ND.size(1);
   RmsNormOutput out{at::empty_like(x_ND), at::empty({n}, x_ND.options().dtype(at::kFloat))};
   if (n == 0) return out;
-  kernels::with_type(x_ND.scalar_type(), [&](auto type) {
+  kernels::with_float_type(x_ND.scalar_type(), [&](auto type) {
     using T = decltype(type);
     const T *x = pointer<T>(x_ND), *weight = pointer<T>(weight_D);
     T* y = static_cast<T*>(out.y_ND.mutable_data_ptr());
@@ -100,7 +100,7 @@ AddRmsNormOutput add_rms_norm_cuda(const at::Tensor& x_ND, const at::Tensor& del
                        at::empty({n}, x_ND.options().dtype(at::kFloat))};
   if (n == 0) return out;
   const at::Tensor more = delta_ND.contiguous();
-  kernels::with_type(x_ND.scalar_type(), [&](auto type) {
+  kernels::with_float_type(x_ND.scalar_type(), [&](auto type) {
     using T = decltype(type);
     const T *x = pointer<T>(x_ND), *delta = pointer<T>(more), *weight = pointer<T>(weight_D);
     T* h = static_cast<T*>(out.h_ND.mutable_data_ptr());
@@ -131,7 +131,7 @@ RmsNormGradients rms_norm_backward_cuda(const at::Tensor& dy_ND, const at::Tenso
   const at::Tensor dy_rows = dy_ND.contiguous();
   const at::Tensor past = dresidual_ND.defined() ? dresidual_ND.contiguous() : dresidual_ND;
   if (n > 0) {
-    kernels::with_type(x_ND.scalar_type(), [&](auto type) {
+    kernels::with_float_type(x_ND.scalar_type(), [&](auto type) {
       using T = decltype(type);
       const T *dy = pointer<T>(dy_rows), *x = pointer<T>(x_ND), *weight = pointer<T>(weight_D);
       const T* dresidual = pointer<T>(past);

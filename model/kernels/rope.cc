@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/kernels/row_kernels_cuda.h"
+#include "parallel/kernels/row_types.h"
 
 namespace phalanx {
 namespace {
@@ -88,19 +89,13 @@ void rope_(const at::Tensor& x_NF, int64_t num_heads, const RopeTable& table,
            const at::Tensor& positions_N, Rotation rotation) {
   RECORD_USER_SCOPE("rope");
   const float sign = rotation == Rotation::kForward ? 1.0f : -1.0f;
-  if (has_row_kernel(x_NF)) return rope_cuda_(x_NF, num_heads, table, positions_N, sign);
-  if (x_NF.is_cuda()) {
-    TORCH_WARN_ONCE("rope: no kernel for ", x_NF.scalar_type(), " on ", x_NF.device(),
-                    "; plain operations compute it");
+  if (!kernels::has_row_kernel(x_NF)) {
+    return rope_plain_(x_NF, num_heads, table, positions_N, rotation);
   }
-  const bool fp32 = x_NF.scalar_type() == at::kFloat;
-  if (!x_NF.is_cpu() || !x_NF.is_contiguous() || !(fp32 || x_NF.scalar_type() == at::kBFloat16)) {
-    rope_plain_(x_NF, num_heads, table, positions_N, rotation);
-  } else if (fp32) {
-    rotate<float>(x_NF, num_heads, table, positions_N, sign);
-  } else {
-    rotate<c10::BFloat16>(x_NF, num_heads, table, positions_N, sign);
-  }
+  if (x_NF.is_cuda()) return rope_cuda_(x_NF, num_heads, table, positions_N, sign);
+  kernels::with_float_type(x_NF.scalar_type(), [&](auto type) {
+    rotate<decltype(type)>(x_NF, num_heads, table, positions_N, sign);
+  });
 }
 
 void rope_plain_(const at::Tensor& x_NF, int64_t num_heads, const RopeTable& table,

@@ -29,7 +29,7 @@ void rope_cuda_(const at::Tensor& x_NF, int64_t num_heads, const RopeTable& tabl
                              half,
                              sign};
   const at::Tensor positions = positions_N.contiguous();
-  kernels::with_type(x_NF.scalar_type(), [&](auto type) {
+  kernels::with_float_type(x_NF.scalar_type(), [&](auto type) {
     using T = decltype(type);
     T* x = static_cast<T*>(x_NF.mutable_data_ptr());
     const bool wide = kernels::takes_wide_packs<T>(half, {x}) &&

@@ -2,17 +2,14 @@
 // The row kernels of CUDA behind rms_norm.h, rope.h and swiglu.h, which say what they compute: a
 // block a row, 16-byte accesses where rows allow them, sums in fp32 in a fixed order without
 // atomics. Local; on the current stream. Implemented by rms_norm_cuda.cu, rope_cuda.cu and
-// swiglu_cuda.cu, and in a build without CUDA by no_row_kernels_cuda.cc, where has_row_kernel() is
-// false and the others are never called.
+// swiglu_cuda.cu, and in a build without CUDA by no_row_kernels_cuda.cc, where no tensor is on CUDA
+// and none is called. Tensors are those of kernels::has_row_kernel() (row_types.h).
 #include <ATen/core/Tensor.h>
 
 #include "model/kernels/rms_norm.h"
 #include "model/kernels/rope.h"
 
 namespace phalanx {
-
-/// A contiguous fp32 or bf16 tensor on a GPU.
-bool has_row_kernel(const at::Tensor& x);
 
 RmsNormOutput rms_norm_cuda(const at::Tensor& x_ND, const at::Tensor& weight_D, double eps);
 AddRmsNormOutput add_rms_norm_cuda(const at::Tensor& x_ND, const at::Tensor& delta_ND,

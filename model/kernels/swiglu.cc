@@ -6,11 +6,14 @@
 
 #include "model/kernels/row_kernels_cuda.h"
 #include "parallel/kernels/row_math.h"
+#include "parallel/kernels/row_types.h"
 
 namespace phalanx {
 namespace {
 
+using kernels::has_row_kernel;
 using kernels::sigmoid;
+using kernels::with_float_type;
 
 template <typename T>
 at::Tensor forward(const at::Tensor& gate_up_N2f) {
@@ -51,37 +54,23 @@ at::Tensor backward(const at::Tensor& dy_Nf, const at::Tensor& gate_up_N2f) {
   return d_N2f;
 }
 
-bool fusable(const at::Tensor& x) {
-  return x.is_cpu() && x.is_contiguous() &&
-         (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
-}
-
-bool takes_cuda_kernel(const at::Tensor& gate_up_N2f) {
-  if (has_row_kernel(gate_up_N2f)) return true;
-  if (gate_up_N2f.is_cuda()) {
-    TORCH_WARN_ONCE("swiglu: no kernel for ", gate_up_N2f.scalar_type(), " on ",
-                    gate_up_N2f.device(), "; plain operations compute it");
-  }
-  return false;
-}
-
 }  // namespace
 
 at::Tensor swiglu(const at::Tensor& gate_up_N2f) {
   RECORD_USER_SCOPE("swiglu");
-  if (takes_cuda_kernel(gate_up_N2f)) return swiglu_cuda(gate_up_N2f);
-  if (!fusable(gate_up_N2f)) return swiglu_plain(gate_up_N2f);
-  return gate_up_N2f.scalar_type() == at::kFloat ? forward<float>(gate_up_N2f)
-                                                 : forward<c10::BFloat16>(gate_up_N2f);
+  if (!has_row_kernel(gate_up_N2f)) return swiglu_plain(gate_up_N2f);
+  if (gate_up_N2f.is_cuda()) return swiglu_cuda(gate_up_N2f);
+  return with_float_type(gate_up_N2f.scalar_type(),
+                         [&](auto type) { return forward<decltype(type)>(gate_up_N2f); });
 }
 
 at::Tensor swiglu_backward(const at::Tensor& dy_Nf, const at::Tensor& gate_up_N2f) {
   RECORD_USER_SCOPE("swiglu");
-  if (takes_cuda_kernel(gate_up_N2f)) return swiglu_backward_cuda(dy_Nf, gate_up_N2f);
-  if (!fusable(gate_up_N2f)) return swiglu_backward_plain(dy_Nf, gate_up_N2f);
+  if (!has_row_kernel(gate_up_N2f)) return swiglu_backward_plain(dy_Nf, gate_up_N2f);
+  if (gate_up_N2f.is_cuda()) return swiglu_backward_cuda(dy_Nf, gate_up_N2f);
   const at::Tensor dy = dy_Nf.contiguous();
-  return gate_up_N2f.scalar_type() == at::kFloat ? backward<float>(dy, gate_up_N2f)
-                                                 : backward<c10::BFloat16>(dy, gate_up_N2f);
+  return with_float_type(gate_up_N2f.scalar_type(),
+                         [&](auto type) { return backward<decltype(type)>(dy, gate_up_N2f); });
 }
 
 at::Tensor swiglu_plain(const at::Tensor& gate_up_N2f) {

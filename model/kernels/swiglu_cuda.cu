@@ -30,7 +30,7 @@ at::Tensor swiglu_cuda(const at::Tensor& gate_up_N2f) {
   const int64_t n = gate_up_N2f.size(0), f = gate_up_N2f.size(1) / 2;
   at::Tensor y_Nf = at::empty({n, f}, gate_up_N2f.options());
   if (y_Nf.numel() == 0) return y_Nf;
-  kernels::with_type(gate_up_N2f.scalar_type(), [&](auto type) {
+  kernels::with_float_type(gate_up_N2f.scalar_type(), [&](auto type) {
     using T = decltype(type);
     const T* gate_up = static_cast<const T*>(gate_up_N2f.const_data_ptr());
     T* y = static_cast<T*>(y_Nf.mutable_data_ptr());
@@ -50,7 +50,7 @@ at::Tensor swiglu_backward_cuda(const at::Tensor& dy_Nf, const at::Tensor& gate_
   at::Tensor d_N2f = at::empty_like(gate_up_N2f);
   if (d_N2f.numel() == 0) return d_N2f;
   const at::Tensor dy_rows = dy_Nf.contiguous();
-  kernels::with_type(gate_up_N2f.scalar_type(), [&](auto type) {
+  kernels::with_float_type(gate_up_N2f.scalar_type(), [&](auto type) {
     using T = decltype(type);
     const T* dy = static_cast<const T*>(dy_rows.const_data_ptr());
     const T* gate_up = static_cast<const T*>(gate_up_N2f.const_data_ptr());

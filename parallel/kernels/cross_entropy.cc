@@ -8,14 +8,17 @@
 #include <limits>
 
 #include "parallel/kernels/row_math.h"
+#include "parallel/kernels/row_types.h"
 #include "parallel/kernels/vocab_rows.h"
 
 namespace phalanx {
 namespace {
 
 using kernels::exp_polynomial;
+using kernels::has_row_kernel;
 using kernels::kLanes;
 using kernels::sum_in_lanes;
+using kernels::with_float_type;
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 constexpr int64_t kGrainRows = 4;
@@ -90,16 +93,6 @@ void fill_gradient(const at::Tensor& logits_cv, const at::Tensor& targets_c,
   });
 }
 
-bool fusable(const at::Tensor& x) {
-  return x.is_cpu() && x.is_contiguous() &&
-         (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
-}
-
-bool takes_cuda_kernel(const at::Tensor& x) {
-  return x.is_cuda() && x.is_contiguous() &&
-         (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
-}
-
 /// Which of this part's columns is the target's, clamped where none is, and where one is.
 struct TargetColumn {
   at::Tensor index_c1, inside_c;
@@ -115,18 +108,16 @@ TargetColumn target_column(const at::Tensor& targets_c, int64_t first, int64_t v
 at::Tensor cross_entropy_statistics(const at::Tensor& logits_cv, const at::Tensor& targets_c,
                                     int64_t first) {
   RECORD_USER_SCOPE("cross-entropy");
-  if (takes_cuda_kernel(logits_cv)) {
-    return cross_entropy_statistics_cuda(logits_cv, targets_c.contiguous(), first);
+  if (!has_row_kernel(logits_cv)) {
+    return cross_entropy_statistics_plain(logits_cv, targets_c, first);
   }
-  if (!fusable(logits_cv)) return cross_entropy_statistics_plain(logits_cv, targets_c, first);
+  const at::Tensor targets = targets_c.contiguous();
+  if (logits_cv.is_cuda()) return cross_entropy_statistics_cuda(logits_cv, targets, first);
   at::Tensor statistics_3c =
       at::empty({3, logits_cv.size(0)}, logits_cv.options().dtype(at::kFloat));
-  const at::Tensor targets = targets_c.contiguous();
-  if (logits_cv.scalar_type() == at::kFloat) {
-    fill_statistics<float>(logits_cv, targets, first, statistics_3c);
-  } else {
-    fill_statistics<c10::BFloat16>(logits_cv, targets, first, statistics_3c);
-  }
+  with_float_type(logits_cv.scalar_type(), [&](auto type) {
+    fill_statistics<decltype(type)>(logits_cv, targets, first, statistics_3c);
+  });
   return statistics_3c;
 }
 
@@ -134,19 +125,16 @@ void cross_entropy_gradient_(const at::Tensor& logits_cv, const at::Tensor& targ
                              const at::Tensor& mask_c, int64_t first,
                              const at::Tensor& statistics_3c) {
   RECORD_USER_SCOPE("cross-entropy");
-  if (takes_cuda_kernel(logits_cv)) {
-    return cross_entropy_gradient_cuda_(logits_cv, targets_c.contiguous(), mask_c.contiguous(),
-                                        first, statistics_3c);
-  }
-  if (!fusable(logits_cv)) {
+  if (!has_row_kernel(logits_cv)) {
     return cross_entropy_gradient_plain_(logits_cv, targets_c, mask_c, first, statistics_3c);
   }
   const at::Tensor targets = targets_c.contiguous(), mask = mask_c.contiguous();
-  if (logits_cv.scalar_type() == at::kFloat) {
-    fill_gradient<float>(logits_cv, targets, mask, first, statistics_3c);
-  } else {
-    fill_gradient<c10::BFloat16>(logits_cv, targets, mask, first, statistics_3c);
+  if (logits_cv.is_cuda()) {
+    return cross_entropy_gradient_cuda_(logits_cv, targets, mask, first, statistics_3c);
   }
+  with_float_type(logits_cv.scalar_type(), [&](auto type) {
+    fill_gradient<decltype(type)>(logits_cv, targets, mask, first, statistics_3c);
+  });
 }
 
 at::Tensor cross_entropy_statistics_plain(const at::Tensor& logits_cv, const at::Tensor& targets_c,

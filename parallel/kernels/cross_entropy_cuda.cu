@@ -42,7 +42,7 @@ at::Tensor cross_entropy_statistics_cuda(const at::Tensor& logits_cv, const at::
   const int64_t c = logits_cv.size(0), v = logits_cv.size(1);
   at::Tensor result_3c = at::empty({3, c}, logits_cv.options().dtype(at::kFloat));
   if (c == 0) return result_3c;
-  kernels::with_type(logits_cv.scalar_type(), [&](auto type) {
+  kernels::with_float_type(logits_cv.scalar_type(), [&](auto type) {
     using T = decltype(type);
     const T* logits = static_cast<const T*>(logits_cv.const_data_ptr());
     kernels::with_width<T>(kernels::takes_wide_packs<T>(v, {logits}), [&](auto width) {
@@ -63,7 +63,7 @@ void cross_entropy_gradient_cuda_(const at::Tensor& logits_cv, const at::Tensor&
   const c10::cuda::CUDAGuard guard(logits_cv.device());
   const int64_t c = logits_cv.size(0), v = logits_cv.size(1);
   if (c == 0 || v == 0) return;
-  kernels::with_type(logits_cv.scalar_type(), [&](auto type) {
+  kernels::with_float_type(logits_cv.scalar_type(), [&](auto type) {
     using T = decltype(type);
     T* logits = static_cast<T*>(logits_cv.mutable_data_ptr());
     kernels::with_width<T>(kernels::takes_wide_packs<T>(v, {logits}), [&](auto width) {

@@ -29,7 +29,9 @@ PHALANX_HOST_DEVICE inline SoftmaxSum scan_logits(RowThread thread, const T* log
     float max = total.max;
     for (int i = 0; i < W; ++i) max = x.value[i] > max ? x.value[i] : max;
     float sum = sum_relative_to(total, max);
-    for (int i = 0; i < W; ++i) sum += expf(x.value[i] - max);
+    // Where all so far are -inf, x - max is not a number: each counts 0, and NaN stays one.
+    const float base = max == -INFINITY ? 0.0f : max;
+    for (int i = 0; i < W; ++i) sum += expf(x.value[i] - base);
     total = {max, sum};
   }
   return total;

@@ -26,7 +26,7 @@ void add_rows_cuda_(const at::Tensor& grad_RD, const at::Tensor& index_N,
   const auto [sorted_N, source_N] =
       at::sort(index_N, /*stable=*/true, /*dim=*/0, /*descending=*/false);
   const at::Tensor value = value_ND.contiguous();
-  kernels::with_type(value.scalar_type(), [&](auto type) {
+  kernels::with_float_type(value.scalar_type(), [&](auto type) {
     using T = decltype(type);
     const kernels::SortedRows<T> rows{sorted_N.const_data_ptr<int64_t>(),
                                       source_N.const_data_ptr<int64_t>(),

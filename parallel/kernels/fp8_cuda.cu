@@ -77,7 +77,7 @@ at::Tensor to_fp8_cuda(const at::Tensor& x_RC, bool transpose, const at::Tensor&
       x_RC.options().dtype(at::kFloat8_e4m3fn));
   scale.zero_();
   float* factor = scale.mutable_data_ptr<float>();
-  kernels::with_type(x_RC.scalar_type(), [&](auto type) {
+  kernels::with_float_type(x_RC.scalar_type(), [&](auto type) {
     using T = decltype(type);
     const T* x = static_cast<const T*>(x_RC.const_data_ptr());
     auto* values = static_cast<kernels::Fp8*>(y.mutable_data_ptr());

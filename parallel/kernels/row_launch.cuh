@@ -1,6 +1,7 @@
 #pragma once
-// How row kernels are started: element type and access width as template arguments, threads of a
-// block, the stream. Local; on the current stream of the tensors' device.
+// How row kernels are started: access width as a template argument beside the element type
+// (row_types.h), threads of a block, the stream. Local; on the current stream of the tensors'
+// device.
 #include <ATen/core/Tensor.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -12,6 +13,7 @@
 #include <type_traits>
 
 #include "parallel/kernels/row_packs.h"
+#include "parallel/kernels/row_types.h"
 
 namespace phalanx::kernels {
 
@@ -26,11 +28,7 @@ inline bool takes_wide_packs(int64_t length, std::initializer_list<const void*> 
          });
 }
 
-/// run(T{}, Width<W>{}) for T float or BFloat16 and W a whole access or one element.
-template <class Run>
-inline void with_type(at::ScalarType type, const Run& run) {
-  type == at::kFloat ? run(float{}) : run(c10::BFloat16{});
-}
+/// run(Width<W>{}) for W a whole access or one element.
 template <typename T, class Run>
 inline void with_width(bool wide, const Run& run) {
   wide ? run(Width<kWidePack<T>>{}) : run(Width<1>{});

@@ -24,7 +24,7 @@
 #include "parallel/thread_communicator.h"
 #include "tests/bench/kernel_profile.h"
 #include "tests/support/test_model.h"
-#include "trainer/grad_norm.h"
+#include "trainer/train_step.h"
 
 namespace phalanx {
 namespace {
@@ -124,19 +124,13 @@ nlohmann::json run(BenchOptions options) {
   const double gemm = gemm_rate(options.tokens);
   Replica replica(config, mesh.context, {});
   const RopeTable rope(250000, config.model.shape.head_dim, options.tokens, mesh.context.device);
-  TokenBatch batch = test_tokens(1, options.tokens, config.model.shape.vocab_size, 7, rope);
-  for (at::Tensor* x :
-       {&batch.tokens_BT, &batch.targets_BT, &batch.loss_mask_BT, &batch.positions_BT}) {
-    *x = x->to(mesh.context.device);
-  }
+  const Batch batch = test_batch(1, options.tokens, config.model.shape.vocab_size, 7);
+  TrainStep train_step(replica.model(), replica.parameters(), replica.grads(), replica.optimizer(),
+                       mesh.context, /*clip_grad_norm=*/1.0, /*num_sources=*/1,
+                       {/*document_mask=*/false, mesh.context.device});
   int64_t num_updates = 0;
   const auto step = [&] {
-    replica.grads().begin_step(1);
-    (void)replica.model().loss(batch, &replica.grads());
-    const auto& shares = replica.grads().finish();
-    const double squares = local_sum_of_squares(shares, replica.parameters().buckets(), true);
-    const ClippedGradient clipped = clip_gradient(squares, double(options.tokens), 1.0);
-    replica.optimizer().update(shares, 1e-4, clipped.scale, ++num_updates);
+    (void)train_step.run(batch, {rope, 1, /*learning_rate=*/1e-4, ++num_updates});
   };
   step();
   step();

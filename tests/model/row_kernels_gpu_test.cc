@@ -4,8 +4,8 @@
 
 #include "model/kernels/rms_norm.h"
 #include "model/kernels/rope.h"
-#include "model/kernels/row_kernels_cuda.h"
 #include "model/kernels/swiglu.h"
+#include "parallel/kernels/row_types.h"
 #include "tests/model/random_tensor.h"
 #include "tests/support/test_device.h"
 
@@ -28,7 +28,7 @@ TEST_F(RowKernels, RmsNormAndItsGradientAreThoseOfThePlainTwin) {
       const at::Tensor w = on_gpu(random_tensor({d}, 2) + 1, type);
       const at::Tensor dy = on_gpu(random_tensor({67, d}, 3), type);
       const at::Tensor past = on_gpu(random_tensor({67, d}, 4), type);
-      ASSERT_TRUE(has_row_kernel(x));
+      ASSERT_TRUE(kernels::has_row_kernel(x));
       const RmsNormOutput found = rms_norm(x, w, kEps), expected = rms_norm_plain(x, w, kEps);
       EXPECT_LT(relative_error(found.y_ND, expected.y_ND), rounding_of(type)) << d;
       EXPECT_LT(relative_error(found.rstd_N, expected.rstd_N), 1e-6) << d;
@@ -103,7 +103,7 @@ TEST_F(RowKernels, EqualInputGivesEqualBits) {
 TEST_F(RowKernels, WhatHasNoKernelIsLeftToThePlainTwin) {
   const at::Tensor x = random_tensor({5, 16}, 1).to(test_device(), at::kDouble);
   const at::Tensor w = random_tensor({16}, 2).to(test_device(), at::kDouble);
-  EXPECT_FALSE(has_row_kernel(x));
+  EXPECT_FALSE(kernels::has_row_kernel(x));
   EXPECT_TRUE(at::equal(rms_norm(x, w, kEps).y_ND, rms_norm_plain(x, w, kEps).y_ND));
 }
 

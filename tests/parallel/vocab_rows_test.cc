@@ -84,6 +84,21 @@ TEST(CrossEntropyRow, NotANumberAndInfinityReachTheSum) {
   }
 }
 
+TEST(CrossEntropyRow, MinusInfinityInAllThatOneThreadHasReadCountsNothing) {
+  for_types_and_widths([]<typename T, int W>() {
+    const int64_t v = 6 * W;
+    at::Tensor x = at::zeros({v}).to(c10::CppTypeToScalarType<T>::value);
+    x.narrow(0, 0, W).fill_(-INFINITY);  // the first access of thread 0, finite ones follow
+    x.narrow(0, W, W).fill_(-INFINITY);  // all that thread 1 of 3 has
+    x.narrow(0, 4 * W, W).fill_(-INFINITY);
+    for (const int threads : {1, 3}) {
+      const SoftmaxSum found = scanned<W>(x.template const_data_ptr<T>(), v, threads);
+      EXPECT_EQ(found.max, 0.0F);
+      EXPECT_EQ(found.sum, float(3 * W)) << threads << " threads";
+    }
+  });
+}
+
 TEST(EmbeddingRow, RunsOfEqualRowsAddUpInOrderAndOtherPartsRowsAreLeftOut) {
   for_types_and_widths([]<typename T, int W>() {
     const int64_t d = 16, num_rows = 6;

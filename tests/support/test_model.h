@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "data/mixture/batch.h"
 #include "parallel/mesh.h"
 #include "trainer/replica.h"
 
@@ -59,6 +60,18 @@ inline at::Tensor test_ids(int64_t rows, int64_t columns, int64_t vocab_size, ui
     id[i] = static_cast<int64_t>((state >> 33) % static_cast<uint64_t>(vocab_size));
   }
   return ids;
+}
+
+/// Rows of one source, all of whose targets count: the tokens of test_tokens().
+inline Batch test_batch(int64_t rows, int64_t length, int64_t vocab_size, uint64_t seed) {
+  const at::Tensor ids = test_ids(rows, length + 1, vocab_size, seed);
+  Batch batch = make_batch(rows, length);
+  batch.tokens_RT.copy_(ids.narrow(1, 0, length));
+  batch.targets_RT.copy_(ids.narrow(1, 1, length));
+  batch.loss_mask_RT.fill_(true);
+  batch.source_R.assign(static_cast<size_t>(rows), 0);
+  batch.num_valid_targets = rows * length;
+  return batch;
 }
 
 inline TokenBatch test_tokens(int64_t rows, int64_t length, int64_t vocab_size, uint64_t seed,

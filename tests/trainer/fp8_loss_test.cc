@@ -7,7 +7,7 @@
 
 #include "tests/support/ranks.h"
 #include "tests/support/test_model.h"
-#include "trainer/grad_norm.h"
+#include "trainer/train_step.h"
 
 namespace phalanx {
 namespace {
@@ -23,15 +23,11 @@ std::vector<double> losses(Precision precision) {
     shape.initializer_range = 0.1;
     Replica replica(test_run_config(shape, 1, false, precision), mesh.context, {});
     const RopeTable rope(10000, 8, 16, at::kCPU);
-    const TokenBatch batch = test_tokens(2, 16, shape.vocab_size, 4, rope);
-    for (int64_t step = 1; step <= 25; ++step) {
-      replica.grads().begin_step(1);
-      found.push_back(replica.model().loss(batch, &replica.grads()).mean().item<double>());
-      const auto& shares = replica.grads().finish();
-      const double squares = local_sum_of_squares(shares, replica.parameters().buckets(), true);
-      const ClippedGradient clipped = clip_gradient(squares, 32, 1.0);
-      replica.optimizer().update(shares, 3e-3, clipped.scale, step);
-      replica.optimizer().gather_weights();
+    TrainStep step(replica.model(), replica.parameters(), replica.grads(), replica.optimizer(),
+                   mesh.context, /*clip_grad_norm=*/1.0, /*num_sources=*/1, {});
+    const Batch batch = test_batch(2, 16, shape.vocab_size, 4);
+    for (int64_t n = 1; n <= 25; ++n) {
+      found.push_back(step.run(batch, {rope, 2, /*learning_rate=*/3e-3, n}).loss);
     }
   });
   return found;

@@ -37,14 +37,6 @@ RunConfig all_in_bf16() {
   return config;
 }
 
-Batch one_row() {
-  const at::Tensor ids = test_ids(1, kLength + 1, Phi4Config{}.vocab_size, 1);
-  const int64_t* id = ids.const_data_ptr<int64_t>();
-  Batch batch = make_batch(1, kLength);
-  put_row({{id, id + kLength + 1}, kLength, {0}}, 0, 0, /*document_mask=*/false, batch);
-  return batch;
-}
-
 TEST(FullModelOnGpu, FourteenBillionParametersTrainOn141Gigabytes) {
   if (!at::hasCUDA()) GTEST_SKIP() << "no GPU on this machine";
   if (free_gpu_bytes() < kNeededBytes) {
@@ -60,7 +52,7 @@ TEST(FullModelOnGpu, FourteenBillionParametersTrainOn141Gigabytes) {
                    mesh.context, /*clip_grad_norm=*/1.0, /*num_sources=*/1,
                    {/*document_mask=*/false, mesh.context.device});
     const RopeTable rope(250000, config.model.shape.head_dim, kLength, mesh.context.device);
-    const Batch batch = one_row();
+    const Batch batch = test_batch(1, kLength, config.model.shape.vocab_size, 1);
     std::vector<double> losses;
     for (int64_t n = 1; n <= 4; ++n) {
       losses.push_back(step.run(batch, {rope, 1, /*learning_rate=*/1e-4, n}).loss);

@@ -54,7 +54,8 @@ int64_t kept_bytes(const PlanInput& input, const Sizes& s) {
   return bytes;
 }
 
-/// VocabParallelHead::loss(): the logits, which become their own gradient, beside what is made of it.
+/// VocabParallelHead::loss(): the logits, which become their own gradient, beside what is made of
+/// it.
 int64_t logits_bytes(const PlanInput& input, const Sizes& s) {
   const int64_t chunk = std::min(input.loss_chunk_tokens, s.all_tokens);
   const int64_t products =
