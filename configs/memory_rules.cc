@@ -4,7 +4,7 @@
 
 namespace phalanx {
 
-void check_memory(const ResolvedConfig& config, Problems& problems) {
+void check_kept_types(const ResolvedConfig& config, Problems& problems) {
   const RunConfig& run = config.run;
   const auto fail = [&](const std::string& path, const std::string& message) {
     problems.add(config.nearest_origin(path), path, message);

@@ -6,6 +6,6 @@
 namespace phalanx {
 
 /// Adds every violation.
-void check_memory(const ResolvedConfig& config, Problems& problems);
+void check_kept_types(const ResolvedConfig& config, Problems& problems);
 
 }  // namespace phalanx

@@ -283,7 +283,7 @@ void check_rules(const ResolvedConfig& config, int64_t num_ranks, Problems& prob
   checker.data();
   checker.stages(num_ranks);
   check_cuda(config, num_ranks, problems);
-  check_memory(config, problems);
+  check_kept_types(config, problems);
 }
 
 }  // namespace phalanx

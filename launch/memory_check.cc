@@ -16,7 +16,7 @@ namespace {
 
 int64_t free_bytes_of(const RunConfig& config, const Session& session) {
   return config.parallel.device == DeviceKind::kCuda
-             ? free_device_memory(session.local_rank())
+             ? free_device_memory(session.device_index()) / session.ranks_of_device()
              : available_host_memory() / session.local_size();
 }
 

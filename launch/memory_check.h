@@ -15,7 +15,7 @@ std::string memory_refusal(const PlanInput& input, const Accelerator& accelerato
                            int64_t free_bytes);
 
 /// Compares the plan with what the rank finds that has least: of its GPU's free memory, or of its
-/// host's, which the ranks there share (control groups included, available_host_memory()).
+/// host's (control groups included, available_host_memory()), either divided by the ranks there.
 /// Returns a line that says both. Collective over session.control(): every rank.
 /// Errors: AgreedError with memory_refusal() on all ranks; with `refuse` false that text is
 /// returned instead.

@@ -73,10 +73,11 @@ std::string budget_text(const RunPlan& plan, const Accelerator& accelerator) {
   double steps = 0;
   for (const SpanPlan& span : plan.spans) steps += span.num_steps;
   return text + fmt::format(
-                    "run: {} tokens in {:.0f} steps and {:.0f} checkpoints, {}, {:.2f} "
+                    "run: {} tokens in {:.0f} steps and {:.0f} checkpoint{}, {}, {:.2f} "
                     "days, {:.1f} {}-hours, MFU {:.1f} %\n",
-                    count_text(plan.tokens), steps, plan.saves.count, duration_text(plan.seconds),
-                    plan.days(), plan.rank_hours(), cuda ? "GPU" : "rank", 100 * plan.mfu());
+                    count_text(plan.tokens), steps, plan.saves.count,
+                    plan.saves.count == 1 ? "" : "s", duration_text(plan.seconds), plan.days(),
+                    plan.rank_hours(), cuda ? "GPU" : "rank", 100 * plan.mfu());
 }
 
 /// Sizes that are out for the same reason share a line.

@@ -20,9 +20,6 @@
 namespace phalanx {
 namespace {
 
-/// Elements of a product that exist in fp32 on their way to a bf16 bucket.
-constexpr int64_t kProductElements = int64_t{1} << 24;
-
 bool is_bf16(const Parameter& parameter) { return parameter.grad.scalar_type() == at::kBFloat16; }
 
 /// A vector is one row.

@@ -22,6 +22,10 @@ namespace phalanx {
 /// kMore: the same parameters get further contributions in this pass (a loss computed in chunks).
 enum class Contribution { kMore, kLast };
 
+/// At most so many elements of a product are made at once on their way to a bf16 bucket (one row at
+/// least).
+inline constexpr int64_t kProductElements = int64_t{1} << 24;
+
 class GradBuckets {
  public:
   /// `seed` is that of the rounding.

@@ -37,6 +37,15 @@ int gpu_of_rank(int local_rank, int num_gpus, bool shared) {
   return shared && num_gpus > 0 ? local_rank % num_gpus : local_rank;
 }
 
+int ranks_of_gpu(int local_rank, int local_size, int num_gpus, bool shared) {
+  const int gpu = gpu_of_rank(local_rank, num_gpus, shared);
+  int ranks = 0;
+  for (int other = 0; other < local_size; ++other) {
+    ranks += gpu_of_rank(other, num_gpus, shared) == gpu ? 1 : 0;
+  }
+  return ranks;
+}
+
 Session::Session(const EnvironmentLookup& environment, const SessionOptions& options)
     : device_(options.device), shares_gpus_(may_share_gpus(environment)) {
   const LaunchInfo launch = detect_launch(environment);
@@ -58,6 +67,10 @@ Session::~Session() = default;
 
 int Session::device_index() const {
   return gpu_of_rank(local_rank_, num_cuda_devices(), shares_gpus_);
+}
+
+int Session::ranks_of_device() const {
+  return ranks_of_gpu(local_rank_, local_size_, num_cuda_devices(), shares_gpus_);
 }
 
 void Session::join_mpi(const LaunchInfo& launch) {

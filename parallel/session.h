@@ -24,6 +24,8 @@ class MpiRuntime;
 /// The GPU of a rank: its own, or, where NCCL was told that ranks may share one, one of those
 /// there. A number that no GPU has, where there are too few.
 int gpu_of_rank(int local_rank, int num_gpus, bool shared);
+/// How many of the `local_size` ranks of a host use the GPU of rank `local_rank`, itself included.
+int ranks_of_gpu(int local_rank, int local_size, int num_gpus, bool shared);
 
 enum class Device { kCpu, kCuda };
 
@@ -50,6 +52,8 @@ class Session {
   /// Place among the ranks of this host, and the number of the GPU that a rank uses.
   int local_rank() const { return local_rank_; }
   int device_index() const;
+  /// Ranks that use the GPU of this one; 1 unless NCCL was told that they may share.
+  int ranks_of_device() const;
   int local_size() const { return local_size_; }
   Launcher launcher() const { return launcher_; }
 

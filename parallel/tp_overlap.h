@@ -14,6 +14,13 @@
 
 namespace phalanx {
 
+/// Pieces that a run is cut into: what was configured, or, for 0, 4 on cuda, whose collectives run
+/// beside products, and 1 on a host. Local.
+constexpr int64_t num_overlap_chunks(int64_t configured, bool cuda) {
+  if (configured > 0) return configured;
+  return cuda ? 4 : 1;
+}
+
 /// Rows in, as many rows out.
 using RowProduct = std::function<at::Tensor(const at::Tensor& rows)>;
 

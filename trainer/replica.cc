@@ -4,6 +4,7 @@
 
 #include "model/init.h"
 #include "parallel/agreement.h"
+#include "parallel/tp_overlap.h"
 #include "trainer/checkpoint/initial_weights.h"
 
 namespace phalanx {
@@ -13,17 +14,13 @@ Phi4Options model_options(const RunConfig& config) {
   return {config.recompute, config.loss_chunk_tokens, config.optimizer.decay_norms};
 }
 
-int64_t overlap_chunks(const ParallelConfig& config, at::Device device) {
-  if (config.overlap_chunks > 0) return config.overlap_chunks;
-  return device.is_cuda() ? 4 : 1;
-}
-
 }  // namespace
 
 Replica::Replica(const RunConfig& config, const RunContext& context, const StartTensors& start)
     : parameters_(config.precision == Precision::kFp8 ? Products::kFp8 : Products::kCompute),
-      tensor_parallel_(context.tp, config.parallel.sequence_parallel,
-                       overlap_chunks(config.parallel, context.device)),
+      tensor_parallel_(
+          context.tp, config.parallel.sequence_parallel,
+          num_overlap_chunks(config.parallel.overlap_chunks, context.device.is_cuda())),
       model_(config.model.shape, model_options(config), parameters_, tensor_parallel_) {
   parameters_.allocate(dtype_of(config.precision), context.device, context.dp.size(),
                        dtype_of(config.gradients));

@@ -102,6 +102,15 @@ TEST(Session, ranks_have_a_gpu_each_unless_they_may_share) {
   EXPECT_EQ(gpu_of_rank(3, 0, true), 3);
 }
 
+TEST(Session, ranks_of_a_gpu_are_those_that_were_given_it) {
+  EXPECT_EQ(ranks_of_gpu(1, 4, 4, false), 1);
+  EXPECT_EQ(ranks_of_gpu(1, 4, 4, true), 1);
+  EXPECT_EQ(ranks_of_gpu(0, 5, 2, true), 3);  // ranks 0, 2 and 4
+  EXPECT_EQ(ranks_of_gpu(3, 5, 2, true), 2);  // ranks 1 and 3
+  EXPECT_EQ(ranks_of_gpu(4, 5, 1, true), 5);
+  EXPECT_EQ(ranks_of_gpu(3, 5, 0, true), 1);  // a build without GPUs
+}
+
 TEST(Session, a_build_without_gpus_says_so_when_asked_for_device_groups) {
   if (num_cuda_devices() > 0) GTEST_SKIP() << "this machine has GPUs";
   Session session(lookup({}), {Device::kCuda, std::chrono::seconds(60)});

@@ -1,8 +1,12 @@
 #include "trainer/planner/memory_plan.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "parallel/grad_buckets.h"
+#include "parallel/kernels/packed_gemm_block.h"
 #include "parallel/shard_spec.h"
+#include "trainer/state_stream.h"
 
 namespace phalanx {
 namespace {
@@ -38,9 +42,26 @@ Sizes sizes_of(const PlanInput& input, const WorkSpan& span) {
   return sizes;
 }
 
-/// A weight gradient that is rounded to the compute type before it is added to its fp32 bucket.
-int64_t rounded_product(const Sizes& s, int64_t rows, int64_t columns) {
-  return s.value == kFp32Bytes ? 0 : rows * columns * s.value;
+/// GradBuckets: rows of the largest weight gradient, in fp32 on their way to a bf16 bucket. Fp32
+/// buckets take a product in as it is made.
+int64_t product_bytes(const PlanInput& input, const Sizes& s) {
+  if (input.state.gradient == kFp32Bytes) return 0;
+  int64_t most = 0;
+  for (const auto& [rows, columns] : {std::pair{s.query, s.hidden},
+                                      {s.key_value, s.hidden},
+                                      {s.hidden, s.query},
+                                      {s.feed_forward, s.hidden},
+                                      {s.hidden, s.feed_forward},
+                                      {s.vocabulary, s.hidden}}) {
+    const int64_t at_once = std::min(rows, std::max<int64_t>(1, kProductElements / columns));
+    most = std::max(most, at_once * columns * kFp32Bytes);
+  }
+  return most;
+}
+
+/// StateStream: two sets of pieces of masters and moments.
+int64_t stream_bytes(const StateBytes& state) {
+  return 2 * kStreamPieceElements * state.optimizer();
 }
 
 int64_t kept_bytes(const PlanInput& input, const Sizes& s) {
@@ -54,28 +75,33 @@ int64_t kept_bytes(const PlanInput& input, const Sizes& s) {
   return bytes;
 }
 
+/// A packed product on a host sums a bf16 result of so many rows in fp32, a strip of columns at a
+/// time.
+int64_t strip_bytes(const PlanInput& input, int64_t rows, DeviceKind device) {
+  const bool strips = device == DeviceKind::kCpu && input.state.weight != kFp32Bytes;
+  return strips ? rows * kernels::kStripColumns * kFp32Bytes : 0;
+}
+
 /// VocabParallelHead::loss(): the logits, which become their own gradient, beside what is made of
 /// it.
-int64_t logits_bytes(const PlanInput& input, const Sizes& s) {
+int64_t logits_bytes(const PlanInput& input, const Sizes& s, DeviceKind device) {
   const int64_t chunk = std::min(input.loss_chunk_tokens, s.all_tokens);
-  const int64_t products =
-      std::max(chunk * s.hidden * s.value, rounded_product(s, s.vocabulary, s.hidden));
-  return s.gathered() + s.all_stream() + chunk * s.vocabulary * s.value + products;
+  return s.gathered() + s.all_stream() + chunk * (s.vocabulary + s.hidden) * s.value +
+         strip_bytes(input, chunk, device);
 }
 
 /// Block::backward(), at the larger of its two halves. Selective computes the product of gate and
 /// up, and each half's norm, again.
-int64_t workspace_bytes(const PlanInput& input, const Sizes& s) {
+int64_t workspace_bytes(const PlanInput& input, const Sizes& s, DeviceKind device) {
   const bool again = input.recompute == Recompute::kSelective;
   const int64_t f = s.all_tokens * s.feed_forward * s.value;
   const int64_t qkv = s.all_tokens * (s.query + 2 * s.key_value) * s.value;
   const int64_t streams = (again ? 3 : 2) * s.stream() + s.gathered();
-  const int64_t feed_forward =
-      (again ? 4 : 3) * f + std::max(s.all_stream(), rounded_product(s, s.feed_forward, s.hidden));
+  const int64_t feed_forward = (again ? 4 : 3) * f + s.all_stream();
   const int64_t freed = (again ? 2 : 3) * f;  // of what was kept, once that half is done
   const int64_t attention = s.all_tokens * s.query * s.value + qkv + (again ? 3 : 2) * s.stream() +
                             s.all_stream() - freed;
-  return streams + std::max(feed_forward, attention);
+  return streams + std::max(feed_forward, attention) + strip_bytes(input, s.all_tokens, device);
 }
 
 /// A host sums through windows of a fixed size; a GPU first collects the pieces of a bucket, to add
@@ -113,12 +139,13 @@ MemoryPlan plan_memory(const PlanInput& input, const WorkSpan& span,
   const int64_t share = stored.numel / input.mesh.data_parallel;
   MemoryPlan plan;
   plan.weights = stored.numel * input.state.weight;
-  plan.gradients = stored.numel * input.state.gradient;
+  plan.gradients = stored.numel * input.state.gradient + product_bytes(input, sizes);
   (input.state.offload ? plan.host : plan.optimizer) = share * input.state.optimizer();
+  if (input.state.offload) plan.optimizer = stream_bytes(input.state);
   plan.activations = kept_bytes(input, sizes);
   plan.communication = communication_bytes(input, stored, accelerator.device);
-  plan.logits = logits_bytes(input, sizes);
-  plan.workspace = workspace_bytes(input, sizes);
+  plan.logits = logits_bytes(input, sizes, accelerator.device);
+  plan.workspace = workspace_bytes(input, sizes, accelerator.device);
   plan.runtime = accelerator.runtime_bytes;
   return plan;
 }

@@ -5,8 +5,9 @@
 // norms are left out (well under 1 %).
 //
 //   weights        compute type, all buckets with their padding
-//   gradients      the buckets (GradBuckets)
-//   optimizer      this replica's share of masters and moments (ZeRO-1)
+//   gradients      the buckets (GradBuckets); with bf16 ones also the fp32 rows of a product
+//   optimizer      this replica's share of masters and moments (ZeRO-1), or, where they lie on the
+//                  host, the pieces of them that pass through the device (StateStream)
 //   activations    what the blocks keep (model/activation_bytes.h), the last block's output and its
 //                  norm; under full recomputation also one layer as none holds it
 //   communication  reduced shares of the gradients (dp > 1) and, where the device sums in rank
@@ -14,7 +15,7 @@
 //   logits         at the loss: logits of a chunk, which become their gradient, and the gradient of
 //                  the normed stream
 //   workspace      at a layer's backward pass: gradients of its inner values, its inputs
-//                  computed again, the product of a weight gradient before it is added
+//                  computed again; of a product on a host its bf16 result in fp32 (as with logits)
 //
 // Logits and workspace are not there at the same time: the total counts the larger one.
 #include <cstdint>

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "parallel/tp_overlap.h"
+
 namespace phalanx {
 namespace {
 
@@ -30,10 +32,6 @@ void add_spans(const StageConfig& stage, std::vector<WorkSpan>& spans) {
   add(end);
 }
 
-}  // namespace
-
-namespace {
-
 int64_t bytes_of(Precision precision) { return precision == Precision::kFp32 ? 4 : 2; }
 
 /// A bf16 master is the weight itself where weights are bf16.
@@ -50,6 +48,12 @@ StateBytes state_bytes(const RunConfig& config) {
 
 }  // namespace
 
+Overlap overlap_of(DeviceKind device, int64_t overlap_chunks) {
+  const bool cuda = device == DeviceKind::kCuda;
+  const double chunks = double(num_overlap_chunks(overlap_chunks, cuda));
+  return {cuda, cuda, cuda ? (chunks - 1) / chunks : 0};
+}
+
 PlanInput plan_input(const RunConfig& config, int64_t num_ranks) {
   const int64_t tensor = config.parallel.tensor_parallel_size;
   if (num_ranks % tensor != 0) {
@@ -64,6 +68,7 @@ PlanInput plan_input(const RunConfig& config, int64_t num_ranks) {
   input.recompute = config.recompute;
   input.loss_chunk_tokens = config.loss_chunk_tokens;
   input.state = state_bytes(config);
+  input.overlap = overlap_of(config.parallel.device, config.parallel.overlap_chunks);
   for (const StageConfig& stage : config.stages) add_spans(stage, input.spans);
   const CheckpointConfig& saves = config.checkpoint;
   input.seconds_between_saves = saves.interval_seconds;

@@ -25,8 +25,13 @@ struct StateBytes {
 struct Overlap {
   bool gradients = true;  // reduce-scatter over dp behind the last backward pass
   bool weights = false;   // all-gather over dp behind the next forward pass
-  double tensor = 0;      // part of the collectives over tp that is hidden, 0 to 1
+  double tensor = 0;      // part of the layers' collectives over tp behind their products, 0 to 1
 };
+
+/// Of a run with parallel.overlap_chunks as given: on cuda the collectives over dp run bucket by
+/// bucket behind the passes, and over tp all but one of the pieces behind a product of another
+/// (parallel/tp_overlap.h). On a host a rank computes or communicates.
+Overlap overlap_of(DeviceKind device, int64_t overlap_chunks);
 
 /// Steps of one kind: a stage, or the part of a stage between two entries of its batch ramp.
 struct WorkSpan {

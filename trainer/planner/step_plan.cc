@@ -126,8 +126,10 @@ Collective collective(const std::string& name, const std::string& axis, const Li
 /// Of all micro-batches. Between layers the tokens are gathered and reduced: forward two of each
 /// (as many again under full recomputation), backward four and two, and one of each at the
 /// embedding and at the head. Without sequence parallelism an all-reduce stands for each pair.
+/// Those of the layers are cut and hidden in part, all together by at most what the products take.
 void add_tensor_collectives(const PlanInput& input, const WorkSpan& span, double micro_batches,
-                            const Accelerator& accelerator, std::vector<Collective>& collectives) {
+                            double product_seconds, const Accelerator& accelerator,
+                            std::vector<Collective>& collectives) {
   const int64_t parts = input.mesh.tensor_parallel;
   if (parts == 1) return;
   const Link link = link_of_group(accelerator, parts, 1);
@@ -135,16 +137,20 @@ void add_tensor_collectives(const PlanInput& input, const WorkSpan& span, double
   const double again = input.recompute == Recompute::kFull ? 2 * layers : 0;
   const double part = double(span.micro_batch_tokens()) * double(input.shape.hidden_size) *
                       double(input.state.weight) * double(parts - 1) / double(parts);
-  const auto add = [&](const char* name, double calls, double bytes) {
+  double behind = product_seconds;  // what is left to hide behind
+  const auto add = [&](const char* name, double of_layers, double bytes) {
+    const double calls = of_layers + 2;
     Collective c = collective(name, "tp", link, parts, micro_batches * calls, bytes);
-    c.exposed_seconds *= 1 - input.overlap.tensor;
+    const double hidden = std::min(behind, input.overlap.tensor * c.seconds * of_layers / calls);
+    c.exposed_seconds -= hidden;
+    behind -= hidden;
     collectives.push_back(c);
   };
   if (input.sequence_parallel) {
-    add("all-gather of tokens", 6 * layers + again + 2, part);
-    add("reduce-scatter of tokens", 4 * layers + again + 2, part);
+    add("all-gather of tokens", 6 * layers + again, part);
+    add("reduce-scatter of tokens", 4 * layers + again, part);
   } else {
-    add("all-reduce of tokens", 4 * layers + again + 2, 2 * part);
+    add("all-reduce of tokens", 4 * layers + again, 2 * part);
   }
 }
 
@@ -224,7 +230,7 @@ StepPlan plan_step(const PlanInput& input, const WorkSpan& span, const Accelerat
   plan.elementwise_seconds = micro * (forward.elementwise + backward.elementwise);
   plan.loss_seconds = micro * backward.loss;
   plan.optimizer_seconds = update_seconds(input, accelerator);
-  add_tensor_collectives(input, span, micro, accelerator, plan.collectives);
+  add_tensor_collectives(input, span, micro, plan.gemm_seconds, accelerator, plan.collectives);
   add_data_collectives(input, forward, backward, accelerator, plan.collectives);
   if (input.mesh.num_ranks() > accelerator.ranks_per_node && input.mesh.data_parallel > 1) {
     plan.waiting_seconds = accelerator.network_step_seconds;

@@ -12,8 +12,9 @@
 // - Norms, rotation, SwiGLU, residual sums and the loss move their operands once through memory.
 // - Every rank works as long as the fullest one; ranks fill node after node, tensor axis innermost.
 // - A collective takes bytes / bandwidth + latency * log2(group) a call. Those over tp are exposed
-//   but for Overlap::tensor; the gradients' reduce-scatter runs behind the last micro-batch's
-//   backward pass except its last bucket; the weights' all-gather as Overlap says.
+//   but for Overlap::tensor of the layers', at most what the products take; the gradients'
+//   reduce-scatter runs behind the last micro-batch's backward pass except its last bucket; the
+//   weights' all-gather as Overlap says.
 // - Reading data, validation and restarts cost nothing.
 #include <string>
 #include <vector>

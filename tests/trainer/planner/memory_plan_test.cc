@@ -129,11 +129,23 @@ TEST(MemoryPlan, OffloadMovesMastersAndMomentsToTheHost) {
   const MemoryPlan here = plan_memory(input, gpu);
   input.state = {2, 2, 2, 2, true};
   const MemoryPlan there = plan_memory(input, gpu);
-  EXPECT_EQ(there.optimizer, 0);
+  const int64_t product = (int64_t{1} << 24) / 5120 * 5120 * 4;  // whole rows, in fp32
+  EXPECT_EQ(there.optimizer, 2 * (int64_t{1} << 24) * 6) << "two sets of pieces";
   EXPECT_EQ(there.host, here.optimizer / 2);
-  EXPECT_EQ(there.gradients, here.gradients / 2);
-  EXPECT_EQ(here.tensors() - there.tensors(),
-            here.optimizer + here.gradients / 2 + here.communication / 2);
+  EXPECT_EQ(there.gradients, here.gradients / 2 + product);
+  EXPECT_EQ(
+      here.tensors() - there.tensors(),
+      here.optimizer - there.optimizer + here.gradients / 2 - product + here.communication / 2);
+}
+
+TEST(MemoryPlan, Bf16GradientsHoldTheLargestProductOfASmallModelInFp32) {
+  PlanInput input;
+  input.shape = {1024, 64, 128, 2, 8, 4, 8};
+  input.spans = {{"s", 32, 2, 1, 0}};
+  const Accelerator gpu;
+  const int64_t in_fp32 = plan_memory(input, gpu).gradients;
+  input.state.gradient = 2;
+  EXPECT_EQ(plan_memory(input, gpu).gradients, in_fp32 / 2 + 1024 * 64 * 4) << "the head's";
 }
 
 TEST(MemoryPlan, TheSpanThatNeedsMostCounts) {

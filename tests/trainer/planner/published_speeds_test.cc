@@ -47,7 +47,7 @@ PlanInput megatron_input(const MegatronLine& line) {
   shape.head_dim = line.hidden / line.heads;
   input.mesh = {line.tensor, 48};
   input.loss_chunk_tokens = 4096;
-  input.overlap = {true, true, 0.5};  // gradients, weights; half of the collectives over tp
+  input.overlap = {true, true, 0.5};  // gradients, weights; half of the layers' collectives over tp
   input.spans = {{"table", 4096, 4 * 48, 4, 0}};
   return input;
 }

@@ -118,6 +118,29 @@ TEST(StepPlan, WhatIsHiddenIsNotExposedButForTheLastCall) {
   EXPECT_NEAR(bare.seconds - slow.seconds, gradients->seconds - gradients->exposed_seconds, 1e-9);
 }
 
+TEST(StepPlan, WhatIsCutRunsBehindProductsAndNoLongerThanThey) {
+  PlanInput input = small_input({2, 1});
+  Accelerator a = plain_accelerator();
+  a.bf16_flops = 1e9;  // products are long
+  const StepPlan bare = plan_step(input, input.spans[0], a);
+  input.overlap.tensor = 0.75;
+  const StepPlan cut = plan_step(input, input.spans[0], a);
+  for (const auto& [name, of_layers] :
+       {std::pair{"all-gather of tokens", 12.0}, {"reduce-scatter of tokens", 8.0}}) {
+    const Collective* c = find(cut, name);
+    ASSERT_NE(c, nullptr);
+    const double hidden = 0.75 * c->seconds * of_layers / (of_layers + 2);
+    EXPECT_NEAR(c->seconds - c->exposed_seconds, hidden, 1e-12) << name;
+  }
+  EXPECT_NEAR(bare.seconds - cut.seconds, bare.exposed_seconds() - cut.exposed_seconds(), 1e-9);
+
+  a.bf16_flops = 1e15;  // products are short
+  const StepPlan fast = plan_step(input, input.spans[0], a);
+  double hidden = 0;
+  for (const Collective& c : fast.collectives) hidden += c.seconds - c.exposed_seconds;
+  EXPECT_NEAR(hidden, fast.gemm_seconds, 1e-12);
+}
+
 TEST(RunPlan, TheBudgetGivesStepsDaysAndSaves) {
   PlanInput input = small_input({1, 2});
   input.spans = {{"a", 32, 16, 2, 512 * 100}, {"a", 32, 32, 2, 1024 * 50}};
@@ -133,6 +156,23 @@ TEST(RunPlan, TheBudgetGivesStepsDaysAndSaves) {
                   10 * plan.saves.stall_seconds,
               1e-9);
   EXPECT_DOUBLE_EQ(plan.rank_hours(), plan.days() * 24 * 2);
+}
+
+TEST(PlanInputOfARun, OnlyAGpuCommunicatesBehindComputation) {
+  RunConfig config;
+  config.parallel.device = DeviceKind::kCpu;
+  config.parallel.overlap_chunks = 2;
+  const Overlap host = plan_input(config, 2).overlap;
+  EXPECT_FALSE(host.gradients || host.weights);
+  EXPECT_EQ(host.tensor, 0);
+  config.parallel.device = DeviceKind::kCuda;
+  const Overlap halves = plan_input(config, 2).overlap;
+  EXPECT_TRUE(halves.gradients && halves.weights);
+  EXPECT_EQ(halves.tensor, 0.5);
+  config.parallel.overlap_chunks = 0;
+  EXPECT_EQ(plan_input(config, 2).overlap.tensor, 0.75) << "four pieces";
+  config.parallel.overlap_chunks = 1;
+  EXPECT_EQ(plan_input(config, 2).overlap.tensor, 0);
 }
 
 TEST(PlanInputOfARun, ARampIsCutIntoSpans) {
