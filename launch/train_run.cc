@@ -157,6 +157,16 @@ void print_report(const RunConfig& config, const RunOutcome& outcome, const Repo
   std::fputs(("\n" + run_report(config, outcome, place)).c_str(), stdout);
 }
 
+/// What the run needs of this machine, before its first step. Collective.
+void check_machine(const RunConfig& config, const TrainArguments& arguments, Session& session) {
+  run_together(session.control(), [&] { check_device(config, session); });
+  const std::string memory = check_memory(config, arguments.request.config_dir, session,
+                                          /*refuse=*/!arguments.ignore_memory_plan);
+  if (session.rank() != 0) return;
+  std::fprintf(stderr, "%s\n", memory.c_str());
+  say_kernels(config);
+}
+
 }  // namespace
 
 bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, Session& session,
@@ -172,16 +182,13 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
       together(control, [&] { return open_run_data(config, session.rank(), session.size()); });
   PlannedRun planned =
       together(control, [&] { return plan_run(config, data, arguments.skip_steps, start); });
-  if (speaks) print_plan(*planned.plan, config, data.warnings, start.notes);
   run_together(control, [&] {
-    if (speaks && start.new_weights()) note_rope_base(config);
+    if (!speaks) return;
+    print_plan(*planned.plan, config, data.warnings, start.notes);
+    if (start.new_weights()) note_rope_base(config);
   });
   if (arguments.dry_run) return false;
-  run_together(control, [&] { check_device(config, session); });
-  const std::string memory = check_memory(config, arguments.request.config_dir, session,
-                                          /*refuse=*/!arguments.ignore_memory_plan);
-  if (speaks) std::fprintf(stderr, "%s\n", memory.c_str());
-  if (speaks) say_kernels(config);
+  check_machine(config, arguments, session);
 
   // The first rank's, held to the end.
   const std::optional<FileLock> lock = together(control, [&]() -> std::optional<FileLock> {
