@@ -13,6 +13,7 @@
 #include <fmt/ranges.h>
 
 #include "configs/field_list.h"
+#include "configs/model_schema.h"
 #include "configs/rules.h"
 #include "configs/schema.h"
 #include "configs/suggest.h"

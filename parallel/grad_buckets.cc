@@ -1,9 +1,12 @@
 #include "parallel/grad_buckets.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/_unique.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cummax.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/logical_and.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/sort.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -11,6 +14,7 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "parallel/fp8.h"
@@ -21,6 +25,25 @@ namespace phalanx {
 namespace {
 
 bool is_bf16(const Parameter& parameter) { return parameter.grad.scalar_type() == at::kBFloat16; }
+
+/// A row's sum over its tokens, in their order, stands where the first of them does once tokens are
+/// sorted by row; elsewhere the row is -1. How many rows occur is not asked, since on CUDA the host
+/// would have to wait for the answer.
+struct RowSums {
+  at::Tensor row_N, sum_ND;
+};
+
+RowSums sums_by_row(const at::Tensor& row_N, const at::Tensor& value_ND) {
+  const int64_t n = row_N.size(0);
+  const auto [sorted_N, source_N] =
+      at::sort(row_N, /*stable=*/true, /*dim=*/0, /*descending=*/false);
+  const at::Tensor begins_N = at::ones({n}, sorted_N.options().dtype(at::kBool));
+  begins_N.narrow(0, 1, n - 1).copy_(sorted_N.narrow(0, 1, n - 1) != sorted_N.narrow(0, 0, n - 1));
+  const at::Tensor begin_N = at::where(begins_N, at::arange(n, sorted_N.options()), 0);
+  const at::Tensor place_N = std::get<0>(at::cummax(begin_N, 0));
+  const at::Tensor value = value_ND.index_select(0, source_N).to(at::kFloat);
+  return {at::where(begins_N, sorted_N, -1), at::zeros_like(value).index_add_(0, place_N, value)};
+}
 
 /// A vector is one row.
 at::Tensor as_rows(const at::Tensor& grad) { return grad.dim() == 1 ? grad.unsqueeze(0) : grad; }
@@ -113,27 +136,28 @@ void GradBuckets::accumulate(Parameter& parameter, const at::Tensor& value, bool
   note(parameter);
 }
 
+void GradBuckets::add_rows(Parameter& parameter, const at::Tensor& index_N,
+                           const at::Tensor& value_ND) {
+  const int64_t rows = parameter.grad.size(0);
+  if (parameter.grad.is_cuda() && !is_bf16(parameter)) {
+    return add_rows_cuda_(parameter.grad, index_N, value_ND);
+  }
+  const at::Tensor inside_N = at::logical_and(index_N >= 0, index_N < rows);
+  if (is_bf16(parameter)) {  // a row's sum over tokens is rounded once
+    const RowSums sums = sums_by_row(at::where(inside_N, index_N, -1), value_ND);
+    return add_rounded(parameter, 0, sums.sum_ND, sums.row_N);
+  }
+  const at::Tensor value = value_ND.to(at::kFloat);
+  const at::Tensor kept_ND = at::where(inside_N.unsqueeze(1), value, at::zeros_like(value));
+  parameter.grad.index_add_(0, index_N.clamp(0, rows - 1), kept_ND);
+}
+
 void GradBuckets::accumulate_rows(Parameter& parameter, const at::Tensor& index_N,
                                   const at::Tensor& value_ND) {
   RECORD_USER_SCOPE("embedding");
   ++contribution_;
   const int64_t rows = parameter.grad.size(0);
-  if (rows > 0 && parameter.grad.is_cuda() && !is_bf16(parameter)) {
-    add_rows_cuda_(parameter.grad, index_N, value_ND);
-  } else if (rows > 0) {
-    const at::Tensor inside_N = at::logical_and(index_N >= 0, index_N < rows);
-    const at::Tensor value = value_ND.to(at::kFloat);
-    const at::Tensor kept_ND = at::where(inside_N.unsqueeze(1), value, at::zeros_like(value));
-    const at::Tensor row_N = index_N.clamp(0, rows - 1);
-    if (is_bf16(parameter)) {
-      // Only the rows that occur, each once: a row's sum over tokens is rounded once.
-      const auto [row_U, place_N] = at::_unique(row_N, /*sorted=*/true, /*return_inverse=*/true);
-      const at::Tensor sum_UD = at::zeros({row_U.size(0), value.size(1)}, value.options());
-      add_rounded(parameter, 0, sum_UD.index_add_(0, place_N, kept_ND), row_U);
-    } else {
-      parameter.grad.index_add_(0, row_N, kept_ND);
-    }
-  }
+  if (rows > 0 && index_N.numel() > 0) add_rows(parameter, index_N, value_ND);
   note(parameter);
 }
 

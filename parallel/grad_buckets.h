@@ -58,7 +58,10 @@ class GradBuckets {
 
  private:
   void add_product(Parameter& parameter, const at::Tensor& dy_NO, const at::Tensor& x_NI);
-  /// grad[first_row + row_V[i], :] += value[i, :]; undefined row_V: rows in order.
+  /// grad[index_N[i], :] += value_ND[i, :] without those of other parts.
+  void add_rows(Parameter& parameter, const at::Tensor& index_N, const at::Tensor& value_ND);
+  /// grad[first_row + row_V[i], :] += value[i, :]; none where row_V[i] is -1; undefined row_V: rows
+  /// in order.
   void add_rounded(Parameter& parameter, int64_t first_row, const at::Tensor& value_VC,
                    const at::Tensor& row_V = {});
   void note(Parameter& parameter);

@@ -29,8 +29,10 @@ void stochastic_add(const StochasticAdd& add) {
     while (begin < end) {
       const int64_t v = begin / columns, c = begin % columns, r = rows ? rows[v] : v;
       const int64_t count = std::min(end - begin, columns - c);
-      add_row(target + r * stride + c, value + begin, count, add.key,
-              add.first_element + r * add.full_columns + c);
+      if (r >= 0) {
+        add_row(target + r * stride + c, value + begin, count, add.key,
+                add.first_element + r * add.full_columns + c);
+      }
       begin += count;
     }
   });

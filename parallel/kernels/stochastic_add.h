@@ -13,7 +13,7 @@ namespace phalanx {
 struct StochasticAdd {
   at::Tensor target_RC;  // bf16; rows may be strided, columns are contiguous
   at::Tensor value_VC;   // fp32, contiguous
-  at::Tensor row_V;      // int64, no row twice; undefined: rows 0, 1, ...
+  at::Tensor row_V;      // int64, no row twice, -1: none; undefined: rows 0, 1, ...
   int64_t first_element = 0;
   int64_t full_columns = 0;
   uint64_t key = 0;

@@ -18,6 +18,7 @@ __global__ void add_elements(c10::BFloat16* target, const float* value, const in
   const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (i >= layout.count) return;
   const int64_t v = i / layout.columns, c = i % layout.columns, r = rows ? rows[v] : v;
+  if (r < 0) return;
   const int64_t element = layout.first_element + r * layout.full_columns + c;
   kernels::add_rounded(value[i], kernels::keyed_bits(key, static_cast<uint64_t>(element)),
                        target[r * layout.stride + c]);

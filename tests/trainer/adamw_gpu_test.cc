@@ -66,8 +66,8 @@ TEST_F(AdamWOnGpu, EveryCombinationOfTypesGivesTheBitsOfTheCpu) {
 
 TEST_F(StochasticAddOnGpu, GivesTheBitsOfTheCpu) {
   const at::Tensor cpu = random_tensor({50, 301}, 1).to(at::kBFloat16), gpu = cpu.cuda();
-  const at::Tensor value = random_tensor({3, 301}, 2) * 0.01;
-  const at::Tensor rows = at::tensor({7, 0, 49}, at::kLong);
+  const at::Tensor value = random_tensor({4, 301}, 2) * 0.01;
+  const at::Tensor rows = at::tensor({7, 0, -1, 49}, at::kLong);
   stochastic_add({cpu, value, rows, 11, 400, 5});
   stochastic_add({gpu, value.cuda(), rows.cuda(), 11, 400, 5});
   EXPECT_TRUE(at::equal(gpu.cpu(), cpu));

@@ -14,6 +14,7 @@
 
 #include "data/file.h"
 #include "model/hf_layout.h"
+#include "trainer/checkpoint/file_groups.h"
 #include "trainer/checkpoint/safetensors_writer.h"
 
 namespace phalanx {
@@ -37,25 +38,13 @@ int64_t bytes_of(const HfTensor& tensor, const HfExport& options) {
   return checked_numel(tensor.shape, tensor.name) * dtype_bytes(dtype_of(tensor, options));
 }
 
-std::vector<TensorGroup> grouped(const HfExport& options) {
-  std::vector<TensorGroup> groups(1);
-  int64_t bytes = 0;
-  for (HfTensor& tensor : hf_tensors(options.config.shape)) {
-    const int64_t more = bytes_of(tensor, options);
-    if (!groups.back().empty() && bytes + more > options.max_file_bytes) {
-      groups.emplace_back();
-      bytes = 0;
-    }
-    bytes += more;
-    groups.back().push_back(std::move(tensor));
-  }
-  return groups;
-}
-
 class FolderWriter {
  public:
   FolderWriter(TensorSource& source, const HfExport& options)
-      : source_(source), options_(options), groups_(grouped(options)) {
+      : source_(source),
+        options_(options),
+        groups_(file_groups(hf_tensors(options.config.shape), options.max_file_bytes,
+                            [&](const HfTensor& tensor) { return bytes_of(tensor, options); })) {
     exported_.files = static_cast<int64_t>(groups_.size());
     for (const TensorGroup& group : groups_) {
       exported_.tensors += static_cast<int64_t>(group.size());

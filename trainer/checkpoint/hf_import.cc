@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <span>
 #include <stdexcept>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "data/file.h"
 #include "model/hf_layout.h"
 #include "trainer/checkpoint/checkpoint_writer.h"
+#include "trainer/checkpoint/file_groups.h"
 #include "trainer/checkpoint/hf_folder.h"
 #include "trainer/checkpoint/safetensors_writer.h"
 #include "trainer/checkpoint/share_pieces.h"
@@ -35,21 +37,14 @@ int64_t master_bytes(const std::vector<int64_t>& shape, const std::string& name)
 
 using TensorGroup = std::vector<LogicalTensor>;  // of one file
 
-std::vector<TensorGroup> grouped(const Phi4Config& model, int64_t max_file_bytes) {
-  std::vector<TensorGroup> groups(1);
-  int64_t bytes = 0;
+std::vector<TensorGroup> master_groups(const Phi4Config& model, int64_t max_file_bytes) {
+  std::vector<LogicalTensor> masters;
   for (HfTensor& fused : hf_tensors(model)) {
-    for (LogicalTensor& part : fused.parts) {
-      const int64_t more = master_bytes(part.shape, part.name);
-      if (!groups.back().empty() && bytes + more > max_file_bytes) {
-        groups.emplace_back();
-        bytes = 0;
-      }
-      bytes += more;
-      groups.back().push_back(std::move(part));
-    }
+    std::move(fused.parts.begin(), fused.parts.end(), std::back_inserter(masters));
   }
-  return groups;
+  return file_groups(std::move(masters), max_file_bytes, [](const LogicalTensor& tensor) {
+    return master_bytes(tensor.shape, tensor.name);
+  });
 }
 
 /// Writes the masters and says in the manifest what lies where.
@@ -116,7 +111,7 @@ void import_hf(const std::filesystem::path& folder, const std::filesystem::path&
     manifest.model = config.shape;
     MasterWriter masters(source, manifest, options.progress);
     int number = 0;
-    for (const TensorGroup& group : grouped(config.shape, options.max_file_bytes)) {
+    for (const TensorGroup& group : master_groups(config.shape, options.max_file_bytes)) {
       masters.write(staging, fmt::format("weights-{:05}.safetensors", ++number), group);
     }
     for (const auto& [name, contents] : files) {
