@@ -14,10 +14,10 @@
 namespace phalanx {
 namespace {
 
-int64_t free_bytes_of(const RunConfig& config, const Session& session) {
-  return config.parallel.device == DeviceKind::kCuda
-             ? free_device_memory(session.device_index()) / session.ranks_of_device()
-             : available_host_memory() / session.local_size();
+SearchLimits free_memory(const RunConfig& config, const Session& session) {
+  const int64_t host = available_host_memory() / session.local_size();
+  if (config.parallel.device == DeviceKind::kCpu) return {host};
+  return {free_device_memory(session.device_index()) / session.ranks_of_device(), host};
 }
 
 int64_t least_of_all(int64_t mine, Communicator& control) {
@@ -37,48 +37,72 @@ std::string parts_text(const MemoryPlan& plan) {
   return text;
 }
 
+std::string found_text(const MemoryPlan& plan, const SearchLimits& free) {
+  std::string text =
+      fmt::format("memory of a rank: {} by plan, {} free", size_text(double(plan.total())),
+                  size_text(double(free.memory_bytes)));
+  if (plan.host > 0) {
+    text += fmt::format("; on the host {} by plan, {} free", size_text(double(plan.host)),
+                        size_text(double(free.host_bytes)));
+  }
+  return text;
+}
+
+/// Overrides with which the run would fit on its ranks, and what a rank needs then.
+std::string fitting_text(const PlanInput& input, const Accelerator& accelerator,
+                         const SearchLimits& free) {
+  const int64_t ranks = input.mesh.num_ranks();
+  Accelerator here = accelerator;
+  here.memory_bytes = free.memory_bytes;
+  const SearchLimits limits{usable_memory(here), free.host_bytes};
+  const auto would_fit = [&](const MeshCandidate& best, const std::string& kept) {
+    return fmt::format("on {} rank(s) this would fit, with {}: {}{}", ranks,
+                       size_text(double(best.memory.total())), kept, overrides_text(best.input));
+  };
+  const MeshSearch search = search_meshes(input, here, limits);
+  if (!search.fitting.empty()) return would_fit(search.fitting.front(), "");
+  for (const StateResult& result : search_states(input, here, limits)) {
+    if (result.best) return would_fit(*result.best, result.choice.overrides + " ");
+  }
+  return fmt::format(
+      "no mesh of {} rank(s) would fit: take more ranks, shorter rows or a smaller model", ranks);
+}
+
 }  // namespace
 
 std::string memory_refusal(const PlanInput& input, const Accelerator& accelerator,
-                           int64_t free_bytes) {
+                           const SearchLimits& free) {
   const MemoryPlan plan = plan_memory(input, accelerator);
-  if (plan.total() <= free_bytes) return "";
-  Accelerator here = accelerator;
-  here.memory_bytes = free_bytes;
-  const MeshSearch search = search_meshes(input, here, {usable_memory(here)});
-  const int64_t ranks = input.mesh.num_ranks();
-  std::string fitting = fmt::format(
-      "no mesh of {} rank(s) would fit: take more ranks, shorter "
-      "rows or a smaller model",
-      ranks);
-  if (!search.fitting.empty()) {
-    const MeshCandidate& best = search.fitting.front();
-    fitting = fmt::format("on {} rank(s) this would fit, with {}: {}", ranks,
-                          size_text(double(best.memory.total())), overrides_text(best.input));
+  if (free.hold(plan)) return "";
+  std::string needs = fmt::format("at most the {} that a rank finds free, needs {} by plan ({})",
+                                  size_text(double(free.memory_bytes)),
+                                  size_text(double(plan.total())), parts_text(plan));
+  if (plan.total() <= free.memory_bytes) {
+    needs = fmt::format(
+        "at most the {} that a rank finds free on the host, needs {} there by plan (masters and "
+        "moments, optimizer.offload)",
+        size_text(double(free.host_bytes)), size_text(double(plan.host)));
   }
-  return fmt::format(
-      "memory: expected at most the {} that a rank finds free, needs {} by plan ({}); {} "
-      "(--ignore-memory-plan: start all the same)",
-      size_text(double(free_bytes)), size_text(double(plan.total())), parts_text(plan), fitting);
+  return fmt::format("memory: expected {}; {} (--ignore-memory-plan: start all the same)", needs,
+                     fitting_text(input, accelerator, free));
 }
 
 std::string check_memory(const RunConfig& config, const std::string& config_dir, Session& session,
                          bool refuse) {
   Communicator& control = session.control();
-  const int64_t free_bytes =
-      least_of_all(together(control, [&] { return free_bytes_of(config, session); }), control);
+  const SearchLimits mine = together(control, [&] { return free_memory(config, session); });
+  const SearchLimits free{least_of_all(mine.memory_bytes, control),
+                          least_of_all(mine.host_bytes, control)};
   return together(control, [&]() -> std::string {
     const bool cuda = config.parallel.device == DeviceKind::kCuda;
     Accelerator accelerator =
         find_gpu(read_gpu_table({config_dir + "/gpus.yaml"}), cuda ? "h100" : "cpu");
-    if (!cuda) accelerator.runtime_bytes = 0;  // this process has it already
+    accelerator.runtime_bytes = 0;  // this process has it already: a GPU's context, libraries
     const PlanInput input = plan_input(config, session.size());
-    const std::string refusal = memory_refusal(input, accelerator, free_bytes);
+    const std::string refusal = memory_refusal(input, accelerator, free);
     if (!refusal.empty() && refuse) throw std::invalid_argument(refusal);
     if (!refusal.empty()) return "warning: " + refusal;
-    return fmt::format("memory of a rank: {} by plan, {} free",
-                       size_text(double(plan_memory(input, accelerator).total())),
-                       size_text(double(free_bytes)));
+    return found_text(plan_memory(input, accelerator), free);
   });
 }
 

@@ -72,13 +72,17 @@ double seconds_a_token(const PlanInput& input, const Accelerator& accelerator, d
   return seconds / tokens;
 }
 
-std::string too_large(const MemoryPlan& least, int64_t limit) {
+std::string too_large(const MemoryPlan& least, const SearchLimits& limits) {
+  if (least.total() <= limits.memory_bytes) {
+    return fmt::format("keeps {:.2f} GiB a rank on the host, which has {:.2f} GiB for it",
+                       double(least.host) / kGiB, double(limits.host_bytes) / kGiB);
+  }
   std::vector<MemoryCategory> parts = least.categories();
   const auto largest = std::max_element(
       parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
   return fmt::format("needs at least {:.2f} GiB a rank of {:.2f} GiB ({} {:.2f} GiB)",
-                     double(least.total()) / kGiB, double(limit) / kGiB, largest->name,
-                     double(largest->bytes) / kGiB);
+                     double(least.total()) / kGiB, double(limits.memory_bytes) / kGiB,
+                     largest->name, double(largest->bytes) / kGiB);
 }
 
 /// Why no mesh of this size can be, whatever the memory; nullopt: it can.
@@ -116,7 +120,7 @@ class Searcher {
       try_micro_batches(input, least);
     }
     if (found_.fitting.size() == before) {
-      found_.refused.push_back({tensor, too_large(*least, limits_.memory_bytes)});
+      found_.refused.push_back({tensor, too_large(*least, limits_)});
     }
   }
 
@@ -142,7 +146,7 @@ class Searcher {
         found_.least_bytes = memory.total();
       }
       if (!least || memory.total() < least->total()) least = memory;
-      if (memory.total() > limits_.memory_bytes) break;
+      if (!limits_.hold(memory)) break;
       MeshCandidate candidate{input, memory, 0, 0};
       candidate.tokens_per_second = 1 / seconds_a_token(input, accelerator_, candidate.mfu);
       if (!best || candidate.tokens_per_second > kWorthMore * best->tokens_per_second) {

@@ -3,6 +3,7 @@
 // query heads and stays inside a node, every micro-batch that divides a replica's rows, every mode
 // of recomputation. Pure arithmetic, local, deterministic.
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,12 @@ struct MeshSearch {
 };
 
 struct SearchLimits {
-  int64_t memory_bytes = 0;  // of a rank, for total()
+  int64_t memory_bytes = 0;                                  // of a rank, for total()
+  int64_t host_bytes = std::numeric_limits<int64_t>::max();  // of a rank, for MemoryPlan::host
+
+  bool hold(const MemoryPlan& plan) const {
+    return plan.total() <= memory_bytes && plan.host <= host_bytes;
+  }
 };
 
 MeshSearch search_meshes(const PlanInput& input, const Accelerator& accelerator,

@@ -28,6 +28,7 @@ std::vector<StateChoice> state_choices(const StateBytes& now, DeviceKind device)
     if (row.offload && device == DeviceKind::kCpu) continue;
     StateChoice& choice = choices.emplace_back();
     choice.overrides = row.overrides;
+    if (now.offload && !row.offload) choice.overrides += " optimizer.offload=none";
     choice.state = {now.weight, row.gradient, row.master, row.moment, row.offload};
   }
   return choices;

@@ -15,7 +15,7 @@ struct StateChoice {
 };
 
 /// From all in fp32 to what takes least; in host memory only for a GPU. A bf16 master is the weight
-/// itself and takes nothing.
+/// itself and takes nothing. Where `now` offloads, the others say that nothing is.
 std::vector<StateChoice> state_choices(const StateBytes& now, DeviceKind device);
 
 struct StateResult {

@@ -99,6 +99,17 @@ TEST(StateSearch, OnlyAGpuHasAHostBesideIt) {
   EXPECT_EQ(state_choices({4, 4, 4, 4, false}, DeviceKind::kCpu).size(), 3u) << "fp32 weights";
 }
 
+TEST(StateSearch, WhatIsOffloadedIsToldToLeaveTheHost) {
+  const std::string off = " optimizer.offload=none", on = "optimizer.offload=host";
+  for (const bool offload : {false, true}) {
+    for (const StateChoice& choice : state_choices({2, 4, 4, 4, offload}, DeviceKind::kCuda)) {
+      const bool says = choice.overrides.find(off) != std::string::npos;
+      EXPECT_EQ(says, offload && !choice.state.offload) << choice.overrides;
+      EXPECT_EQ(choice.overrides.find(on) != std::string::npos, choice.state.offload);
+    }
+  }
+}
+
 TEST(MeshSearch, OverridesNameWhatWasChosen) {
   PlanInput input = phi4_input(8, 96);
   input.mesh = {2, 4};
