@@ -185,6 +185,13 @@ class Refused(Folders):
             self.assertEqual(sorted(self.path.rglob('*')), before)
         self.assertEqual((self.path / 'file').read_text(), 'mine')
 
+    def test_a_folder_that_happens_to_have_the_staging_name(self):
+        (self.path / 'fresh.tmp').mkdir()
+        (self.path / 'fresh.tmp' / 'mine').write_text('kept')
+        for command in (('import', 'theirs', 'fresh'), ('export', 'ckpt', 'fresh')):
+            self.refuse(['fresh.tmp: expected no such folder, found one'], *command)
+        self.assertEqual((self.path / 'fresh.tmp' / 'mine').read_text(), 'kept')
+
     def test_what_is_no_source(self):
         (self.path / 'file').write_text('{}')
         (self.path / 'empty').mkdir()
