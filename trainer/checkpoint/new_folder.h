@@ -2,8 +2,8 @@
 // A folder that is made as a whole or not at all (data/file.h): what fails leaves nothing behind
 // under the name, nor in the staging folder.
 //
-// Local; one rank. Errors: std::invalid_argument when something has the name, or that of the staging
-// folder, already; those of `write`.
+// Local; one rank. Errors: std::invalid_argument when something has the name, or that of the
+// staging folder, already; those of `write`.
 #include <cstdint>
 #include <filesystem>
 #include <functional>
