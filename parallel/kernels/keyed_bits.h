@@ -6,11 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
-#ifdef __CUDACC__
-#define PHALANX_HOST_DEVICE __host__ __device__
-#else
-#define PHALANX_HOST_DEVICE
-#endif
+#include "parallel/kernels/host_device.h"
 
 namespace phalanx {
 namespace kernels {
