@@ -23,6 +23,7 @@
 #include "parallel/nccl_communicator.h"
 #include "trainer/attempt_start.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
+#include "trainer/host_heap.h"
 
 namespace phalanx {
 namespace {
@@ -205,6 +206,7 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
                   {start.checkpoint.get(), start.moments},
                   trainer_options(run_folder, resolved, checkpoint, arguments, signals));
   start.checkpoint.reset();
+  keep_freed_tensors();
   const RunOutcome outcome = trainer.run();
   if (speaks) {
     print_report(config, outcome, {run_folder, resume_line(arguments, session), session.size()});

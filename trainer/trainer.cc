@@ -9,6 +9,7 @@
 #include "data/mixture/plan_report.h"
 #include "parallel/agreement.h"
 #include "trainer/checkpoint/checkpoint_writer.h"
+#include "trainer/metrics/memory_use.h"
 
 namespace phalanx {
 namespace {
@@ -144,12 +145,13 @@ Batch Trainer::next_batch(Requests& agreed) {
   mine.save |= save_timed && context_.mesh.rank() == 0;
   const double waited = prefetcher_.waited_seconds() - data_waited_seconds_;
   data_waited_seconds_ = prefetcher_.waited_seconds();
-  at::Tensor flags = at::zeros({4}, at::kLong);
+  at::Tensor flags = at::zeros({5}, at::kLong);
   int64_t* flag = flags.mutable_data_ptr<int64_t>();
   flag[0] = failure != nullptr;
   flag[1] = mine.stop;
   flag[2] = mine.save;
   flag[3] = std::llround(waited * kMicroseconds);
+  flag[4] = peak_memory_bytes(context_.device);
   context_.control.all_reduce(flags, ReduceOp::kMax)->wait();
   if (flag[0] != 0) {
     run_together(context_.control, [&] {
@@ -158,6 +160,7 @@ Batch Trainer::next_batch(Requests& agreed) {
   }
   agreed = {flag[1] != 0, flag[2] != 0};
   step_wait_seconds_ = double(flag[3]) / kMicroseconds;
+  peak_memory_bytes_ = flag[4];
   return batch;
 }
 
@@ -189,6 +192,7 @@ void Trainer::advance(const Batch& batch, StepRecord& record) {
   record.tokens = state_.tokens;
   record.attempt = state_.attempt;
   record.data_wait_seconds = step_wait_seconds_;
+  record.peak_memory_bytes = peak_memory_bytes_;
   wait_seconds_ += step_wait_seconds_;
   record.validation_before = std::exchange(validation_before_, {});
   skipped_in_a_row_ = record.result.updated ? 0 : skipped_in_a_row_ + 1;

@@ -97,6 +97,7 @@ class Trainer {
   double data_waited_seconds_ = 0.0;   // of this rank, before the step at hand
   double step_wait_seconds_ = 0.0;     // of the rank that waited longest, for the step at hand
   double wait_seconds_ = 0.0;          // the same, of this attempt
+  int64_t peak_memory_bytes_ = 0;      // of the fullest rank, before the step at hand
   double train_seconds_ = 0.0;
   int64_t train_tokens_ = 0;
   int64_t skipped_in_a_row_ = 0;

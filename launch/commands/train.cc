@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <malloc.h>
 #include <sched.h>
 
 #include <CLI/CLI.hpp>
@@ -18,6 +17,7 @@
 #include "launch/speak_once.h"
 #include "launch/train_run.h"
 #include "parallel/agreement.h"
+#include "trainer/host_heap.h"
 
 namespace phalanx {
 namespace {
@@ -47,13 +47,6 @@ void set_threads(const RunConfig& config, const Session& session) {
                  "Open MPI: mpirun --bind-to none\n",
                  threads, cores);
   }
-}
-
-/// Keeps freed tensors in the heap: every step frees and takes the same sizes again, and giving
-/// them back to the kernel costs a page fault for each 4 KiB of the next step.
-void keep_freed_memory() {
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, INT32_MAX);
 }
 
 /// `12` or `12-14`: steps as metrics.jsonl counts them.
@@ -107,7 +100,7 @@ ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first, 
 
 ExitCode train(TrainArguments& arguments) {
   StopSignals signals;
-  keep_freed_memory();
+  map_tensors_one_by_one();
   const FirstReading first = read_alone(arguments.request);
   // Without a configuration any session will do that lets the ranks agree on the message.
   const bool cuda = !first.config || first.config->run.parallel.device == DeviceKind::kCuda;

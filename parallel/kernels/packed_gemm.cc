@@ -17,9 +17,6 @@ struct Grid {
   int64_t block_rows = 0, block_columns = 0;
 };
 
-// A multiple of every set's tile, so that where blocks meet does not depend on the set.
-constexpr int64_t kTileRows = 12, kTileColumns = 32;
-
 int64_t share(int64_t total, int64_t parts, int64_t unit) {
   const int64_t units = (total + unit - 1) / unit;
   return (units + parts - 1) / parts * unit;
@@ -68,12 +65,26 @@ void fill_zero(const Gemm& g) {
   }
 }
 
-int64_t workspace_floats(const Grid& grid, GemmOutput output) {
-  const int64_t strip = output == GemmOutput::kBf16 ? grid.block_rows * kStripColumns : 0;
-  return (kBlockRows + kStripColumns) * kPanelDepth + strip;
-}
+int64_t whole(int64_t size, int64_t unit) { return (size + unit - 1) / unit * unit; }
 
 }  // namespace
+
+WorkspaceSize workspace_size(const Gemm& block, bool pairs) {
+  constexpr int64_t kCacheLine = 16;  // floats
+  const int64_t deepest = pairs ? kPanelDepthBf16 : kPanelDepth;
+  const int64_t depth = std::min(deepest, whole(block.depth, 2)) / (pairs ? 2 : 1);
+  WorkspaceSize size{};
+  size.strip_columns = std::min(kStripColumns, whole(block.columns, kTileColumns));
+  size.a = whole(std::min(kBlockRows, whole(block.rows, kTileRows)) * depth, kCacheLine);
+  size.b = whole(size.strip_columns * depth, kCacheLine);
+  const bool sums = block.output == GemmOutput::kBf16 && block.depth > deepest;
+  size.sums = sums ? whole(block.rows * size.strip_columns, kCacheLine) : 0;
+  return size;
+}
+
+GemmWorkspace workspace_at(float* base, const WorkspaceSize& size) {
+  return {base, base + size.a, base + size.a + size.b, size.strip_columns};
+}
 
 void packed_gemm(const Gemm& gemm, PackedGemmIsa isa) {
   if (gemm.rows == 0 || gemm.columns == 0) return;
@@ -83,13 +94,15 @@ void packed_gemm(const Gemm& gemm, PackedGemmIsa isa) {
                                                           : multiply_block_avx2;
   const Grid grid = make_grid(gemm.rows, gemm.columns, at::get_num_threads());
   const int64_t num_blocks = grid.rows * grid.columns;
-  const int64_t floats = workspace_floats(grid, gemm.output);
-  const at::Tensor workspace = at::empty({num_blocks, floats}, at::kFloat);
+  const WorkspaceSize size =
+      workspace_size(block_of(gemm, grid, 0), isa == PackedGemmIsa::kAvx512Bf16);
+  const at::Tensor workspace = at::empty({num_blocks, size.total()}, at::kFloat);
   float* begin = workspace.mutable_data_ptr<float>();
   at::parallel_for(0, num_blocks, 1, [&](int64_t first, int64_t last) {
     for (int64_t index = first; index < last; ++index) {
       const Gemm block = block_of(gemm, grid, index);
-      if (block.rows > 0 && block.columns > 0) multiply(block, begin + index * floats);
+      if (block.rows == 0 || block.columns == 0) continue;
+      multiply(block, workspace_at(begin + index * size.total(), size));
     }
   });
 }

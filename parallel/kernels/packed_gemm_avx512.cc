@@ -3,7 +3,7 @@
 
 namespace phalanx::kernels {
 
-void multiply_block_avx512(const Gemm& block, float* workspace) {
+void multiply_block_avx512(const Gemm& block, const GemmWorkspace& workspace) {
   multiply_block_widening<IsaAvx512>(block, workspace);
 }
 

@@ -3,7 +3,7 @@
 
 namespace phalanx::kernels {
 
-void multiply_block_avx512_bf16(const Gemm& block, float* workspace) {
+void multiply_block_avx512_bf16(const Gemm& block, const GemmWorkspace& workspace) {
   multiply_block<IsaAvx512Bf16, uint16_t>(block, workspace);
 }
 

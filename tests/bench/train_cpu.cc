@@ -7,7 +7,6 @@
 // and the parts of one more step. tests/bench/train_cpu.py runs it in turn with its peers.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <chrono>
@@ -21,6 +20,7 @@
 #include "tests/bench/scope_times.h"
 #include "tests/support/test_model.h"
 #include "trainer/grad_norm.h"
+#include "trainer/host_heap.h"
 
 namespace phalanx {
 namespace {
@@ -124,12 +124,12 @@ int main(int argc, char** argv) {
                  "usage: train_cpu fp32|bf16 THREADS none|selective|lean [TENSOR_PARALLEL_SIZE]\n");
     return 2;
   }
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);  // as `phalanx train` does
-  mallopt(M_TRIM_THRESHOLD, INT32_MAX);
+  map_tensors_one_by_one();  // as `phalanx train` does
   Session session(environment, {});
   at::set_num_threads(std::atoi(argv[2]));
   const Precision precision = std::string(argv[1]) == "bf16" ? Precision::kBf16 : Precision::kFp32;
   Bench bench(session, bench_config(precision, argv[3], argc == 5 ? std::atoi(argv[4]) : 1));
+  keep_freed_tensors();
   while (const int64_t steps = next_steps(session.control())) {
     const nlohmann::json line = bench.run(steps);
     if (session.rank() == 0) std::printf("%s\n", line.dump().c_str());

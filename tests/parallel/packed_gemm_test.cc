@@ -24,12 +24,13 @@ at::Tensor product(const at::Tensor& a, const at::Tensor& b, at::ScalarType resu
   gemm.output = result == at::kBFloat16 ? GemmOutput::kBf16 : GemmOutput::kAddFp32;
   gemm.c = c.mutable_data_ptr();
   gemm.c_row_stride = c.size(1);
-  const int64_t floats = (kBlockRows + kStripColumns) * kPanelDepth + c.size(0) * kStripColumns;
-  const at::Tensor workspace = at::empty({floats}, at::kFloat);
+  const WorkspaceSize size = workspace_size(gemm, Isa::kGroup == 2);
+  const at::Tensor floats = at::empty({size.total()}, at::kFloat);
+  const GemmWorkspace workspace = workspace_at(floats.mutable_data_ptr<float>(), size);
   if constexpr (Isa::kGroup == 2) {
-    multiply_block<Isa, uint16_t>(gemm, workspace.mutable_data_ptr<float>());
+    multiply_block<Isa, uint16_t>(gemm, workspace);
   } else {
-    multiply_block_widening<Isa>(gemm, workspace.mutable_data_ptr<float>());
+    multiply_block_widening<Isa>(gemm, workspace);
   }
   return c;
 }

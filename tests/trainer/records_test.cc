@@ -30,6 +30,7 @@ StepRecord record_of(int64_t step) {
   record.num_steps = 200;
   record.tokens = step * 4096;
   record.seconds = 0.125;
+  record.peak_memory_bytes = 3 << 20;
   record.step_tokens = 4096;
   record.learning_rate = 3e-4;
   record.phase = "stages[0].phases[1]";
@@ -96,6 +97,7 @@ TEST(Metrics, ALineHasTheStepItsTotalsAndEachSource) {
             (nlohmann::json{{"tokens", 0}, {"total_tokens", 12288}, {"targets", 0}}));
   EXPECT_EQ(json.at("data_wait_seconds"), 0.0);
   EXPECT_EQ(json.at("data_wait_share"), 0.0);
+  EXPECT_EQ(json.at("peak_memory_bytes"), 3 << 20);
   EXPECT_FALSE(json.contains("validation"));
 }
 

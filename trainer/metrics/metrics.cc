@@ -29,6 +29,7 @@ nlohmann::ordered_json step_json(const StepRecord& record,
   json["step_seconds"] = record.seconds;
   json["data_wait_seconds"] = record.data_wait_seconds;
   json["data_wait_share"] = data_wait_share(record.data_wait_seconds, record.seconds);
+  json["peak_memory_bytes"] = record.peak_memory_bytes;
   json["phase"] = record.phase;
   json["skipped"] = !record.result.updated;
   for (size_t s = 0; s < source_names.size(); ++s) {

@@ -23,6 +23,7 @@ struct StepRecord {
   double learning_rate = 0.0;
   double seconds = 0.0;            // of this step, once its data was there
   double data_wait_seconds = 0.0;  // before that, of the rank that waited longest
+  int64_t peak_memory_bytes = 0;   // up to there, of the fullest rank
   int64_t step_tokens = 0;
   std::vector<int64_t> source_tokens;        // of this step, in name order; padding included
   std::vector<int64_t> source_total_tokens;  // that the ledger counts, this step included

@@ -76,10 +76,10 @@ int64_t kept_bytes(const PlanInput& input, const Sizes& s) {
 }
 
 /// A packed product on a host sums a bf16 result of so many rows in fp32, a strip of columns at a
-/// time.
+/// time; the widest that need it are as wide as the residual stream.
 int64_t strip_bytes(const PlanInput& input, int64_t rows, DeviceKind device) {
   const bool strips = device == DeviceKind::kCpu && input.state.weight != kFp32Bytes;
-  return strips ? rows * kernels::kStripColumns * kFp32Bytes : 0;
+  return strips ? rows * std::min(kernels::kStripColumns, input.shape.hidden_size) * kFp32Bytes : 0;
 }
 
 /// VocabParallelHead::loss(): the logits, which become their own gradient, beside what is made of
