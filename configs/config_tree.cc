@@ -12,7 +12,6 @@
 namespace phalanx {
 namespace {
 
-constexpr char kCommandLine[] = "command line";
 constexpr int kMaxDepth = 32;
 constexpr int kMaxNodes = 1'000'000;  // an alias inside aliases multiplies
 

@@ -8,6 +8,9 @@
 
 namespace phalanx {
 
+/// The source of overrides.
+inline constexpr char kCommandLine[] = "command line";
+
 /// Where a value was written; `line` 0 means no line (command line, default).
 struct Origin {
   std::string source;        // file name, "command line", or empty: default

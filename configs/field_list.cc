@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "configs/model_schema.h"
 #include "configs/schema.h"
 
 namespace phalanx {
@@ -48,12 +49,15 @@ class ValueLister : public PathVisitor {
 
 class YamlWriter : public PathVisitor {
  public:
-  explicit YamlWriter(const ResolvedConfig& config) : config_(config) {}
+  /// Each line gets the place its value came from, as `origins` has it; null: none.
+  explicit YamlWriter(const ResolvedConfig* origins) : origins_(origins) {}
 
   void field(const FieldInfo& info, const Value& value) override {
     const auto written = value.write();
     if (!written) return;
-    line(fmt::format("{}: {}  # {}", info.name, *written, config_.origin_text(path_of(info.name))));
+    const std::string origin =
+        origins_ == nullptr ? "" : "  # " + origins_->origin_text(path_of(info.name));
+    line(fmt::format("{}: {}{}", info.name, *written, origin));
   }
   void section(const FieldInfo& info, const std::function<void()>& declare) override {
     line(info.name + ":");
@@ -88,7 +92,7 @@ class YamlWriter : public PathVisitor {
     text += indent + content + "\n";
   }
 
-  const ResolvedConfig& config_;
+  const ResolvedConfig* origins_;
   int depth_ = 0;
   bool starts_item_ = false;
 };
@@ -123,8 +127,15 @@ std::string tag_name(Tag tag) {
 
 std::string resolved_yaml(const ResolvedConfig& config) {
   RunConfig copy = config.run;
-  YamlWriter writer(config);
+  YamlWriter writer(&config);
   declare_run(writer, copy);
+  return writer.text;
+}
+
+std::string model_yaml(const ModelConfig& model) {
+  ModelConfig copy = model;
+  YamlWriter writer(nullptr);
+  writer.section({"model", ""}, [&] { declare_model(writer, copy); });
   return writer.text;
 }
 

@@ -34,6 +34,9 @@ std::string tag_name(Tag tag);
 /// its value came from as comment.
 std::string resolved_yaml(const ResolvedConfig& config);
 
+/// The section `model:` alone, without comments, to be put into a configuration.
+std::string model_yaml(const ModelConfig& model);
+
 /// What a resume with `now` would change although it is fixed: one message a field, with both
 /// values. `old_text` is the resolved_yaml() of a checkpoint. Stages that only one of them has
 /// are curriculum, which a resume may change. Throws std::invalid_argument when `old_text` does

@@ -4,7 +4,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <system_error>
@@ -108,10 +110,12 @@ void report_no_model(ConfigNode& root, ConfigEntry* model, const std::string& co
   }
 }
 
-/// Puts the preset's fields under those that the file or the command line give.
-void apply_preset(ConfigNode& root, const ConfigRequest& request, Problems& problems) {
+/// Puts the preset's fields under those that the file or the command line give. Returns the preset,
+/// if one counts.
+std::optional<Phi4Config> apply_preset(ConfigNode& root, const ConfigRequest& request,
+                                       Problems& problems) {
   using Kind = ConfigNode::Kind;
-  if (root.kind != Kind::kMap && root.kind != Kind::kNull) return;
+  if (root.kind != Kind::kMap && root.kind != Kind::kNull) return std::nullopt;
   root.kind = Kind::kMap;
   ConfigEntry* model = root.find("model");
   const ConfigEntry* preset = model == nullptr ? nullptr : model->value.find("preset");
@@ -120,14 +124,15 @@ void apply_preset(ConfigNode& root, const ConfigRequest& request, Problems& prob
         model == nullptr || model->value.kind == Kind::kNull ||
         (model->value.kind == Kind::kMap && num_present(model->value, shape_names(true)) == 0);
     if (absent) report_no_model(root, model, request.config_dir, problems);
-    return;
+    return std::nullopt;
   }
   const std::vector<std::string> names = shape_names(false);
   // A stored configuration has every field that there was and stays readable when presets change or
-  // go: it is read without their folder, or names all there are.
+  // go: it is read without their folder, or names all there are and a preset of its own.
   const bool is_stored =
-      request.config_dir.empty() || num_present(model->value, names) == names.size();
-  if (preset->value.kind != Kind::kScalar || is_stored) return;
+      request.config_dir.empty() || (num_present(model->value, names) == names.size() &&
+                                     preset->value.origin.source != kCommandLine);
+  if (preset->value.kind != Kind::kScalar || is_stored) return std::nullopt;
   const std::string& name = preset->value.text;
   const std::vector<std::string> known = preset_names(request.config_dir);
   if (std::find(known.begin(), known.end(), name) == known.end()) {
@@ -136,10 +141,25 @@ void apply_preset(ConfigNode& root, const ConfigRequest& request, Problems& prob
     problems.throw_if_any();
   }
   ConfigNode tree = preset_tree(request.config_dir, name, problems);
-  read_preset_tree(tree, problems);
+  const Phi4Config shape = read_preset_tree(tree, problems);
   for (ConfigEntry& entry : tree.entries) {
     if (model->value.find(entry.key) == nullptr) model->value.entries.push_back(std::move(entry));
   }
+  return shape;
+}
+
+std::vector<PresetDifference> compare_with_preset(const RunConfig& run, const Phi4Config& preset) {
+  RunConfig other = run;
+  other.model.shape = preset;
+  std::map<std::string, std::string> of_preset;
+  for (const FieldValue& value : field_values(other)) of_preset[value.path] = value.value;
+  std::vector<PresetDifference> differences;
+  for (const FieldValue& value : field_values(run)) {
+    const std::string& theirs = of_preset[value.path];
+    if (value.value == theirs) continue;
+    differences.push_back({value.path.substr(value.path.find('.') + 1), value.value, theirs});
+  }
+  return differences;
 }
 
 void apply_overrides(ConfigNode& root, const std::vector<std::string>& overrides,
@@ -172,6 +192,19 @@ Origin ResolvedConfig::nearest_origin(std::string path) const {
   return {};
 }
 
+std::string ResolvedConfig::preset_note() const {
+  if (origin_text("model.preset") != kCommandLine) return "";
+  std::string fields;
+  for (const PresetDifference& difference : preset_differences) {
+    if (origin_text("model." + difference.field) == kCommandLine) continue;
+    fields += fmt::format("{}{} {} (preset: {})", fields.empty() ? "" : ", ", difference.field,
+                          difference.value, difference.preset);
+  }
+  if (fields.empty()) return "";
+  return fmt::format("note: model.preset={}: the file's own fields win over the preset: {}\n",
+                     run.model.preset, fields);
+}
+
 std::vector<std::string> preset_names(const std::string& config_dir) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(config_dir + "/model")) {
@@ -199,7 +232,7 @@ ResolvedConfig read_run_config_text(const std::string& text, const ConfigRequest
   ConfigNode root = parse_yaml(text, request.file, problems);
   problems.throw_if_any();  // half a tree would only give follow-up errors
   apply_overrides(root, request.overrides, problems);
-  apply_preset(root, request, problems);
+  const std::optional<Phi4Config> preset = apply_preset(root, request, problems);
   std::vector<std::string> known_paths;
   for (const FieldDoc& doc : field_docs()) known_paths.push_back(doc.path);
   ResolvedConfig resolved;
@@ -210,6 +243,7 @@ ResolvedConfig read_run_config_text(const std::string& text, const ConfigRequest
   problems.throw_if_any();
   resolved.origins = reader.origins();
   set_default_head_dim(resolved.run.model.shape);
+  if (preset) resolved.preset_differences = compare_with_preset(resolved.run, *preset);
   check_rules(resolved, request.num_ranks, problems);
   problems.throw_if_any();
   return resolved;

@@ -22,12 +22,23 @@ struct ConfigRequest {
   int64_t num_ranks = 0;               // 0: not known, rules of the mesh are not checked
 };
 
+/// A field of the model that is not as its preset has it.
+struct PresetDifference {
+  std::string field;   // without "model."
+  std::string value;   // of the run
+  std::string preset;  // of the preset
+};
+
 struct ResolvedConfig {
   RunConfig run;
+  std::vector<PresetDifference> preset_differences;        // none without a preset
   Origins origins;                                         // by path; what is absent is a default
   std::string origin_text(const std::string& path) const;  // "default", "run.yaml:12:5", ...
   /// Of the path, else of the innermost section around it that is written somewhere.
   Origin nearest_origin(std::string path) const;
+  /// A line that names the file's own fields where they win over a preset of the command line; else
+  /// empty, since whoever writes both in one place means it so.
+  std::string preset_note() const;
 };
 
 ResolvedConfig read_run_config(const ConfigRequest& request);

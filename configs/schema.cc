@@ -69,7 +69,9 @@ void declare_source(SchemaVisitor& v, SourceConfig& c) {
 
 void declare_data(SchemaVisitor& v, DataConfig& c) {
   v.field({"seed", "of the order of the data", kFixed}, seed_value(c.seed));
-  v.field({"tokenizer", "folder of the tokenizer", kFree, true}, text_value(c.tokenizer));
+  v.field({"tokenizer", "file or folder: a tokenizer's, Hugging Face's, an imported checkpoint",
+           kFree, true},
+          text_value(c.tokenizer));
   v.table({"sources", "data sets by name", kResumable, true},
           entries_of(c.sources, declare_source));
   v.table({"groups", "sources weighted as one: shares that sum to 1", kResumable},

@@ -16,4 +16,8 @@ void prepare_cuda() {
   if (!chosen) c10::CachingAllocator::setAllocatorSettings("expandable_segments:True");
 }
 
+void prepare_cpu_trace() {
+  setenv("KINETO_LOG_LEVEL", "5", /*overwrite=*/0);  // one above its errors
+}
+
 }  // namespace phalanx

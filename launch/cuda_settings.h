@@ -10,4 +10,8 @@ namespace phalanx {
 /// pieces that fit nothing.
 void prepare_cuda();
 
+/// Before a trace on CPU by a LibTorch with CUDA: keeps its tracer (Kineto) from printing an error
+/// because it finds no GPU to describe. Whether the trace was written is checked by StepTrace.
+void prepare_cpu_trace();
+
 }  // namespace phalanx

@@ -61,11 +61,13 @@ int run(CLI::App& app, int argc, char** argv) {
   }
 }
 
-/// What was printed may still be in memory, and a full disk be noticed only now.
+/// What was printed may still be in memory, and a full disk be noticed only now. After an error,
+/// which has had its message, that is no news.
 int flushed(int code) {
   errno = 0;
   const bool flushed = std::fflush(stdout) == 0;
-  if (flushed && std::ferror(stdout) == 0) return code;
+  const bool failed = code != 0 && code != static_cast<int>(phalanx::ExitCode::kStopped);
+  if (failed || (flushed && std::ferror(stdout) == 0)) return code;
   std::fprintf(stderr, "phalanx: error: cannot write standard output%s%s\n", errno == 0 ? "" : ": ",
                errno == 0 ? "" : std::strerror(errno));
   return code == 0 ? static_cast<int>(phalanx::ExitCode::kBadInput) : code;

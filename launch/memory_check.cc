@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <stdexcept>
+#include <utility>
 
 #include "configs/gpu_table.h"
+#include "launch/counted.h"
 #include "launch/host_memory.h"
 #include "launch/resource_text.h"
 #include "parallel/agreement.h"
@@ -14,9 +16,12 @@
 namespace phalanx {
 namespace {
 
+constexpr int64_t kNoGpu = -1;
+
 SearchLimits free_memory(const RunConfig& config, const Session& session) {
   const int64_t host = available_host_memory() / session.local_size();
   if (config.parallel.device == DeviceKind::kCpu) return {host};
+  if (session.device_index() >= num_cuda_devices()) return {kNoGpu, host};
   return {free_device_memory(session.device_index()) / session.ranks_of_device(), host};
 }
 
@@ -37,10 +42,17 @@ std::string parts_text(const MemoryPlan& plan) {
   return text;
 }
 
-std::string found_text(const MemoryPlan& plan, const SearchLimits& free) {
-  std::string text =
-      fmt::format("memory of a rank: {} by plan, {} free", size_text(double(plan.total())),
-                  size_text(double(free.memory_bytes)));
+/// The total of `phalanx plan` has the runtime in it, this one has not, since a process that asks
+/// what is free holds it already.
+std::string planned_text(const MemoryPlan& plan, int64_t runtime_bytes) {
+  return fmt::format(
+      "memory of a rank: {} by plan, besides the {} of runtime that phalanx plan adds",
+      size_text(double(plan.total())), size_text(double(runtime_bytes)));
+}
+
+std::string found_text(const MemoryPlan& plan, int64_t runtime_bytes, const SearchLimits& free) {
+  std::string text = fmt::format("{}; {} free", planned_text(plan, runtime_bytes),
+                                 size_text(double(free.memory_bytes)));
   if (plan.host > 0) {
     text += fmt::format("; on the host {} by plan, {} free", size_text(double(plan.host)),
                         size_text(double(free.host_bytes)));
@@ -56,7 +68,7 @@ std::string fitting_text(const PlanInput& input, const Accelerator& accelerator,
   here.memory_bytes = free.memory_bytes;
   const SearchLimits limits{usable_memory(here), free.host_bytes};
   const auto would_fit = [&](const MeshCandidate& best, const std::string& kept) {
-    return fmt::format("on {} rank(s) this would fit, with {}: {}{}", ranks,
+    return fmt::format("on {} this would fit, with {}: {}{}", counted(ranks, "rank"),
                        size_text(double(best.memory.total())), kept, overrides_text(best.input));
   };
   const MeshSearch search = search_meshes(input, here, limits);
@@ -64,8 +76,8 @@ std::string fitting_text(const PlanInput& input, const Accelerator& accelerator,
   for (const StateResult& result : search_states(input, here, limits)) {
     if (result.best) return would_fit(*result.best, result.choice.overrides + " ");
   }
-  return fmt::format(
-      "no mesh of {} rank(s) would fit: take more ranks, shorter rows or a smaller model", ranks);
+  return fmt::format("no mesh of {} would fit: take more ranks, shorter rows or a smaller model",
+                     counted(ranks, "rank"));
 }
 
 }  // namespace
@@ -97,12 +109,17 @@ std::string check_memory(const RunConfig& config, const std::string& config_dir,
     const bool cuda = config.parallel.device == DeviceKind::kCuda;
     Accelerator accelerator =
         find_gpu(read_gpu_table({config_dir + "/gpus.yaml"}), cuda ? "h100" : "cpu");
-    accelerator.runtime_bytes = 0;  // this process has it already: a GPU's context, libraries
+    // This process has it already: a GPU's context, libraries.
+    const int64_t runtime_bytes = std::exchange(accelerator.runtime_bytes, 0);
     const PlanInput input = plan_input(config, session.size());
+    if (free.memory_bytes == kNoGpu) {
+      return planned_text(plan_memory(input, accelerator), runtime_bytes) +
+             "; no GPU here to compare it with: phalanx plan --gpu KIND does";
+    }
     const std::string refusal = memory_refusal(input, accelerator, free);
     if (!refusal.empty() && refuse) throw std::invalid_argument(refusal);
     if (!refusal.empty()) return "warning: " + refusal;
-    return found_text(plan_memory(input, accelerator), free);
+    return found_text(plan_memory(input, accelerator), runtime_bytes, free);
   });
 }
 

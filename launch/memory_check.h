@@ -20,7 +20,7 @@ std::string memory_refusal(const PlanInput& input, const Accelerator& accelerato
 /// GPU need only hold the tensors: most of what the runtime takes is no longer free when this is
 /// asked. Returns a line that says both. Collective over session.control(): every rank. Errors:
 /// AgreedError with memory_refusal() on all ranks; with `refuse` false that text is returned
-/// instead.
+/// instead, and a machine without the GPU is none: a dry run may be for another one.
 std::string check_memory(const RunConfig& config, const std::string& config_dir, Session& session,
                          bool refuse);
 

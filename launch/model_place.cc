@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "configs/field_list.h"
 #include "configs/read_config.h"
 #include "data/file.h"
 #include "data/tokenizer/tokenizer_file.h"
@@ -13,6 +14,7 @@
 #include "trainer/checkpoint/hf_folder.h"
 #include "trainer/checkpoint/hf_import.h"
 #include "trainer/checkpoint/initial_weights.h"
+#include "trainer/checkpoint/place_text.h"
 #include "trainer/checkpoint/strict_json.h"
 #include "trainer/train_state.h"
 
@@ -62,15 +64,22 @@ std::string tokenizer_config_text(const ModelPlace& place) {
   return text.dump(2) + "\n";
 }
 
+/// An imported checkpoint keeps them under names of its own.
+HfFiles files_beside(const fs::path& folder) {
+  if (!is_checkpoint(folder)) return read_hf_files(folder);
+  CheckpointReader checkpoint(folder);
+  return imported_files(checkpoint);
+}
+
 HfFiles files_of_tokenizer(ModelPlace& place, const std::string& path) {
   const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(path);
-  const fs::path file = fs::is_directory(path) ? fs::path(path) / kTokenizerFile : fs::path(path);
-  const fs::path folder = file.parent_path();
+  const fs::path file = tokenizer_file(path);
+  const fs::path folder = file.has_parent_path() ? file.parent_path() : ".";
   HfFiles files;
   if (file.extension() == ".tiktoken") {
     files[kTokenizerFile] = tokenizer_json(*tokenizer);
   } else {
-    files = read_hf_files(folder);
+    files = files_beside(folder);
     files.erase("generation_config.json");  // says how another model is to be used
     files[kTokenizerFile] = read_text(file, kMaxTokenizerBytes);
   }
@@ -84,11 +93,10 @@ HfFiles files_of_tokenizer(ModelPlace& place, const std::string& path) {
 
 }  // namespace
 
-ModelPlace open_model(const fs::path& path) {
-  if (!fs::is_directory(path)) {
-    throw std::invalid_argument(
-        fmt::format("{}: expected a Hugging Face folder or a checkpoint, found {}", path.string(),
-                    fs::exists(path) ? "a file" : "none"));
+ModelPlace open_model(const fs::path& path, const std::string& name) {
+  if (!is_checkpoint(path) && !fs::exists(path / "config.json")) {
+    throw std::invalid_argument(fmt::format(
+        "{}: expected a Hugging Face folder or a checkpoint, found {}", name, place_text(path)));
   }
   ModelPlace place;
   if (is_checkpoint(path)) {
@@ -104,6 +112,15 @@ ModelPlace open_model(const fs::path& path) {
     place.source = std::make_unique<HfFolder>(path, place.config.shape);
   }
   return place;
+}
+
+std::string model_section(const HfConfig& config, const std::string& path) {
+  ModelConfig model;
+  model.shape = config.shape;
+  model.init_from = path;
+  return fmt::format(
+      "{}# In stages, it was trained with rope_theta: {:g} and a context of {} tokens.\n",
+      model_yaml(model), config.rope_theta, config.max_position_embeddings);
 }
 
 HfFiles files_for_export(ModelPlace& place, const std::string& tokenizer) {

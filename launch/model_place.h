@@ -22,7 +22,14 @@ struct ModelPlace {
   std::unique_ptr<TensorSource> source;          // may refer to the checkpoint
 };
 
-[[nodiscard]] ModelPlace open_model(const std::filesystem::path& path);
+/// `name` is what messages call a path that is neither.
+[[nodiscard]] ModelPlace open_model(const std::filesystem::path& path, const std::string& name);
+[[nodiscard]] inline ModelPlace open_model(const std::filesystem::path& path) {
+  return open_model(path, path.string());
+}
+
+/// Its section `model:` for a run that starts from `path`, and as a comment what belongs in stages.
+[[nodiscard]] std::string model_section(const HfConfig& config, const std::string& path);
 
 /// Tokenizer files for an export and the ids that they give: of imported weights those that came
 /// with them; of a run those beside its tokenizer, or made from it. `tokenizer`, a file or a

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "launch/counted.h"
 #include "trainer/metrics/progress.h"
 
 namespace phalanx {
@@ -101,8 +102,8 @@ std::vector<std::string> plan_notes(const PlanReport& report) {
 
 std::string plan_text(const MixturePlan& plan, const RunConfig& config) {
   const PlanReport report = describe_plan(plan);
-  std::string text =
-      fmt::format("plan: {} steps, {} tokens", report.num_steps, tokens_text(report.tokens));
+  std::string text = fmt::format("plan: {}, {} tokens", counted(report.num_steps, "step"),
+                                 tokens_text(report.tokens));
   if (plan.start.step > 0) text += fmt::format(", from step {} on", plan.start.step + 1);
   text += '\n';
   int32_t stage = -1;

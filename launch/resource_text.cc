@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -127,6 +128,11 @@ std::string resource_text(const RunPlan& plan, const Accelerator& accelerator) {
   const int64_t limit = usable_memory(accelerator);
   std::string text = fmt::format("memory of a rank, {}\n", accelerator.name);
   text += memory_text(plan.memory, accelerator.memory_bytes, limit);
+  text += fmt::format(
+      "  it fits up to {} %, {}: allocators round up. {} is what the kind {} has, not this "
+      "machine;\n  train compares the total, without runtime, with what is free where it runs\n",
+      std::lround(100.0 * double(limit) / double(accelerator.memory_bytes)),
+      size_text(double(limit)), size_text(double(accelerator.memory_bytes)), accelerator.name);
   text += modes_text(plan, accelerator);
   for (const SpanPlan& span : plan.spans) text += step_text(span);
   return text + budget_text(plan, accelerator);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "data/mixture/plan_report.h"
+#include "launch/counted.h"
 #include "trainer/metrics/progress.h"
 
 namespace phalanx {
@@ -39,6 +40,18 @@ std::string bits_text(const RunOutcome& outcome, const std::string& source) {
                      has_end ? fmt::format("{:.4f}", end->second.bits_per_byte) : "(not measured)");
 }
 
+/// There is no speed of a start that had nothing left to train, or was stopped before its first
+/// step.
+std::string speed_text(const RunConfig& config, const RunOutcome& outcome, int num_ranks) {
+  if (outcome.tokens_per_second == 0) {
+    return fmt::format("speed        none: {}\n", outcome.stopped ? "stopped before the first step"
+                                                                  : "nothing was left to train");
+  }
+  return fmt::format("speed        {} tokens/s on {}, {} parameters; data wait {:.1f} %\n",
+                     count_text(outcome.tokens_per_second), counted(num_ranks, "rank"),
+                     num_parameters(config.model.shape), 100 * outcome.data_wait_share);
+}
+
 }  // namespace
 
 std::string run_report(const RunConfig& config, const RunOutcome& outcome,
@@ -58,10 +71,7 @@ std::string run_report(const RunConfig& config, const RunOutcome& outcome,
                         source.tokens_before + source.tokens, taken.tokens, taken.epochs,
                         bits_text(outcome, source.name));
   }
-  text +=
-      fmt::format("\nspeed        {} tokens/s on {} rank(s), {} parameters; data wait {:.1f} %\n",
-                  count_text(outcome.tokens_per_second), place.num_ranks,
-                  num_parameters(config.model.shape), 100 * outcome.data_wait_share);
+  text += fmt::format("\n{}", speed_text(config, outcome, place.num_ranks));
   text += fmt::format("checkpoints  {}/checkpoints, the newest {}\n", place.run_folder,
                       outcome.checkpoint.filename().string());
   text += fmt::format("metrics      {}/metrics.jsonl\n", place.run_folder);

@@ -12,6 +12,7 @@
 #include "trainer/attempt_start.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/manifest_model.h"
+#include "trainer/checkpoint/place_text.h"
 #include "trainer/checkpoint/strict_json.h"
 
 namespace phalanx {
@@ -48,6 +49,7 @@ std::string conversion_notes(CheckpointReader& checkpoint, const RunConfig& conf
 
 RunStart open_resumed(const fs::path& path, const ResolvedConfig& config) {
   RunStart start;
+  require_checkpoint(path, "--resume: " + path.string());
   start.resumed_from = path;
   start.checkpoint = std::make_unique<CheckpointReader>(path);
   start.state = state_of(*start.checkpoint);
@@ -67,16 +69,12 @@ RunStart open_resumed(const fs::path& path, const ResolvedConfig& config) {
 RunStart open_fork(const RunConfig& config) {
   const ForkConfig& fork = config.fork;
   RunStart start;
-  if (!fs::exists(fs::path(fork.from) / "manifest.json")) {
-    throw std::invalid_argument(fmt::format(
-        "fork.from: expected the folder of a checkpoint (with manifest.json), found none at {}",
-        fork.from));
-  }
+  require_checkpoint(fork.from, "fork.from: " + fork.from);
   auto checkpoint = std::make_unique<CheckpointReader>(fork.from);
   TrainState parent = state_of(*checkpoint);
   start.notes = fmt::format("fork: {} (step {}) gives", fork.from, parent.step);
   if (fork.weights) {
-    check_same_model(config.model.shape, checkpoint->manifest().model,
+    check_same_model(config.model.shape, checkpoint->manifest().model, fork.from,
                      "fork.from: checkpoint " + fork.from);
     start.checkpoint = std::move(checkpoint);
     start.moments = fork.optimizer;

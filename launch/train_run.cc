@@ -12,6 +12,7 @@
 #include "configs/field_list.h"
 #include "data/file.h"
 #include "data/file_lock.h"
+#include "launch/counted.h"
 #include "launch/gpu_rules.h"
 #include "launch/kernel_text.h"
 #include "launch/memory_check.h"
@@ -23,6 +24,7 @@
 #include "parallel/nccl_communicator.h"
 #include "trainer/attempt_start.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
+#include "trainer/checkpoint/manifest_model.h"
 #include "trainer/host_heap.h"
 
 namespace phalanx {
@@ -85,15 +87,17 @@ std::string resume_line(const TrainArguments& arguments, const Session& session)
   return line + " --resume auto";
 }
 
-/// A stage may turn heads by another base than its starting weights did (midtraining does), but not
-/// unsaid.
-void note_rope_base(const RunConfig& config) {
-  if (config.model.init_from.empty()) return;
-  const double stored = open_model(config.model.init_from).config.rope_theta;
-  const double used = config.stages.front().rope_theta;
-  if (stored == used) return;
-  std::fprintf(stderr, "note: %s was trained with rope_theta %g, stage %s uses %g\n",
-               config.model.init_from.c_str(), stored, config.stages.front().name.c_str(), used);
+/// What model.init_from names must open and be this model, before anything is planned. A stage may
+/// turn heads by another base than its starting weights did (midtraining does), but not unsaid.
+std::string check_first_weights(const RunConfig& config) {
+  const std::string& folder = config.model.init_from;
+  if (folder.empty()) return "";
+  const HfConfig found = open_model(folder, "model.init_from: " + folder).config;
+  check_same_model(config.model.shape, found.shape, folder, "model.init_from: " + folder);
+  const StageConfig& first = config.stages.front();
+  if (found.rope_theta == first.rope_theta) return "";
+  return fmt::format("note: {} was trained with rope_theta {:g}, stage {} uses {:g}\n", folder,
+                     found.rope_theta, first.name, first.rope_theta);
 }
 
 /// A trace that the run was too short for must not be waited for.
@@ -115,9 +119,9 @@ void check_device(const RunConfig& config, const Session& session) {
     return check_gpu(gpu_model(session.device_index()), config.precision);
   }
   throw std::invalid_argument(fmt::format(
-      "parallel.device: expected cpu, or a GPU for each of the {} rank(s) of this host; "
-      "got cuda and {} GPU(s) that this build can use",
-      session.local_size(), num_devices));
+      "parallel.device: expected cpu, or as many GPUs as this host has ranks, {}; got cuda and {} "
+      "that this build can use",
+      session.local_size(), counted(num_devices, "GPU")));
 }
 
 at::Device device_of(const RunConfig& config, const Session& session) {
@@ -158,14 +162,16 @@ void print_report(const RunConfig& config, const RunOutcome& outcome, const Repo
   std::fputs(("\n" + run_report(config, outcome, place)).c_str(), stdout);
 }
 
-/// What the run needs of this machine, before its first step. Collective.
+/// What the run needs of this machine, before its first step; a dry run may be for another one.
+/// Collective.
 void check_machine(const RunConfig& config, const TrainArguments& arguments, Session& session) {
-  run_together(session.control(), [&] { check_device(config, session); });
-  const std::string memory = check_memory(config, arguments.request.config_dir, session,
-                                          /*refuse=*/!arguments.ignore_memory_plan);
+  if (!arguments.dry_run) run_together(session.control(), [&] { check_device(config, session); });
+  const std::string memory =
+      check_memory(config, arguments.request.config_dir, session,
+                   /*refuse=*/!arguments.ignore_memory_plan && !arguments.dry_run);
   if (session.rank() != 0) return;
   std::fprintf(stderr, "%s\n", memory.c_str());
-  say_kernels(config);
+  if (!arguments.dry_run) say_kernels(config);
 }
 
 }  // namespace
@@ -179,17 +185,18 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
 
   const fs::path checkpoint = choose_checkpoint(arguments.resume, run_folder, session);
   RunStart start = together(control, [&] { return open_run_start(checkpoint, resolved); });
+  run_together(control, [&] {
+    if (speaks && start.new_weights()) start.notes += check_first_weights(config);
+  });
   RunData data =
       together(control, [&] { return open_run_data(config, session.rank(), session.size()); });
   PlannedRun planned =
       together(control, [&] { return plan_run(config, data, arguments.skip_steps, start); });
   run_together(control, [&] {
-    if (!speaks) return;
-    print_plan(*planned.plan, config, data.warnings, start.notes);
-    if (start.new_weights()) note_rope_base(config);
+    if (speaks) print_plan(*planned.plan, config, data.warnings, start.notes);
   });
-  if (arguments.dry_run) return false;
   check_machine(config, arguments, session);
+  if (arguments.dry_run) return false;
 
   // The first rank's, held to the end.
   const std::optional<FileLock> lock = together(control, [&]() -> std::optional<FileLock> {

@@ -29,6 +29,9 @@ class Scorer {
   /// last token included, decides between the factors of LongRoPE.
   std::vector<float> log_probabilities(std::span<const int32_t> ids) const;
 
+  /// Ids are below it.
+  int64_t vocab_size() const { return config_.shape.vocab_size; }
+
  private:
   void check_ids(std::span<const int32_t> ids) const;
 

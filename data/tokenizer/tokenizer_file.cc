@@ -47,19 +47,21 @@ void write_whole(const std::string& path, const std::string& text) {
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path) {
-  fs::path file(path);
-  if (fs::is_directory(file)) {
-    file /= "tokenizer.json";
-    if (!fs::exists(file)) {
-      throw std::invalid_argument(fmt::format(
-          "{}: expected a tokenizer file, or a folder with tokenizer.json in it", path));
-    }
+std::string tokenizer_file(const std::string& path) {
+  const fs::path folder(path);
+  if (!fs::is_directory(folder)) return path;
+  for (const char* name : {"tokenizer.json", "hf.tokenizer.json"}) {
+    if (fs::exists(folder / name)) return (folder / name).string();
   }
-  const std::string name = file.string();
+  throw std::invalid_argument(
+      fmt::format("{}: expected a tokenizer file, or a folder with tokenizer.json in it", path));
+}
+
+std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path) {
+  const std::string name = tokenizer_file(path);
   const std::string text = read_whole(name);
-  TokenizerParts parts = file.extension() == ".tiktoken" ? parse_cl100k_ranks(text, name)
-                                                         : parse_tokenizer_json(text, name);
+  TokenizerParts parts = name.ends_with(".tiktoken") ? parse_cl100k_ranks(text, name)
+                                                     : parse_tokenizer_json(text, name);
   return std::make_unique<Tokenizer>(std::move(parts), name);
 }
 

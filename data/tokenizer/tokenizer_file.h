@@ -16,7 +16,11 @@
 
 namespace phalanx {
 
-// `path`: a file, or a folder that holds tokenizer.json. Ends in ".tiktoken": a rank file.
+// The file that `path` means: itself, or of a folder its tokenizer.json, which an imported
+// checkpoint keeps as hf.tokenizer.json.
+std::string tokenizer_file(const std::string& path);
+
+// `path`: as tokenizer_file() has it. The file ends in ".tiktoken": a rank file.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path);
 
 // The two formats from memory; `origin` (the file's name) leads every message.

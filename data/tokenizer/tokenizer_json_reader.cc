@@ -7,9 +7,9 @@
 #include <optional>
 #include <stdexcept>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
+#include "data/strict_json.h"
 #include "data/tokenizer/byte_alphabet.h"
 #include "data/tokenizer/tokenizer_file.h"
 
@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kMaxDepth = 16;
+constexpr int kMaxDepth = 16;  // no tokenizer.json is as deep
 constexpr size_t kShownChars = 60;
 
 class JsonReader {
@@ -37,7 +37,6 @@ class JsonReader {
     return text;
   }
 
-  json parse(const std::string& text) const;
   const json& field(const json& object, const std::string& place, const char* key) const;
   void expect(const json& object, const std::string& place, const char* key,
               const json& value) const;
@@ -62,31 +61,6 @@ class JsonReader {
   std::unordered_map<std::string, int32_t> special_ids_;  // by content
   std::unordered_map<std::string, int32_t> ids_;          // of ordinary tokens, by bytes
 };
-
-// Depth and repeated keys are checked while parsing: the JSON library would recurse over the one
-// and silently keep the last of the other.
-json JsonReader::parse(const std::string& text) const {
-  std::vector<std::unordered_set<std::string>> keys;
-  const auto check = [&](int depth, json::parse_event_t event, json& parsed) {
-    if (depth > kMaxDepth) {
-      throw std::invalid_argument(fmt::format(
-          "{}: nested deeper than {} levels, which no tokenizer.json is", origin_, kMaxDepth));
-    }
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key &&
-        !keys.back().insert(parsed.get<std::string>()).second) {
-      throw std::invalid_argument(
-          fmt::format("{}: key {} appears twice in one object", origin_, shown(parsed)));
-    }
-    return true;
-  };
-  try {
-    return json::parse(text, check);
-  } catch (const json::exception& error) {
-    throw std::invalid_argument(fmt::format("{}: not valid JSON: {}", origin_, error.what()));
-  }
-}
 
 const json& JsonReader::field(const json& object, const std::string& place, const char* key) const {
   if (!object.is_object()) fail(place, fmt::format("expected an object, found {}", shown(object)));
@@ -281,7 +255,7 @@ int32_t JsonReader::merge_token(const std::string& bytes, const std::string& pla
 }
 
 TokenizerParts JsonReader::read(const std::string& text) {
-  const json root = parse(text);
+  const json root = parse_strict_json(text, origin_, kMaxDepth);
   expect_keys(root, "top level",
               {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
                "post_processor", "decoder", "model"});

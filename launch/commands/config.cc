@@ -11,6 +11,7 @@
 #include "configs/suggest.h"
 #include "launch/command_errors.h"
 #include "launch/install_paths.h"
+#include "launch/model_place.h"
 
 namespace phalanx {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 struct ConfigArguments {
   ConfigRequest request;
   std::string explained;
+  std::string model;
   bool explain = false;
 };
 
@@ -52,11 +54,18 @@ void explain(const std::string& wanted) {
 
 void run_config(ConfigArguments& arguments) {
   if (arguments.explain) return explain(arguments.explained);
-  if (arguments.request.file.empty()) {
-    throw std::invalid_argument("phalanx config: expected a configuration file or --explain");
+  if (arguments.request.file.empty() == arguments.model.empty()) {
+    throw std::invalid_argument(
+        "phalanx config: expected either a configuration file, --model or --explain");
+  }
+  if (!arguments.model.empty()) {
+    fmt::print("{}", model_section(open_model(arguments.model).config, arguments.model));
+    return;
   }
   arguments.request.config_dir = find_config_dir();
-  fmt::print("{}", resolved_yaml(read_run_config(arguments.request)));
+  const ResolvedConfig config = read_run_config(arguments.request);
+  fmt::print(stderr, "{}", config.preset_note());
+  fmt::print("{}", resolved_yaml(config));
 }
 
 }  // namespace
@@ -68,7 +77,8 @@ void add_config_command(CLI::App& app) {
   command->footer(
       "Examples:\n"
       "  phalanx config configs/quickstart.yaml optimizer.weight_decay=0 --ranks 4\n"
-      "  phalanx config --explain stages[].phases[].mix");
+      "  phalanx config --explain stages[].phases[].mix\n"
+      "  phalanx config --model checkpoints/phi-4    # its section `model:`, to start a run from");
   command->add_option("config", arguments->request.file, "YAML file of a run");
   command->add_option("overrides", arguments->request.overrides,
                       "key=value, such as stages[0].phases[1].mix.web=0.25");
@@ -76,6 +86,8 @@ void add_config_command(CLI::App& app) {
       ->add_option("--ranks", arguments->request.num_ranks,
                    "Also check the rules of the mesh for this many ranks")
       ->check(at_least(1));
+  command->add_option("--model", arguments->model,
+                      "Print the section `model:` of a Hugging Face folder or a checkpoint");
   CLI::Option* explain_option =
       command->add_option("--explain", arguments->explained, "A field, or nothing for all");
   explain_option->expected(0, 1);

@@ -10,6 +10,7 @@
 #include "data/shards/dataset_files.h"
 #include "launch/commands/data.h"
 #include "launch/commands/progress_line.h"
+#include "launch/counted.h"
 
 namespace phalanx {
 namespace {
@@ -46,8 +47,9 @@ void print_length(const std::filesystem::path& folder, const DatasetManifest& ma
   int64_t targets = 0;
   for (const ShardEntry& shard : manifest.shards) targets += shard.num_tokens - shard.num_documents;
   const double room = static_cast<double>(bins) * static_cast<double>(length + 1);
-  fmt::print("  {:<16} {} rows of whole documents, {} pieces, padding {:.3f} %\n", length, bins,
-             pieces, bins > 0 ? 100.0 * (1.0 - static_cast<double>(targets + pieces) / room) : 0.0);
+  fmt::print("  {:<16} {} of whole documents, {}, padding {:.3f} %\n", length, counted(bins, "row"),
+             counted(pieces, "piece"),
+             bins > 0 ? 100.0 * (1.0 - static_cast<double>(targets + pieces) / room) : 0.0);
 }
 
 void run_bins(const BinsArguments& arguments) {

@@ -9,6 +9,7 @@
 #include "data/tokenizer/tokenizer_file.h"
 #include "launch/commands/data.h"
 #include "launch/commands/progress_line.h"
+#include "launch/counted.h"
 
 namespace phalanx {
 namespace {
@@ -61,9 +62,9 @@ class ReadingLine {
 };
 
 void print_counts(const DatasetManifest& manifest) {
-  fmt::print("  {} documents, {} tokens of {} in {} shard{}, {}\n", manifest.num_documents(),
-             manifest.num_tokens(), token_type_name(manifest.token_type), manifest.shards.size(),
-             manifest.shards.size() == 1 ? "" : "s",
+  fmt::print("  {}, {} of {} in {}, {}\n", counted(manifest.num_documents(), "document"),
+             counted(manifest.num_tokens(), "token"), token_type_name(manifest.token_type),
+             counted(static_cast<int64_t>(manifest.shards.size()), "shard"),
              manifest.packing.shuffled ? "shuffled" : "in the order of the input");
 }
 
@@ -81,7 +82,8 @@ void run_adopt(const ConvertArguments& arguments) {
   print_counts(manifest);
   fmt::print("  largest id {} of a vocabulary of {}\n", result.max_id, manifest.vocab_size);
   if (result.empty_documents > 0) {
-    fmt::print("  {} documents have no tokens; nothing is read for them\n", result.empty_documents);
+    fmt::print("  {} without tokens; nothing is read for them\n",
+               counted(result.empty_documents, "document"));
   }
   if (result.documents_without_end > 0) {
     fmt::print(stderr,
@@ -102,9 +104,10 @@ void print_converted(const ConvertedPart& part) {
   fmt::print("  {}\n", manifest.packing.part);
   print_counts(manifest);
   fmt::print(
-      "  {} tokens read, {} of them end-of-document tokens; {} documents without tokens "
-      "left out, {} joined over the edge of two files\n",
-      part.tokens_read, part.ends_read, manifest.packing.rejected_empty, part.joined_documents);
+      "  {} read, {} of them end-of-document tokens; {} without tokens left out, {} joined over "
+      "the edge of two files\n",
+      counted(part.tokens_read, "token"), part.ends_read,
+      counted(manifest.packing.rejected_empty, "document"), part.joined_documents);
 }
 
 void run_convert(const ConvertArguments& arguments) {

@@ -10,9 +10,11 @@
 
 #include "configs/units.h"
 #include "launch/commands/progress_line.h"
+#include "launch/counted.h"
 #include "launch/model_place.h"
 #include "trainer/checkpoint/hf_export.h"
 #include "trainer/checkpoint/hf_import.h"
+#include "trainer/checkpoint/place_text.h"
 
 namespace phalanx {
 namespace {
@@ -57,15 +59,13 @@ void run_import(const ImportArguments& arguments) {
   fmt::print("{}: {} parameters in {} tensors, fp32 masters without optimizer state\n",
              checkpoint.string(), num_parameters(reader.manifest().model),
              reader.manifest().tensors.size());
+  const HfConfig config = open_model(checkpoint).config;
+  fmt::print("\nA run starts from it with\n\n{}", model_section(config, checkpoint.string()));
 }
 
 void run_export(const ExportArguments& arguments) {
+  require_checkpoint(arguments.checkpoint, arguments.checkpoint);
   ModelPlace place = open_model(arguments.checkpoint);
-  if (!place.checkpoint) {
-    throw std::invalid_argument(
-        fmt::format("{}: expected a checkpoint (with manifest.json), found a Hugging Face folder",
-                    arguments.checkpoint));
-  }
   HfExport options;
   options.files = files_for_export(place, arguments.tokenizer);
   options.config = place.config;
@@ -81,8 +81,8 @@ void run_export(const ExportArguments& arguments) {
   }
   const std::filesystem::path folder = target_path(arguments.folder);
   const HfExported exported = export_hf(*place.source, folder, options);
-  fmt::print("{}: {} tensors, {} bytes in {} file(s)\n", folder.string(), exported.tensors,
-             exported.bytes, exported.files);
+  fmt::print("{}: {} tensors, {} bytes in {}\n", folder.string(), exported.tensors, exported.bytes,
+             counted(exported.files, "file"));
 }
 
 CLI::Validator byte_size() {

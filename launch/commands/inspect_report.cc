@@ -7,6 +7,7 @@
 
 #include "data/block_hash.h"
 #include "launch/commands/terminal_text.h"
+#include "launch/counted.h"
 
 namespace phalanx {
 namespace {
@@ -69,9 +70,10 @@ void print_facts(const DatasetManifest& manifest) {
 
 void print_files(const DatasetManifest& manifest) {
   for (const InputEntry& input : manifest.packing.inputs) {
-    line("input", fmt::format("{} ({} files, {} documents, {} bytes)",
-                              terminal_text(input.pattern, LineEnds::kEscape), input.num_files,
-                              input.num_documents, input.bytes));
+    line("input",
+         fmt::format("{} ({}, {}, {} bytes)", terminal_text(input.pattern, LineEnds::kEscape),
+                     counted(input.num_files, "file"), counted(input.num_documents, "document"),
+                     input.bytes));
   }
   for (const auto& [length, bins] : bins_by_length(manifest)) {
     line(fmt::format("bins of {}", length),
@@ -79,10 +81,10 @@ void print_files(const DatasetManifest& manifest) {
   }
   for (const ShardEntry& shard : manifest.shards) {
     line(terminal_text(shard.file, LineEnds::kEscape),
-         fmt::format("{} documents, {} tokens, {} bytes of {}, XXH3 {}, index {}",
-                     shard.num_documents, shard.num_tokens, shard.bin_bytes,
-                     token_type_name(manifest.token_type), hash_text(shard.bin_xxh3),
-                     hash_text(shard.idx_xxh3)));
+         fmt::format("{}, {}, {} bytes of {}, XXH3 {}, index {}",
+                     counted(shard.num_documents, "document"), counted(shard.num_tokens, "token"),
+                     shard.bin_bytes, token_type_name(manifest.token_type),
+                     hash_text(shard.bin_xxh3), hash_text(shard.idx_xxh3)));
   }
 }
 
@@ -91,7 +93,7 @@ void print_lengths(const LengthStatistics& lengths) {
                               lengths.min(), lengths.mean(), lengths.quantile(500),
                               lengths.quantile(900), lengths.quantile(990), lengths.max()));
   if (lengths.empty() > 0) {
-    line("empty", fmt::format("{} documents have no tokens", lengths.empty()));
+    line("empty", counted(lengths.empty(), "document") + " without tokens");
   }
   int64_t highest = 1;
   const std::vector<LengthStatistics::Bar> bars = lengths.histogram();

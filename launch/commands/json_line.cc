@@ -50,21 +50,25 @@ std::string shown(const json& value) {
   return text.size() <= 60 ? text : text.substr(0, 60) + "...";
 }
 
-int32_t read_id(const json& value, const std::string& place) {
-  if (!value.is_number_integer() ||
-      (value.is_number_unsigned() ? value.get<uint64_t>() > INT32_MAX : value.get<int64_t>() < 0)) {
-    throw std::invalid_argument(fmt::format("{}: expected an id, found {}", place, shown(value)));
-  }
-  return value.get<int32_t>();
+int32_t read_id(const json& value, int64_t num_ids, const std::string& place) {
+  const bool found =
+      value.is_number_integer() &&
+      (value.is_number_unsigned() ? value.get<uint64_t>() < static_cast<uint64_t>(num_ids)
+                                  : value.get<int64_t>() >= 0 && value.get<int64_t>() < num_ids);
+  if (found) return value.get<int32_t>();
+  throw std::invalid_argument(
+      fmt::format("{}: expected an id from 0 to {}, found {}", place, num_ids - 1, shown(value)));
 }
 
-std::vector<int32_t> read_ids(const json& array, const std::string& place) {
+std::vector<int32_t> read_ids(const json& array, int64_t num_ids, const std::string& place) {
   if (!array.is_array()) {
     throw std::invalid_argument(
         fmt::format("{}: expected an array of ids, found {}", place, shown(array)));
   }
   std::vector<int32_t> ids;
-  for (const json& value : array) ids.push_back(read_id(value, place));
+  for (const json& value : array) {
+    ids.push_back(read_id(value, num_ids, fmt::format("{}: token {}", place, ids.size())));
+  }
   return ids;
 }
 
@@ -75,8 +79,11 @@ void check_read(const std::istream& in) {
   }
 }
 
-void check_written(const std::ostream& out) {
-  if (!out) throw std::system_error(EIO, std::generic_category(), "cannot write the output");
+void write_at_once(std::ostream& out, const std::string& text) {
+  errno = 0;
+  if (out << text << std::flush) return;
+  throw std::system_error(errno == 0 ? EIO : errno, std::generic_category(),
+                          "cannot write standard output");
 }
 
 }  // namespace phalanx

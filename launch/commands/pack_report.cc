@@ -10,16 +10,12 @@
 #include <utility>
 
 #include "data/shards/pack_finish.h"
+#include "launch/counted.h"
 
 namespace phalanx {
 namespace {
 
 double megabytes(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
-
-/// "1 document", "2 documents".
-std::string counted(int64_t count, std::string_view noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
 
 /// In columns: the count to the right, its noun to the left.
 std::string column(int64_t count, std::string_view noun, int digits) {

@@ -76,17 +76,30 @@ Planned plan_of_model(const PlanArguments& arguments) {
   return plan;
 }
 
+/// The preset's where the model is it, else the run's with what is not the preset's.
+std::string model_name(const ResolvedConfig& config) {
+  const std::string& preset = config.run.model.preset;
+  if (preset.empty()) return config.run.name;
+  std::string others;
+  for (const PresetDifference& difference : config.preset_differences) {
+    others += (others.empty() ? "" : ", ") + difference.field;
+  }
+  return others.empty() ? preset
+                        : fmt::format("{} ({} but for {})", config.run.name, preset, others);
+}
+
 /// A search chooses the mesh, so that of the configuration need not fit the ranks.
 Planned plan_of_run(const PlanArguments& arguments) {
   ConfigRequest request = arguments.request;
   const int64_t given = request.num_ranks;
   if (arguments.search) request.num_ranks = 0;
-  RunConfig run = read_run_config(request).run;
+  const ResolvedConfig config = read_run_config(request);
+  fmt::print(stderr, "{}", config.preset_note());
+  RunConfig run = config.run;
   int64_t& tensor = run.parallel.tensor_parallel_size;
   const int64_t num_ranks = given > 0 ? given : tensor;
   if (arguments.search && num_ranks % tensor != 0) tensor = 1;
-  const std::string& preset = run.model.preset;
-  return {preset.empty() ? run.name : preset, plan_input(run, num_ranks), run.parallel.device,
+  return {model_name(config), plan_input(run, num_ranks), run.parallel.device,
           run.precision == Precision::kFp8};
 }
 

@@ -43,15 +43,14 @@ void score_lines(const Scorer& scorer, std::istream& in, std::ostream& out) {
   std::string line;
   for (size_t number = 1; std::getline(in, line); ++number) {
     const std::string place = fmt::format("standard input: line {}", number);
-    const std::vector<int32_t> ids = read_ids(parse_line(line, place), place);
+    const std::vector<int32_t> ids = read_ids(parse_line(line, place), scorer.vocab_size(), place);
     std::vector<float> values;
     try {
       values = scorer.log_probabilities(ids);
     } catch (const std::invalid_argument& error) {
       throw std::invalid_argument(fmt::format("{}: {}", place, error.what()));
     }
-    out << answer(ids, values);
-    check_written(out.flush());
+    write_at_once(out, answer(ids, values));
   }
   check_read(in);
 }

@@ -121,9 +121,8 @@ void tokenizer_train(const TokenizerTrainOptions& options, std::ostream& out) {
   const Tokenizer tokenizer(
       train_bpe([&text](std::string& document) { return text.next(document); }, train_options));
   const std::string path = save_tokenizer(tokenizer, options.output);
-  out << fmt::format("{}: vocabulary {}, fingerprint {}\n", path, tokenizer.vocab_size(),
-                     tokenizer.fingerprint());
-  check_written(out);
+  write_at_once(out, fmt::format("{}: vocabulary {}, fingerprint {}\n", path,
+                                 tokenizer.vocab_size(), tokenizer.fingerprint()));
 }
 
 void tokenizer_encode(const TokenizerCodeOptions& options, std::istream& in, std::ostream& out) {
@@ -134,7 +133,7 @@ void tokenizer_encode(const TokenizerCodeOptions& options, std::istream& in, std
     const std::string text(std::istreambuf_iterator<char>(in), {});
     check_read(in);
     encoder.encode(text, ids);
-    out << fmt::format("{}\n", fmt::join(ids, " "));
+    write_at_once(out, fmt::format("{}\n", fmt::join(ids, " ")));
   }
   std::string line;
   for (size_t number = 1; options.jsonl && std::getline(in, line); ++number) {
@@ -146,11 +145,9 @@ void tokenizer_encode(const TokenizerCodeOptions& options, std::istream& in, std
     }
     ids.clear();
     encoder.encode(text.get_ref<const std::string&>(), ids);
-    out << fmt::format("[{}]\n", fmt::join(ids, ","));
-    check_written(out.flush());  // a script may wait for this answer before it asks on
+    write_at_once(out, fmt::format("[{}]\n", fmt::join(ids, ",")));
   }
   check_read(in);
-  check_written(out.flush());
 }
 
 void tokenizer_decode(const TokenizerCodeOptions& options, std::istream& in, std::ostream& out) {
@@ -160,30 +157,31 @@ void tokenizer_decode(const TokenizerCodeOptions& options, std::istream& in, std
     std::string word;
     while (in >> word) {
       const std::string place = fmt::format("standard input: id {}", ids.size() + 1);
-      ids.push_back(read_id(parse_line(word, place), place));
+      ids.push_back(read_id(parse_line(word, place), tokenizer->vocab_size(), place));
     }
     check_read(in);
-    out << decode_at(*tokenizer, ids, "standard input");
+    write_at_once(out, decode_at(*tokenizer, ids, "standard input"));
   }
   std::string line;
   for (size_t number = 1; options.jsonl && std::getline(in, line); ++number) {
     const std::string place = fmt::format("standard input: line {}", number);
-    const std::string text = decode_at(*tokenizer, read_ids(parse_line(line, place), place), place);
-    out << json(text).dump(-1, ' ', false, json::error_handler_t::replace) << '\n';
-    check_written(out.flush());
+    const std::vector<int32_t> ids =
+        read_ids(parse_line(line, place), tokenizer->vocab_size(), place);
+    const std::string text = decode_at(*tokenizer, ids, place);
+    write_at_once(out, json(text).dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
   }
   check_read(in);
-  check_written(out.flush());
 }
 
 void tokenizer_info(const std::string& tokenizer_path, std::ostream& out) {
   const auto tokenizer = load_tokenizer(tokenizer_path);
-  out << fmt::format("vocabulary   {}\nfingerprint  {}\npattern      {}\n", tokenizer->vocab_size(),
-                     tokenizer->fingerprint(), split_pattern_name(tokenizer->parts().pattern));
+  std::string text =
+      fmt::format("vocabulary   {}\nfingerprint  {}\npattern      {}\n", tokenizer->vocab_size(),
+                  tokenizer->fingerprint(), split_pattern_name(tokenizer->parts().pattern));
   for (const SpecialToken& special : tokenizer->parts().specials) {
-    out << fmt::format("special      {}  {}\n", special.id, special.content);
+    text += fmt::format("special      {}  {}\n", special.id, special.content);
   }
-  check_written(out);
+  write_at_once(out, text);
 }
 
 }  // namespace phalanx

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "launch/command_errors.h"
+#include "launch/counted.h"
 #include "launch/cuda_settings.h"
 #include "launch/install_paths.h"
 #include "launch/speak_once.h"
@@ -43,9 +44,9 @@ void set_threads(const RunConfig& config, const Session& session) {
   at::set_num_threads(threads);
   if (threads > cores && session.rank() == 0) {
     std::fprintf(stderr,
-                 "warning: %d threads a rank, but the launcher binds a rank to %d core(s); with "
-                 "Open MPI: mpirun --bind-to none\n",
-                 threads, cores);
+                 "warning: %d threads a rank, but the launcher binds a rank to %s; with Open MPI: "
+                 "mpirun --bind-to none\n",
+                 threads, counted(cores, "core").c_str());
   }
 }
 
@@ -91,8 +92,13 @@ ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first, 
     arguments.request.num_ranks = session.size();
     return read_run_config(arguments.request);
   });
+  if (session.rank() == 0) std::fputs(config.preset_note().c_str(), stderr);
   set_threads(config.run, session);
-  if (config.run.parallel.device == DeviceKind::kCuda) prepare_cuda();
+  if (config.run.parallel.device == DeviceKind::kCuda) {
+    prepare_cuda();
+  } else if (arguments.trace.first > 0) {
+    prepare_cpu_trace();
+  }
   const bool stopped = train_run(arguments, config, session, signals);
   session.control().barrier();
   return stopped ? ExitCode::kStopped : ExitCode::kDone;
@@ -134,8 +140,9 @@ void add_train_command(CLI::App& app) {
       ->add_option("--profile", arguments->profile,
                    "Trace these steps (12 or 12-14) to RUN/profile/rank-*.json, for Perfetto")
       ->check(trace_steps(arguments->trace));
-  command->add_flag("--dry-run", arguments->dry_run,
-                    "Check configuration and data, print the plan, train nothing");
+  command->add_flag(
+      "--dry-run", arguments->dry_run,
+      "Check configuration, data, first weights and memory, print the plan, train nothing");
   command->add_flag("--ignore-memory-plan", arguments->ignore_memory_plan,
                     "Start even where the memory that is planned exceeds what is free");
   command->callback([arguments] {

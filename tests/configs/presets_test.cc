@@ -1,6 +1,7 @@
 // The models of configs/model: their counts, and how a run starts from one.
 #include <gtest/gtest.h>
 
+#include "configs/field_list.h"
 #include "tests/configs/example_config.h"
 
 namespace phalanx {
@@ -57,6 +58,28 @@ TEST(Presets, FieldsOfTheRunWinOverThePreset) {
 TEST(Presets, APresetCanComeFromTheCommandLine) {
   const RunConfig run = read(example_yaml(), {"model.preset=phi4-100m"}).run;
   EXPECT_EQ(run.model.shape.hidden_size, 512);
+}
+
+TEST(Presets, FieldsOfTheFileThatWinOverAPresetOfTheCommandLineAreNamed) {
+  const std::string text =
+      example_with("{preset: phi4-10m}", "{preset: phi4-10m, num_hidden_layers: 3}");
+  EXPECT_EQ(read(text).preset_note(), "") << "both stand in the file";
+  EXPECT_EQ(read(text, {"model.vocab_size=1000"}).preset_note(), "")
+      << "what is given last is meant";
+  EXPECT_EQ(read(text, {"model.preset=phi4-1b", "model.vocab_size=1000"}).preset_note(),
+            "note: model.preset=phi4-1b: the file's own fields win over the preset: "
+            "num_hidden_layers 3 (preset: 16)\n");
+  EXPECT_EQ(read(text, {"model.preset=phi4-1b", "model.vocab_size=1000"}).preset_differences.size(),
+            2u);
+}
+
+TEST(Presets, APresetOfTheCommandLineIsComparedWithAWholeStoredConfigurationToo) {
+  const std::string stored = resolved_yaml(read(example_yaml()));
+  EXPECT_EQ(read(stored).preset_differences.size(), 0u);
+  const ResolvedConfig config = read(stored, {"model.preset=phi4-100m"});
+  EXPECT_EQ(config.run.model.shape.hidden_size, 256);
+  EXPECT_NE(config.preset_note().find(" hidden_size 256 (preset: 512)"), std::string::npos)
+      << config.preset_note();
 }
 
 TEST(Presets, WithoutOneTheFieldsAreRequiredAndTheHeadWidthFollows) {

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -53,6 +55,20 @@ class CommandLine : public ::testing::Test {
 
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
+}
+
+std::string contents(const std::string& path) {
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+void collect_keys(const nlohmann::json& value, std::set<std::string>& keys) {
+  if (!value.is_structured()) return;
+  for (const auto& item : value.items()) {
+    if (value.is_object()) keys.insert(item.key());
+    collect_keys(item.value(), keys);
+  }
 }
 
 const std::string kQuickstart = PHALANX_SOURCE_DIR "/configs/quickstart.yaml";
@@ -106,6 +122,20 @@ TEST_F(CommandLine, PlanOfARunTakesOverrides) {
       << result.out;
 }
 
+TEST_F(CommandLine, APresetThatTheFileOverridesIsSaidAndNotTakenForTheModel) {
+  const Result mine = run("plan " + kQuickstart);
+  EXPECT_EQ(mine.err, "");
+  for (const char* command : {"plan ", "config "}) {
+    const Result result = run(command + kQuickstart + " model.preset=phi4-1b");
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_TRUE(result.err.starts_with(
+        "note: model.preset=phi4-1b: the file's own fields win over the preset: vocab_size "))
+        << result.err;
+  }
+  const Result plan = run("plan " + kQuickstart + " model.preset=phi4-1b");
+  EXPECT_TRUE(contains(plan.out, "model quickstart (phi4-1b but for vocab_size, ")) << plan.out;
+}
+
 TEST_F(CommandLine, PlanOfARunCountsTheRowsOfEveryLength) {
   const std::string proxy = PHALANX_SOURCE_DIR "/configs/phi4-proxy-1b.yaml";
   const Result result = run("plan " + proxy + " --ranks 64");
@@ -124,7 +154,9 @@ TEST_F(CommandLine, PlanOfAClusterIsMadeAnywhere) {
   for (const char* part :
        {"best: parallel.tensor_parallel_size=", "  not tp 3, 6, ", "\nparameters 14659507200\n",
         "activations by recompute mode: none", "reduce-scatter of gradients", " GPU-hours, MFU ",
-        "run: 9.80T tokens in 41", "\ncheckpoint: 163.83 GiB in all"}) {
+        "run: 9.80T tokens in 41", "\ncheckpoint: 163.83 GiB in all",
+        "\n  it fits up to 95 %, 75.05 GiB: allocators round up. 79.00 GiB is what the kind "
+        "h100 "}) {
     EXPECT_TRUE(contains(text.out, part)) << part << " in\n" << text.out;
   }
   const Result json = run(phi4 + " --json");
@@ -134,6 +166,14 @@ TEST_F(CommandLine, PlanOfAClusterIsMadeAnywhere) {
     EXPECT_TRUE(contains(json.out, key)) << key;
   }
   EXPECT_TRUE(json.out.starts_with("{\n")) << json.out.substr(0, 80);
+  std::set<std::string> keys;
+  collect_keys(nlohmann::json::parse(json.out), keys);
+  EXPECT_GT(keys.size(), 50u);
+  const std::string readme = contents(PHALANX_SOURCE_DIR "/README.md");
+  for (const std::string& key : keys) {
+    EXPECT_TRUE(contains(readme, "`" + key) || contains(readme, "." + key + "[]`"))
+        << "the README does not name the key " << key;
+  }
 }
 
 TEST_F(CommandLine, PlanTakesKindsOfTheUsers) {

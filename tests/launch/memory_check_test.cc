@@ -37,7 +37,7 @@ TEST(MemoryRefusal, ItNamesWhatIsNeededWhatIsThereAndWhatWouldFit) {
   for (const char* category : {"weights 27.3", "gradients 54.6", "optimizer 20.", "activations "}) {
     EXPECT_TRUE(contains(text, category)) << category << " in " << text;
   }
-  EXPECT_TRUE(contains(text, "on 8 rank(s) this would fit, with ")) << text;
+  EXPECT_TRUE(contains(text, "on 8 ranks this would fit, with ")) << text;
   EXPECT_TRUE(contains(text, "parallel.tensor_parallel_size=")) << text;
   EXPECT_EQ(text.find('\n'), std::string::npos);
 }
@@ -57,7 +57,7 @@ TEST(MemoryRefusal, WhereNoMeshFitsItNamesHowGradientsAndOptimizerWouldBeKept) {
   input.mesh = {1, 1};
   const SearchLimits free{int64_t{139} << 30, int64_t{1} << 40};
   const std::string text = memory_refusal(input, h100(), free);
-  EXPECT_TRUE(contains(text, "on 1 rank(s) this would fit, with ")) << text;
+  EXPECT_TRUE(contains(text, "on 1 rank this would fit, with ")) << text;
   EXPECT_TRUE(contains(text,
                        ": gradients=bf16 optimizer.state=bf16 optimizer.master=bf16 "
                        "parallel.tensor_parallel_size=1 recompute="))
@@ -78,7 +78,7 @@ TEST(MemoryRefusal, WhatIsOffloadedMustFitOnTheHost) {
 
 TEST(MemoryRefusal, WithoutAnyItSaysSo) {
   EXPECT_TRUE(
-      contains(memory_refusal(phi4_input(), h100(), {1 << 30}), "no mesh of 8 rank(s) would fit"));
+      contains(memory_refusal(phi4_input(), h100(), {1 << 30}), "no mesh of 8 ranks would fit"));
 }
 
 }  // namespace

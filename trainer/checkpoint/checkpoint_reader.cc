@@ -146,12 +146,12 @@ void CheckpointReader::verify(int64_t part, int64_t num_parts) {
 void load_checkpoint(CheckpointReader& reader, const Phi4Config& model,
                      const ParameterSet& parameters, std::vector<BucketShare>& shares,
                      bool moments) {
+  const std::string where = "checkpoint " + reader.path().string();
+  check_same_model(model, reader.manifest().model, reader.path().string(), where);
   check_same_tensors(*reader.source(kShareKinds[0]), parameters);
-  check_same_model(model, reader.manifest().model, "checkpoint " + reader.path().string());
   if (moments && reader.manifest().weights_only) {
-    throw std::invalid_argument(
-        fmt::format("checkpoint {}: expected optimizer state, found imported weights without it",
-                    reader.path().string()));
+    throw std::invalid_argument(where +
+                                ": expected optimizer state, found imported weights without it");
   }
   for (const ShareKind& kind : kShareKinds) {
     if (!moments && kind.tensor != &BucketShare::master) continue;

@@ -10,7 +10,6 @@
 #include "data/file.h"
 #include "model/hf_layout.h"
 #include "model/kernels/rope.h"
-#include "trainer/checkpoint/manifest_model.h"
 #include "trainer/checkpoint/strict_json.h"
 
 namespace phalanx {
@@ -204,12 +203,6 @@ std::string read_dtype(const json& config, const std::string& where) {
   return "";
 }
 
-template <typename Value>
-void check_key(const std::string& where, const char* key, const Value& expected,
-               const Value& found) {
-  if (expected != found) mismatch(where, key, fmt::to_string(expected), fmt::to_string(found));
-}
-
 }  // namespace
 
 HfConfig parse_hf_config(std::string_view input, const std::string& where) {
@@ -241,18 +234,6 @@ HfConfig parse_hf_config(std::string_view input, const std::string& where) {
 HfConfig read_hf_config(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "config.json";
   return parse_hf_config(read_text(path, kMaxConfigBytes), path.string());
-}
-
-void check_hf_config(const std::filesystem::path& folder, const HfConfig& found,
-                     const Phi4Config& expected) {
-  const std::string where = (folder / "config.json").string();
-  for (const HfSize& size : kHfSizes) {
-    check_key(where, size.key, expected.*size.field, found.shape.*size.field);
-  }
-  check_key(where, "rms_norm_eps", expected.rms_norm_eps, found.shape.rms_norm_eps);
-  check_key(where, "tie_word_embeddings", expected.tie_word_embeddings,
-            found.shape.tie_word_embeddings);
-  check_same_positions(expected, found.shape, where);
 }
 
 }  // namespace phalanx

@@ -41,10 +41,6 @@ inline constexpr std::array<HfTokenIds, 3> kHfTokenIds{{
 [[nodiscard]] HfConfig parse_hf_config(std::string_view text, const std::string& where);
 [[nodiscard]] HfConfig read_hf_config(const std::filesystem::path& folder);
 
-/// Throws naming key, expected and found where the folder's model is not `expected`.
-void check_hf_config(const std::filesystem::path& folder, const HfConfig& found,
-                     const Phi4Config& expected);
-
 /// Text of a config.json that transformers 5 reads without a warning; 4 as well, but for LongRoPE,
 /// which it refuses in this form.
 [[nodiscard]] std::string hf_config_text(const HfConfig& config, const std::string& dtype);

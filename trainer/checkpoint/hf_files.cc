@@ -56,6 +56,17 @@ HfFiles read_hf_files(const std::filesystem::path& folder) {
   return files;
 }
 
+void check_json_files(const HfFiles& files, const std::string& folder) {
+  for (const auto& [name, contents] : files) {
+    if (!name.ends_with(".json")) continue;
+    const std::string where = fmt::format("{}/{}", folder, name);
+    const json parsed = parse_strict_json(contents, where);
+    if (parsed.is_object()) continue;
+    throw std::invalid_argument(
+        fmt::format("{}: expected a JSON object, found {}", where, parsed.type_name()));
+  }
+}
+
 void check_tokenizer_fits(const HfFiles& files, int64_t vocab_size, const std::string& folder) {
   const auto file = files.find(kTokenizer);
   if (file == files.end()) return;

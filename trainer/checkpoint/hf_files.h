@@ -16,6 +16,9 @@ using HfFiles = std::map<std::string, std::string>;  // contents by name
 /// Those of the known names that the folder has.
 [[nodiscard]] HfFiles read_hf_files(const std::filesystem::path& folder);
 
+/// Those that are JSON are whole, and an object each: another program is to read them after us.
+void check_json_files(const HfFiles& files, const std::string& folder);
+
 /// tokenizer.json, if it is among the files, gives no id that a model of so many rows lacks.
 void check_tokenizer_fits(const HfFiles& files, int64_t vocab_size, const std::string& folder);
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "trainer/checkpoint/hf_config.h"
+#include "trainer/checkpoint/manifest_model.h"
 #include "trainer/checkpoint/share_pieces.h"
 #include "trainer/checkpoint/strict_json.h"
 
@@ -205,7 +206,7 @@ Dtype HfFolder::stored_dtype(const std::string& tensor) const { return places_.a
 double load_hf_weights(const std::filesystem::path& folder, const Phi4Config& model,
                        const ParameterSet& parameters, std::vector<BucketShare>& shares) {
   const HfConfig config = read_hf_config(folder);
-  check_hf_config(folder, config, model);
+  check_same_model(model, config.shape, folder.string(), folder.string() + "/config.json");
   HfFolder source(folder, model);
   check_same_tensors(source, parameters);
   fill_shares(source, parameters, shares, kShareKinds[0]);

@@ -15,6 +15,7 @@
 #include "trainer/checkpoint/checkpoint_writer.h"
 #include "trainer/checkpoint/file_groups.h"
 #include "trainer/checkpoint/hf_folder.h"
+#include "trainer/checkpoint/place_text.h"
 #include "trainer/checkpoint/safetensors_writer.h"
 #include "trainer/checkpoint/share_pieces.h"
 
@@ -95,14 +96,14 @@ class MasterWriter {
 
 void import_hf(const std::filesystem::path& folder, const std::filesystem::path& checkpoint,
                const HfImport& options) {
-  if (!std::filesystem::is_directory(folder)) {
+  if (!std::filesystem::exists(folder / kConfig)) {
     throw std::invalid_argument(fmt::format("{}: expected a Hugging Face folder, found {}",
-                                            folder.string(),
-                                            std::filesystem::exists(folder) ? "a file" : "none"));
+                                            folder.string(), place_text(folder)));
   }
   HfFiles files = read_hf_files(folder);
   files[kConfig] = read_text(folder / kConfig, kMaxConfigBytes);
   const HfConfig config = parse_hf_config(files[kConfig], (folder / kConfig).string());
+  check_json_files(files, folder.string());
   check_tokenizer_fits(files, config.shape.vocab_size, folder.string());
   HfFolder source(folder, config.shape);
   write_new_folder(checkpoint, [&](const std::filesystem::path& staging) {

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <string_view>
 #include <vector>
 
 #include "model/hf_layout.h"
@@ -38,19 +39,28 @@ void parse_position_fields(const json& fields, const std::string& where, Phi4Con
   model.max_position_embeddings = length("max_position_embeddings");
 }
 
-template <typename Value>
-void check_field(const char* field, const Value& expected, const Value& found,
-                 const std::string& where) {
-  if (expected == found) return;
-  throw std::invalid_argument(
-      fmt::format("{}: model.{}: expected {}, found {}", where, field, expected, found));
-}
+/// A line for each field that differs.
+class ModelDifferences {
+ public:
+  explicit ModelDifferences(const std::string& place) : place_(place) {}
 
-void check_factors(const char* field, const std::vector<double>& expected,
-                   const std::vector<double>& found, const std::string& where) {
-  check_field(field, fmt::format("[{}]", fmt::join(expected, ", ")),
-              fmt::format("[{}]", fmt::join(found, ", ")), where);
-}
+  template <typename Value>
+  void compare(const char* field, const Value& configured, const Value& found) {
+    if (configured == found) return;
+    lines_ += fmt::format("\n  model.{}: the configuration has {}, {} has {}", field, configured,
+                          place_, found);
+  }
+  void compare_factors(const char* field, const std::vector<double>& configured,
+                       const std::vector<double>& found) {
+    compare(field, fmt::format("[{}]", fmt::join(configured, ", ")),
+            fmt::format("[{}]", fmt::join(found, ", ")));
+  }
+  const std::string& lines() const { return lines_; }
+
+ private:
+  const std::string& place_;
+  std::string lines_;
+};
 
 const char* name_of(RopeScaling scaling) {
   return scaling == RopeScaling::kLongRope ? "longrope" : "none";
@@ -92,30 +102,30 @@ Phi4Config parse_model_json(const json& fields, const std::string& where) {
   return model;
 }
 
-void check_same_positions(const Phi4Config& expected, const Phi4Config& found,
-                          const std::string& where) {
-  check_field("partial_rotary_factor", expected.partial_rotary_factor, found.partial_rotary_factor,
-              where);
-  check_field("sliding_window", expected.sliding_window, found.sliding_window, where);
-  check_field("rope_scaling", std::string(name_of(expected.rope_scaling)),
-              std::string(name_of(found.rope_scaling)), where);
-  check_factors("rope_short_factor", expected.rope_short_factor, found.rope_short_factor, where);
-  check_factors("rope_long_factor", expected.rope_long_factor, found.rope_long_factor, where);
-  check_field("original_max_position_embeddings", expected.original_max_position_embeddings,
-              found.original_max_position_embeddings, where);
-  check_field("max_position_embeddings", expected.max_position_embeddings,
-              found.max_position_embeddings, where);
-}
-
-void check_same_model(const Phi4Config& expected, const Phi4Config& found,
-                      const std::string& where) {
+void check_same_model(const Phi4Config& configured, const Phi4Config& found,
+                      const std::string& place, const std::string& where) {
+  ModelDifferences differences(place);
   for (const HfSize& size : kHfSizes) {
-    check_field(size.key, expected.*size.field, found.*size.field, where);
+    differences.compare(size.key, configured.*size.field, found.*size.field);
   }
-  check_field("rms_norm_eps", expected.rms_norm_eps, found.rms_norm_eps, where);
-  check_field("tie_word_embeddings", expected.tie_word_embeddings, found.tie_word_embeddings,
-              where);
-  check_same_positions(expected, found, where);
+  const auto compare = [&](const char* field, auto Phi4Config::*member) {
+    differences.compare(field, configured.*member, found.*member);
+  };
+  compare("rms_norm_eps", &Phi4Config::rms_norm_eps);
+  compare("tie_word_embeddings", &Phi4Config::tie_word_embeddings);
+  compare("partial_rotary_factor", &Phi4Config::partial_rotary_factor);
+  compare("sliding_window", &Phi4Config::sliding_window);
+  differences.compare("rope_scaling", std::string_view(name_of(configured.rope_scaling)),
+                      std::string_view(name_of(found.rope_scaling)));
+  differences.compare_factors("rope_short_factor", configured.rope_short_factor,
+                              found.rope_short_factor);
+  differences.compare_factors("rope_long_factor", configured.rope_long_factor,
+                              found.rope_long_factor);
+  compare("original_max_position_embeddings", &Phi4Config::original_max_position_embeddings);
+  compare("max_position_embeddings", &Phi4Config::max_position_embeddings);
+  if (differences.lines().empty()) return;
+  throw std::invalid_argument(fmt::format(
+      "{}: expected the model of the configuration, found another:{}", where, differences.lines()));
 }
 
 }  // namespace phalanx

@@ -13,11 +13,9 @@ namespace phalanx {
 [[nodiscard]] nlohmann::json model_json(const Phi4Config& model);
 [[nodiscard]] Phi4Config parse_model_json(const nlohmann::json& fields, const std::string& where);
 
-/// Throws naming `model.<field>`, expected and found; the second only of what fixes how positions
-/// are told apart and seen.
-void check_same_model(const Phi4Config& expected, const Phi4Config& found,
-                      const std::string& where);
-void check_same_positions(const Phi4Config& expected, const Phi4Config& found,
-                          const std::string& where);
+/// Throws naming every `model.<field>` that differs, with what the run's configuration and what
+/// `place` (a checkpoint or a Hugging Face folder) has. The first weights' spread may.
+void check_same_model(const Phi4Config& configured, const Phi4Config& found,
+                      const std::string& place, const std::string& where);
 
 }  // namespace phalanx

@@ -3,7 +3,7 @@
 // under the name, nor in the staging folder.
 //
 // Local; one rank. Errors: std::invalid_argument when something has the name, or that of the
-// staging folder, already; those of `write`.
+// staging folder, already, or when it would lie inside a checkpoint; those of `write`.
 #include <cstdint>
 #include <filesystem>
 #include <functional>

@@ -12,6 +12,7 @@ target_sources(phalanx_trainer PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/manifest.cc
   ${CMAKE_CURRENT_LIST_DIR}/manifest_model.cc
   ${CMAKE_CURRENT_LIST_DIR}/new_folder.cc
+  ${CMAKE_CURRENT_LIST_DIR}/place_text.cc
   ${CMAKE_CURRENT_LIST_DIR}/safetensors.cc
   ${CMAKE_CURRENT_LIST_DIR}/safetensors_writer.cc
   ${CMAKE_CURRENT_LIST_DIR}/share_pieces.cc

@@ -1,16 +1,15 @@
 #pragma once
-// JSON from a file that may be damaged: doubled keys, deep nesting and wrong types are errors with
-// a place, never a silent choice.
+// Fields of JSON from a file that may be damaged: a missing one and one of another type are errors
+// with a place, as are doubled keys and deep nesting (parse_strict_json()).
 //
 // Local; values only. Errors: std::invalid_argument beginning with `where`.
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <string_view>
+
+#include "data/strict_json.h"
 
 namespace phalanx {
-
-[[nodiscard]] nlohmann::json parse_strict_json(std::string_view text, const std::string& where);
 
 /// Member `key` of an object.
 [[nodiscard]] const nlohmann::json& member(const nlohmann::json& object, const char* key,

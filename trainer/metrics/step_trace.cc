@@ -2,7 +2,9 @@
 
 #include <torch/csrc/autograd/profiler_kineto.h>
 
+#include <cerrno>
 #include <set>
+#include <system_error>
 #include <utility>
 
 namespace phalanx {
@@ -42,6 +44,9 @@ void StepTrace::finish() {
   if (!running_) return;
   running_ = false;
   torch::autograd::profiler::disableProfiler()->save(file_.string());
+  // The library only logs what it could not write.
+  if (std::filesystem::exists(file_) && std::filesystem::file_size(file_) > 0) return;
+  throw std::system_error(EIO, std::generic_category(), "write " + file_.string());
 }
 
 }  // namespace phalanx

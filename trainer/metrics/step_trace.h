@@ -2,7 +2,8 @@
 // A trace of some steps of this rank, by LibTorch's profiler (Kineto): operations, the named parts
 // of a step and, on CUDA, kernels and NCCL, as Chrome trace events, which Perfetto and
 // chrome://tracing draw. Local. Threads: the training thread's events only. At most one at a time
-// in a process. Errors: a folder that cannot be made is std::filesystem::filesystem_error.
+// in a process. Errors: a folder that cannot be made is std::filesystem::filesystem_error; a trace
+// that was not written is std::system_error.
 #include <cstdint>
 #include <filesystem>
 

@@ -115,7 +115,7 @@ TEST_F(TokenizerCommand, broken_lines_are_named_by_number) {
   EXPECT_EQ(message_of([&] { encode("[1]\n", true); }),
             "standard input: line 1: expected a JSON string, found [1]");
   EXPECT_EQ(message_of([&] { decode("[256]\n[256,5000000000]\n", true); }),
-            "standard input: line 2: expected an id, found 5000000000");
+            "standard input: line 2: token 1: expected an id from 0 to 263, found 5000000000");
   EXPECT_EQ(
       message_of([&] { decode("[261]\n", true); }),
       "standard input: line 1: ids to decode: place 0: id 261 names no token (vocabulary of 264)");

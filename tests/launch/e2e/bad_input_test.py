@@ -95,7 +95,7 @@ class BadConfig(BadInput):
 
     def test_weights_that_are_not_there_or_of_another_model(self):
         self.refuse(['nowhere: expected a Hugging Face folder or a checkpoint, found none'],
-                    'model.init_from=nowhere', name='new')
+                    'model.init_from=nowhere', '--dry-run', name='new')
         folder = self.workspace.path / 'theirs'
         folder.mkdir()
         (folder / 'config.json').write_text('{"architectures": ["LlamaForCausalLM"]}')

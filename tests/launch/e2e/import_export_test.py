@@ -167,6 +167,35 @@ class RoundTrip(Folders):
                     '--dtype', 'fp16')
 
 
+class ModelSection(Folders):
+
+    def test_what_import_and_config_print_is_a_configuration(self):
+        """Of every family: the file trains from the folder it was printed for, as it stands."""
+        for family in FAMILIES:
+            with self.subTest(family):
+                make_folder(self.path / family, family)
+                printed = self.phalanx('import', family, f'{family}.ckpt').stdout
+                section = printed[printed.index('\nmodel:\n') + 1:]
+                self.assertEqual(section, self.phalanx('config', '--model', f'{family}.ckpt').stdout)
+                self.assertIn(f'\n  init_from: {family}.ckpt\n', section)
+                self.assertEqual(section.replace('.ckpt', ''),
+                                 self.phalanx('config', '--model', family).stdout)
+                rest = ('run: {name: x}\ndata: {tokenizer: t, sources: {a: {path: a, kind: '
+                        'organic}}}\nstages: [{name: s, sequence_length: 8, global_batch_size: 1, '
+                        'learning_rate: {peak: 1e-3}, phases: [{name: p, tokens: 80, mix: {a: 1}}]}]\n')
+                (self.path / 'run.yaml').write_text(section + rest)
+                resolved = self.phalanx('config', 'run.yaml').stdout
+                for line in section.splitlines():
+                    if not line.startswith('#'):
+                        self.assertIn(f'\n{line}', '\n' + resolved)
+
+    def test_there_is_one_thing_to_print(self):
+        self.refuse(['either a configuration file, --model or --explain'], 'config', 'a.yaml',
+                    '--model', 'x')
+        self.refuse(['x: expected a Hugging Face folder or a checkpoint, found none'], 'config',
+                    '--model', 'x')
+
+
 class Refused(Folders):
 
     def setUp(self):
@@ -196,11 +225,55 @@ class Refused(Folders):
         (self.path / 'file').write_text('{}')
         (self.path / 'empty').mkdir()
         self.refuse(['file: expected a Hugging Face folder, found a file'], 'import', 'file', 'out')
-        self.refuse(['empty/config.json', 'No such file'], 'import', 'empty', 'out')
+        self.refuse(['empty: expected a Hugging Face folder, found a folder with neither '
+                     'manifest.json nor config.json'], 'import', 'empty', 'out')
         self.refuse(['theirs: expected a checkpoint (with manifest.json), found a Hugging Face '
                      'folder'], 'export', 'theirs', 'out')
-        self.refuse(['gone: expected a Hugging Face folder or a checkpoint, found none'], 'export',
+        self.refuse(['gone: expected a checkpoint (with manifest.json), found none'], 'export',
                     'gone', 'out')
+
+    def test_a_folder_of_another_kind_is_named_with_what_may_be_meant(self):
+        shutil.copytree(self.path / 'ckpt', self.path / 'run' / 'checkpoints' / 'step-000100')
+        (self.path / 'run' / 'config.yaml').write_text('')
+        (self.path / 'begun' / 'checkpoints').mkdir(parents=True)
+        (self.path / 'web' / 'train').mkdir(parents=True)
+        (self.path / 'web' / 'train' / 'dataset.json').write_text('{}')
+        (self.path / 'words').mkdir()
+        (self.path / 'words' / 'tokenizer.json').write_text('{}')
+        newest = 'whose newest checkpoint is run/checkpoints/step-000100'
+        for path, found in (
+                ('run', f'the folder of a run, {newest}'),
+                ('run/checkpoints', f'a folder of checkpoints, {newest}'),
+                ('begun', 'the folder of a run without a checkpoint'),
+                ('ckpt/manifest.json', 'a file of the checkpoint ckpt'),
+                ('theirs/model.safetensors', 'a file of the Hugging Face folder theirs'),
+                ('web', 'a data set'), ('words', 'the folder of a tokenizer')):
+            for what, command in (('Hugging Face folder', ('import', path, 'out')),
+                                  ('checkpoint (with manifest.json)', ('export', path, 'out')),
+                                  ('Hugging Face folder or a checkpoint',
+                                   ('score', path, '--jsonl'))):
+                self.refuse([f'{path}: expected a {what}, found {found}\n'], *command)
+        self.refuse(['ckpt: expected a Hugging Face folder, found a checkpoint\n'], 'import', 'ckpt',
+                    'out')
+
+    def test_a_target_inside_a_checkpoint(self):
+        before = sorted(self.path.rglob('*'))
+        for target in ('ckpt/more', 'ckpt/../ckpt/deep/more'):
+            for command in (('import', 'theirs', target), ('export', 'ckpt', target)):
+                self.refuse(['expected a place outside of every checkpoint, found it inside '
+                             f'{self.path / "ckpt"}\n'], *command)
+        self.assertEqual(sorted(self.path.rglob('*')), before)
+
+    def test_settings_that_are_no_json(self):
+        for name, text, problem in (('generation_config.json', '{"eos_token_id": 5,', 'not valid JSON'),
+                                    ('generation_config.json', '{"a": 1, "a": 2}', 'key a occurs twice'),
+                                    ('tokenizer_config.json', '[]', 'expected a JSON object, found '
+                                                                    'array')):
+            path = self.path / 'theirs' / name
+            before = path.read_text()
+            path.write_text(text)
+            self.refuse([f'theirs/{name}: {problem}'], 'import', 'theirs', 'out')
+            path.write_text(before)
 
     def test_disk_that_is_full(self):
         """A limit on the size of files stands for it, which any machine has."""

@@ -1,5 +1,7 @@
 """model.init_from starts from the weights of a Hugging Face folder or a checkpoint, on any mesh."""
 
+import shutil
+
 import torch
 from transformers import Phi3Config, Phi3ForCausalLM
 
@@ -67,12 +69,39 @@ class InitFrom(RunTest):
             self.assertIn('no-run: ' + expected, result.our_errors()[0])
             self.assertIn('start a new run from them with model.init_from', str(result))
 
+    def test_the_tokenizer_is_that_of_the_folder_or_of_what_was_imported(self):
+        folder = self.workspace.path / 'with-tokenizer'
+        make_folder(folder)
+        shutil.copy(self.workspace.path / 'tokenizer' / 'tokenizer.json', folder)
+        self.workspace.program('import', 'with-tokenizer', 'with-tokenizer.ckpt')
+        for number, tokenizer in enumerate((
+                'with-tokenizer', 'with-tokenizer.ckpt', 'with-tokenizer.ckpt/hf.tokenizer.json')):
+            packed = f'data/prose-{number}'
+            self.workspace.program('data', 'pack', '--input', 'text/prose', '--kind', 'organic',
+                                   '--tokenizer', tokenizer, '--output', packed)
+            self.train(1, f'by-{number}', MODEL, TWO_STEPS, f'data.tokenizer={tokenizer}',
+                       f'data.sources.prose.path={packed}', code=STOPPED)
+            exported = self.workspace.path / f'exported-{number}'
+            self.workspace.program('export', f'runs/by-{number}/checkpoints/step-000002',
+                                   str(exported))
+            self.assertEqual((exported / 'tokenizer.json').read_bytes(),
+                             (folder / 'tokenizer.json').read_bytes())
+
     def test_weights_of_another_model(self):
         make_folder(self.workspace.path / 'other')
         self.workspace.program('import', 'other', 'other-imported')
-        result = self.train(1, 'refused', 'model.init_from=other-imported', code=BAD_INPUT)
-        self.assertIn('checkpoint other-imported: tensor layers.0.attention.q.weight: expected '
-                      'shape [64, 32], found [32, 32]', result.our_errors()[0])
+        for folder in ('other', 'other-imported'):
+            for dry in ((), ('--dry-run',)):
+                result = self.train(1, 'refused', f'model.init_from={folder}',
+                                    'model.intermediate_size=96', *dry, code=BAD_INPUT)
+                self.assertEqual(len(result.our_errors()), 1, str(result))
+                self.assertIn(f'model.init_from: {folder}: expected the model of the '
+                              'configuration, found another:\n'
+                              '  model.intermediate_size: the configuration has 96, '
+                              f'{folder} has 80\n'
+                              f'  model.head_dim: the configuration has 8, {folder} has 4\n',
+                              result.err)
+                self.assertNotIn('plan: ', result.err)
 
 
 if __name__ == '__main__':

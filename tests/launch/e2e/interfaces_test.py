@@ -57,6 +57,8 @@ class Interfaces(RunTest):
         done = self.train(1, 'codes', '--resume', 'auto')
         again = self.train(1, 'codes', '--resume', 'auto')  # nothing is left to do
         self.assertEqual(again.metrics(), done.metrics())
+        self.assertRegex(done.out, r'\nspeed +\S+ tokens/s on 1 rank, ')
+        self.assertRegex(again.out, r'\nspeed +none: nothing was left to train\n')
 
     def test_the_printed_line_resumes(self):
         stopped = self.train(2, 'line', 'run.stop_after_steps=2', code=STOPPED)

@@ -7,6 +7,7 @@ where the plan is to hold: by a run of a model of 30 thousand parameters."""
 
 import json
 import pathlib
+import re
 
 from support import BAD_INPUT, STOPPED, RunTest, main
 
@@ -102,7 +103,7 @@ class TooLittle(RunTest):
         self.assertEqual(len(result.our_errors()), 1, str(result))
         message = result.our_errors()[0]
         for words in ('memory: expected at most the', 'needs ', 'weights ', 'optimizer ',
-                      'no mesh of 2 rank(s) would fit', '--ignore-memory-plan'):
+                      'no mesh of 2 ranks would fit', '--ignore-memory-plan'):
             self.assertIn(words, message)
         self.assertFalse(result.folder.exists())
 
@@ -111,9 +112,19 @@ class TooLittle(RunTest):
         lines = [line for line in result.err.splitlines() if line.startswith('memory of a rank: ')]
         self.assertEqual(len(lines), 1, str(result))
         self.assertRegex(lines[0], r'by plan, .* GiB free$')
+        planned = json.loads(self.workspace.program('plan', 'run.yaml', '--ranks', '1', '--json'))
+        memory = planned['memory']
+        here = re.search(r'(\S+) MiB by plan, besides the (\S+) GiB of runtime', lines[0])
+        self.assertAlmostEqual(float(here[1]), (memory['total'] - memory['runtime']) / MIB,
+                               delta=0.005)
+        self.assertAlmostEqual(float(here[2]), memory['runtime'] / 2 ** 30, delta=0.005)
 
-    def test_a_dry_run_needs_no_memory(self):
-        self.train(1, 'dry', '--dry-run', *HUGE)
+    def test_a_dry_run_needs_no_memory_and_no_gpu_but_says_what_a_run_needs(self):
+        huge = self.train(1, 'dry', '--dry-run', *HUGE)
+        self.assertRegex(huge.err, r'\nwarning: memory: expected at most the .* needs ')
+        cluster = self.train(1, 'dry', '--dry-run', 'parallel.device=cuda')
+        self.assertRegex(cluster.err, r'\nmemory of a rank: .* MiB by plan, .*; no GPU here')
+        self.assertFalse(cluster.folder.exists())
 
 
 if __name__ == '__main__':

@@ -100,8 +100,10 @@ class Score(unittest.TestCase):
         for line, message in (
                 ('[1, 2', 'not valid JSON'),
                 ('{"ids": 1}', 'expected an array of ids, found {"ids":1}'),
-                ('[1, 2.5]', 'expected an id, found 2.5'),
-                ('[1, -2]', 'expected an id, found -2'),
+                ('[1, 2.5]', 'token 1: expected an id from 0 to 511, found 2.5'),
+                ('[1, -2]', 'token 1: expected an id from 0 to 511, found -2'),
+                ('["2"]', 'token 0: expected an id from 0 to 511, found "2"'),
+                ('[3000000000]', 'token 0: expected an id from 0 to 511, found 3000000000'),
                 ('[1, 2, 512]', 'token 2: expected an id from 0 to 511, found 512'),
                 (long_row, "expected at most the 64 tokens of the model's max_position_embeddings, "
                            'found 65')):
@@ -110,6 +112,15 @@ class Score(unittest.TestCase):
             self.assertEqual(len(done.stdout.splitlines()), 1)  # the first line was answered
             self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
             self.assertIn(f'standard input: line 2: {message}', done.stderr)
+
+    def test_an_output_that_is_lost_is_said_once(self):
+        make_folder(self.path / 'model', 'phi4', tokenizer=False)
+        with open('/dev/full', 'w') as full:
+            done = subprocess.run(self.command('score', 'model', '--jsonl'), cwd=self.path,
+                                  env=self.environment, input='[1, 2]\n', stdout=full,
+                                  stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+        self.assertEqual((done.returncode, done.stderr), (
+            BAD_INPUT, 'phalanx: error: cannot write standard output: No space left on device\n'))
 
     def test_a_model_that_is_none(self):
         done = self.phalanx('score', 'nowhere', '--jsonl', text='[1]\n')

@@ -82,7 +82,10 @@ TEST(Checkpoint, AnotherModelIsRefusedWithTensorExpectedAndFound) {
   shape.num_attention_heads = 80;
   shape.head_dim = 64;
   EXPECT_EQ(load_error(path, toy_tensors(), shape),
-            where + "model.num_attention_heads: expected 80, found 40");
+            fmt::format("{0}expected the model of the configuration, found another:\n"
+                        "  model.num_attention_heads: the configuration has 80, {1} has 40\n"
+                        "  model.head_dim: the configuration has 64, {1} has 128",
+                        where, path.string()));
 }
 
 /// Written by the version before rotation in part, LongRoPE and windows.
@@ -105,7 +108,7 @@ TEST(Checkpoint, AnOlderManifestIsAModelWithoutThem) {
   expected.partial_rotary_factor = 1;
   expected.sliding_window = 0;
   expected.rope_scaling = RopeScaling::kNone;
-  EXPECT_NO_THROW(check_same_model(manifest.model, expected, "m"));
+  EXPECT_NO_THROW(check_same_model(manifest.model, expected, "c", "m"));
   EXPECT_EQ(manifest.step, 3);
 }
 
@@ -128,16 +131,21 @@ TEST(Checkpoint, TheManifestKeepsHowPositionsAreToldApartAndSeen) {
   model.max_position_embeddings = 131072;
   EXPECT_EQ(parse_checkpoint_manifest(manifest_text(manifest), "m").model, model);
   const auto error_of = [&](const Phi4Config& found) {
-    return message_of([&] { check_same_model(model, found, "m"); });
+    return message_of([&] { check_same_model(model, found, "c", "m"); });
   };
   EXPECT_EQ(error_of(model), "");
   Phi4Config other = model;
   other.sliding_window = 0;
-  EXPECT_EQ(error_of(other), "m: model.sliding_window: expected 2047, found 0");
+  const std::string another = "m: expected the model of the configuration, found another:\n  ";
+  EXPECT_EQ(error_of(other), another + "model.sliding_window: the configuration has 2047, c has 0");
   other = model;
   other.rope_long_factor.back() = 2;
-  EXPECT_CONTAINS(error_of(other), "m: model.rope_long_factor: expected [1.118320672, ");
-  EXPECT_EQ(error_of({}), "m: model.partial_rotary_factor: expected 0.75, found 1");
+  EXPECT_CONTAINS(error_of(other),
+                  another + "model.rope_long_factor: the configuration has [1.118320672, ");
+  const std::string all = error_of({});
+  EXPECT_CONTAINS(all, "\n  model.partial_rotary_factor: the configuration has 0.75, c has 1\n");
+  EXPECT_CONTAINS(all, "\n  model.rope_scaling: the configuration has longrope, c has none\n");
+  EXPECT_CONTAINS(all, "\n  model.max_position_embeddings: the configuration has 131072, c has 0");
 }
 
 TEST(Checkpoint, DamageIsReportedWithFileBlockAndHashes) {

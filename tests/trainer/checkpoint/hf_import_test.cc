@@ -167,7 +167,9 @@ TEST_F(HfImportErrors, NothingIsWrong) {
 TEST_F(HfImportErrors, SourceThatIsNoFolder) {
   const Path file = source() / "config.json";
   EXPECT_EQ(message_of([&] { import_hf(file, target()); }),
-            file.string() + ": expected a Hugging Face folder, found a file");
+            file.string() +
+                ": expected a Hugging Face folder, found a file of the Hugging Face folder " +
+                source().string());
   EXPECT_EQ(message_of([&] { import_hf(folder_.path() / "gone", target()); }),
             (folder_.path() / "gone").string() + ": expected a Hugging Face folder, found none");
 }

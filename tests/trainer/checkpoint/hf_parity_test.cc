@@ -10,6 +10,7 @@
 #include "trainer/checkpoint/hf_config.h"
 #include "trainer/checkpoint/hf_export.h"
 #include "trainer/checkpoint/hf_folder.h"
+#include "trainer/checkpoint/manifest_model.h"
 #include "trainer/checkpoint/safetensors_writer.h"
 
 namespace phalanx {
@@ -131,18 +132,22 @@ TEST_F(HfParity, MastersAreTheFoldersWeightsOnEveryMesh) {
 TEST_F(HfParity, AnotherModelIsRefusedWithKeyExpectedAndFound) {
   const std::string where = (folder() / "whole" / "config.json").string();
   const auto error_of = [&](const Phi4Config& config) {
-    return message_of(
-        [&] { check_hf_config(folder() / "whole", read_hf_config(folder() / "whole"), config); });
+    const HfConfig found = read_hf_config(folder() / "whole");
+    return message_of([&] { check_same_model(config, found.shape, "whole", where); });
   };
   EXPECT_EQ(error_of(tiny()), "");
   for (const HfSize& size : kHfSizes) {
     Phi4Config config = tiny();
     const int64_t found = config.*size.field;
     config.*size.field = 9999;
-    EXPECT_EQ(error_of(config),
-              fmt::format("{}: key {}: expected 9999, found {}", where, size.key, found));
+    EXPECT_CONTAINS(error_of(config),
+                    fmt::format("another:\n  model.{}: the configuration has 9999, whole has {}",
+                                size.key, found));
   }
-  EXPECT_EQ(error_of(tiny(true)), where + ": key tie_word_embeddings: expected true, found false");
+  EXPECT_EQ(error_of(tiny(true)),
+            where +
+                ": expected the model of the configuration, found another:\n  "
+                "model.tie_word_embeddings: the configuration has true, whole has false");
   EXPECT_CONTAINS(message_of([&] { (void)read_hf_config(folder() / "yarn"); }),
                   "config.json: key rope_type: expected default or longrope, found \"yarn\"");
   EXPECT_CONTAINS(message_of([&] { (void)read_hf_config(folder() / "llama"); }),
@@ -161,16 +166,16 @@ TEST_F(HfParity, PositionsAreReadAndCompared) {
     EXPECT_EQ(found.shape, of_folder(name)) << name;
     Phi4Config other = of_folder(name);
     other.sliding_window = 9;
-    EXPECT_CONTAINS(
-        message_of([&] { check_hf_config(folder() / name, found, other); }),
-        fmt::format("model.sliding_window: expected 9, found {}", found.shape.sliding_window));
+    EXPECT_CONTAINS(message_of([&] { check_same_model(other, found.shape, name, "w"); }),
+                    fmt::format("model.sliding_window: the configuration has 9, {} has {}", name,
+                                found.shape.sliding_window));
   }
   Phi4Config other = of_folder("mini");
   other.rope_long_factor[1] = 2;
   EXPECT_CONTAINS(message_of([&] {
-                    check_hf_config(folder() / "mini", read_hf_config(folder() / "mini"), other);
+                    check_same_model(other, read_hf_config(folder() / "mini").shape, "mini", "w");
                   }),
-                  "model.rope_long_factor: expected [3, 2], found [3, 3.75]");
+                  "model.rope_long_factor: the configuration has [3, 2], mini has [3, 3.75]");
 }
 
 TEST_F(HfParity, TransformersLoadsWhatWeExport) {
