@@ -31,6 +31,10 @@ nlohmann::ordered_json step_json(const StepRecord& record,
   json["data_wait_share"] = data_wait_share(record.data_wait_seconds, record.seconds);
   json["phase"] = record.phase;
   json["skipped"] = !record.result.updated;
+  json["saving"] = record.saving;
+  json["saves_skipped"] = record.saves.skipped;
+  json["saves_failed"] = record.saves.failed;
+  json["save_stall_seconds"] = record.saves.stall_seconds;
   for (size_t s = 0; s < source_names.size(); ++s) {
     const double targets = record.result.by_source.targets[s];
     nlohmann::ordered_json source;
