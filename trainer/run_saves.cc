@@ -105,7 +105,7 @@ void RunSaves::count(const SaveResult& result) {
   last_failure_ = result;
   if (failed_in_a_row_ >= kMaxFailedSavesInARow) return;  // what ends the run says it
   note_(
-      fmt::format("step {}: not saved: {}; training goes on, and the next save is tried as usual "
+      fmt::format("step {}: save failed: {}; training goes on, and the next save is tried as usual "
                   "(failure {} of {} in a row that end the run)",
                   result.step, result.error, failed_in_a_row_, kMaxFailedSavesInARow));
 }
