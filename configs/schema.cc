@@ -236,6 +236,9 @@ void declare_run(SchemaVisitor& v, RunConfig& c) {
             integer_value(c.checkpoint.keep_last, 1));
     v.field({"keep_every", "checkpoints this far apart are kept for ever; 0: none", kFree},
             duration_value(c.checkpoint.keep_every));
+    v.field(
+        {"asynchronous", "train on while a copy of the state, in host memory, is written", kFree},
+        flag_value(c.checkpoint.asynchronous));
   });
   v.section({"evaluation", "loss on held-out rows"}, [&] {
     v.field({"interval", "0: only at the start, the edges of phases and the end", kFree},

@@ -26,6 +26,11 @@ constexpr size_t kWriteBufferBytes = size_t{1} << 20;
                           fmt::format("{} {}", operation, path.string()));
 }
 
+[[noreturn]] void fail_sync(const char* operation, const std::filesystem::path& path) {
+  const int error = errno;
+  throw SyncError(error, std::generic_category(), fmt::format("{} {}", operation, path.string()));
+}
+
 int open_retrying(const std::filesystem::path& path, int flags) {
   int descriptor;
   do {
@@ -113,7 +118,7 @@ void File::write_all(std::span<const std::byte> bytes) {
 }
 
 void File::sync() {
-  if (::fsync(descriptor_) != 0) fail("fsync", path_);
+  if (::fsync(descriptor_) != 0) fail_sync("fsync", path_);
 }
 
 void File::close() {
@@ -187,7 +192,7 @@ void sync_folder(const std::filesystem::path& folder) {
   const int error = errno;
   ::close(descriptor);
   errno = error;
-  if (!synced) fail("fsync folder", folder);
+  if (!synced) fail_sync("fsync folder", folder);
 }
 
 void rename_path(const std::filesystem::path& from, const std::filesystem::path& to) {
@@ -221,11 +226,15 @@ void make_folders(const std::filesystem::path& folder) {
   sync_folder(parent);
 }
 
+void remove_path(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) throw std::system_error(error, "remove " + path.string());
+}
+
 std::filesystem::path make_staging_folder(const std::filesystem::path& name) {
   const std::filesystem::path staging = staging_folder(name);
-  std::error_code error;
-  std::filesystem::remove_all(staging, error);
-  if (error) throw std::system_error(error, "remove " + staging.string());
+  remove_path(staging);
   make_folders(staging);
   return staging;
 }

@@ -19,11 +19,18 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "data/block_hash.h"
 
 namespace phalanx {
+
+/// An fsync that failed. Only a new file, written in full, can make up for it.
+class SyncError final : public std::system_error {
+ public:
+  using std::system_error::system_error;
+};
 
 /// An open descriptor, closed when the object ends.
 class File {
@@ -46,6 +53,7 @@ class File {
   /// Fills `bytes` from the file's [offset, offset + bytes.size()).
   void read_exact(int64_t offset, std::span<std::byte> bytes) const;
   void write_all(std::span<const std::byte> bytes);
+  /// Throws SyncError.
   void sync();
   /// Closes and reports what the destructor would swallow (a late write error on NFS).
   void close();
@@ -106,6 +114,9 @@ void rename_path(const std::filesystem::path& from, const std::filesystem::path&
 /// if the file system cannot do that. Lasts like rename_path().
 [[nodiscard]] bool exchange_paths(const std::filesystem::path& one,
                                   const std::filesystem::path& other);
+
+/// The path and all below it; nothing is there afterwards.
+void remove_path(const std::filesystem::path& path);
 
 /// NAME.tmp beside `name`, made anew; what an earlier attempt left under that name is removed.
 std::filesystem::path make_staging_folder(const std::filesystem::path& name);

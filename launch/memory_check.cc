@@ -92,7 +92,7 @@ std::string memory_refusal(const PlanInput& input, const Accelerator& accelerato
   if (plan.total() <= free.memory_bytes) {
     needs = fmt::format(
         "at most the {} that a rank finds free on the host, needs {} there by plan (masters and "
-        "moments, optimizer.offload)",
+        "moments with optimizer.offload, the copy that is saved with checkpoint.asynchronous)",
         size_text(double(free.host_bytes)), size_text(double(plan.host)));
   }
   return fmt::format("memory: expected {}; {} (--ignore-memory-plan: start all the same)", needs,

@@ -11,7 +11,7 @@ Json memory_json(const MemoryPlan& memory) {
   Json json;
   for (const MemoryCategory& category : memory.categories()) json[category.name] = category.bytes;
   json["total"] = memory.total();
-  json["offloaded"] = memory.host;
+  json["host"] = memory.host;
   return json;
 }
 

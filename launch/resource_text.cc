@@ -118,8 +118,8 @@ std::string memory_text(const MemoryPlan& memory, int64_t available, int64_t lim
       size_text(double(memory.total())), size_text(double(available)),
       memory.total() <= limit ? "fits" : "does not fit");
   if (memory.host > 0) {
-    text +=
-        fmt::format("  {:<16} {:>14}  of the host\n", "offloaded", size_text(double(memory.host)));
+    text += fmt::format("  {:<16} {:>14}  of the host\n", "on the host",
+                        size_text(double(memory.host)));
   }
   return text;
 }

@@ -52,6 +52,15 @@ std::string speed_text(const RunConfig& config, const RunOutcome& outcome, int n
                      num_parameters(config.model.shape), 100 * outcome.data_wait_share);
 }
 
+/// Of this attempt; nothing where all went as it should.
+std::string saves_text(const SaveCounts& saves) {
+  if (saves.skipped + saves.failed == 0) return "";
+  return fmt::format(
+      "             {} saved; {} skipped, since the one before was still being written; {} "
+      "failed\n",
+      saves.saved, saves.skipped, saves.failed);
+}
+
 }  // namespace
 
 std::string run_report(const RunConfig& config, const RunOutcome& outcome,
@@ -74,6 +83,7 @@ std::string run_report(const RunConfig& config, const RunOutcome& outcome,
   text += fmt::format("\n{}", speed_text(config, outcome, place.num_ranks));
   text += fmt::format("checkpoints  {}/checkpoints, the newest {}\n", place.run_folder,
                       outcome.checkpoint.filename().string());
+  text += saves_text(outcome.saves);
   text += fmt::format("metrics      {}/metrics.jsonl\n", place.run_folder);
   text += fmt::format("resume       {}\n", place.resume_line);
   return text;

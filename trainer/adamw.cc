@@ -48,7 +48,7 @@ void AdamW::add_share(const Bucket& bucket) {
   const at::Device device = bucket.weights.device();
   const bool on_host = config_.offload == Offload::kHost && device.is_cuda();
   const auto zeros = [&](Precision type) {
-    return on_host ? pinned_zeros(share.numel, dtype_of(type))
+    return on_host ? pinned_zeros(share.numel, dtype_of(type), "optimizer.offload: host")
                    : at::zeros({share.numel}, at::TensorOptions(device).dtype(dtype_of(type)));
   };
   if (config_.master == Precision::kBf16) {

@@ -5,7 +5,7 @@
 
 namespace phalanx {
 
-at::Tensor pinned_zeros(int64_t, at::ScalarType) {
+at::Tensor pinned_zeros(int64_t, at::ScalarType, const std::string&) {
   throw std::invalid_argument(
       "parallel.device: expected cpu, got cuda; this build has no CUDA parts");
 }

@@ -5,11 +5,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <string>
 
 namespace phalanx {
 
-/// A flat tensor of zeros. Throws std::system_error when the pages cannot be had or locked,
-/// std::invalid_argument in a build without CUDA.
-at::Tensor pinned_zeros(int64_t numel, at::ScalarType dtype);
+/// A flat tensor of zeros. Throws std::system_error, beginning with the setting `asked_by` that
+/// wants it, when the pages cannot be had or locked; std::invalid_argument in a build without CUDA.
+at::Tensor pinned_zeros(int64_t numel, at::ScalarType dtype, const std::string& asked_by);
 
 }  // namespace phalanx

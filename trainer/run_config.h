@@ -66,7 +66,8 @@ struct CheckpointConfig {
   Duration interval{Duration::Unit::kSteps, 0};  // 0: only at phase edges and at the end
   double interval_seconds = 0;                   // `20min`; 0: off
   int64_t keep_last = 3;
-  Duration keep_every;  // checkpoints this far apart are kept for ever; 0: none
+  Duration keep_every;       // checkpoints this far apart are kept for ever; 0: none
+  bool asynchronous = true;  // the run goes on while a copy of its state is written
 };
 
 struct EvaluationConfig {

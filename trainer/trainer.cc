@@ -8,7 +8,6 @@
 
 #include "data/mixture/plan_report.h"
 #include "parallel/agreement.h"
-#include "trainer/checkpoint/checkpoint_writer.h"
 #include "trainer/metrics/memory_use.h"
 
 namespace phalanx {
@@ -83,7 +82,11 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
       trace_(options_.trace,
              options_.run_folder / "profile" / fmt::format("rank-{:04}.json", context.mesh.rank()),
              context.device.is_cuda()),
-      last_checkpoint_(options_.resumed_from) {
+      saves_(config, context, replica_.parameters(), replica_.optimizer().shares(),
+             {options_.run_folder, options_.resumed_from, options_.config_yaml},
+             [this](const std::string& text) {
+               if (progress_) progress_->note(text);
+             }) {
   run_together(context.control, [&] { open_records(); });
 }
 
@@ -101,6 +104,21 @@ RunOutcome Trainer::run() {
       state_.start_bits_per_byte[source] = result.bits_per_byte;
     }
   }
+  try {
+    train();
+  } catch (const ExitError&) {  // on all ranks, at the same step
+    saves_.finish();
+    throw;
+  }
+  run_together(context_.control, [&] {
+    trace_.finish();
+    if (report_failure_) std::rethrow_exception(report_failure_);
+  });
+  if (validated_step_ != state_.step) validation_ = evaluate();
+  return outcome();
+}
+
+void Trainer::train() {
   if (options_.save_first) save_start();
   while (state_.step < plan_->end_step()) {
     Requests agreed;
@@ -117,16 +135,10 @@ RunOutcome Trainer::run() {
     }
     report(record);
     if (stop || agreed.save || at_edge || crosses(config_.checkpoint.interval, tokens_before)) {
-      save();
+      save(stop || state_.step == plan_->end_step(), at_edge);
     }
     if (stop) break;
   }
-  run_together(context_.control, [&] {
-    trace_.finish();
-    if (report_failure_) std::rethrow_exception(report_failure_);
-  });
-  if (validated_step_ != state_.step) validation_ = evaluate();
-  return outcome();
 }
 
 /// The batch, once all ranks have theirs; a rank without one ends them all.
@@ -145,22 +157,26 @@ Batch Trainer::next_batch(Requests& agreed) {
   mine.save |= save_timed && context_.mesh.rank() == 0;
   const double waited = prefetcher_.waited_seconds() - data_waited_seconds_;
   data_waited_seconds_ = prefetcher_.waited_seconds();
-  at::Tensor flags = at::zeros({5}, at::kLong);
+  const SaveFlags saving = saves_.flags();
+  at::Tensor flags = at::zeros({7}, at::kLong);
   int64_t* flag = flags.mutable_data_ptr<int64_t>();
   flag[0] = failure != nullptr;
   flag[1] = mine.stop;
   flag[2] = mine.save;
   flag[3] = std::llround(waited * kMicroseconds);
-  flag[4] = peak_memory_bytes(context_.device);
+  flag[4] = saving.busy;
+  flag[5] = saving.failed;
+  flag[6] = peak_memory_bytes(context_.device);
   context_.control.all_reduce(flags, ReduceOp::kMax)->wait();
   if (flag[0] != 0) {
     run_together(context_.control, [&] {
       if (failure) std::rethrow_exception(failure);
     });
   }
+  saves_.advance({flag[4] != 0, flag[5] != 0});
   agreed = {flag[1] != 0, flag[2] != 0};
   step_wait_seconds_ = double(flag[3]) / kMicroseconds;
-  peak_memory_bytes_ = flag[4];
+  peak_memory_bytes_ = flag[6];
   return batch;
 }
 
@@ -191,6 +207,8 @@ void Trainer::advance(const Batch& batch, StepRecord& record) {
   record.num_steps = plan_->end_step();
   record.tokens = state_.tokens;
   record.attempt = state_.attempt;
+  record.saving = saves_.running();
+  record.saves = saves_.counts();
   record.data_wait_seconds = step_wait_seconds_;
   record.peak_memory_bytes = peak_memory_bytes_;
   wait_seconds_ += step_wait_seconds_;
@@ -235,19 +253,15 @@ void Trainer::save_start() {
     if (stage.first_row >= state_.cursor.row) continue;
     state_.stage_first_rows.try_emplace(stage.name, stage.first_row);
   }
-  save();
+  save(/*last=*/false, /*at_edge=*/true);
 }
 
-void Trainer::save() {
-  const CheckpointContents contents{
-      replica_.parameters(), replica_.optimizer().shares(), config_.model.shape, state_.step,
-      state_.tokens,         to_json(state_).dump(1),       options_.config_yaml};
-  const Retention retention{config_.checkpoint.keep_last, config_.checkpoint.keep_every,
-                            options_.resumed_from};
-  last_checkpoint_ = save_checkpoint({options_.run_folder / "checkpoints", retention}, contents,
-                                     context_.mesh, context_.control);
+/// What people and later starts count on, the last state and the edges of phases, is saved whatever
+/// is under way; else a save that is due meanwhile is skipped.
+void Trainer::save(bool last, bool at_edge) {
   last_save_ = Clock::now();
-  if (progress_) progress_->note(fmt::format("saved {}", last_checkpoint_.string()));
+  if (last) return saves_.save_last(state_);
+  at_edge ? saves_.begin_after_running(state_) : saves_.begin(state_);
 }
 
 void Trainer::report(const StepRecord& record) {
@@ -276,7 +290,12 @@ void Trainer::report(const StepRecord& record) {
 }
 
 RunOutcome Trainer::outcome() const {
-  RunOutcome outcome{state_.step < plan_->end_step(), last_checkpoint_, state_, plan_, validation_};
+  RunOutcome outcome{state_.step < plan_->end_step(),
+                     saves_.newest(),
+                     state_,
+                     plan_,
+                     validation_,
+                     saves_.counts()};
   if (train_seconds_ > 0) outcome.tokens_per_second = double(train_tokens_) / train_seconds_;
   outcome.data_wait_share = data_wait_share(wait_seconds_, train_seconds_);
   return outcome;

@@ -1,11 +1,13 @@
 #pragma once
 // The training loop of one run, on one rank: next batch, step, record, evaluate, save, stop.
 // Collective over tp, dp and control: constructor and run(), every rank. All ranks act on the same
-// step: a small control reduction before each step carries {a rank failed, stop asked, save asked}.
+// step: a small control reduction before each step carries {a rank failed, stop asked, save asked,
+// a rank is writing its part of a save, has failed at it}.
 // Ownership: owns replica, data and state; refers to the RunContext and the config.
-// Threads: one, besides the prefetcher's. Stream: the current one.
+// Threads: one, besides those of the prefetcher and of a save. Stream: the current one.
 // Errors: bad data on any rank ends all with one AgreedError; a loss that stays non-finite is a
-// NonFiniteError. What was saved stays.
+// NonFiniteError; saves that fail as trainer/run_saves.h says. What was saved stays, and a save
+// under way is brought to its end first.
 #include <chrono>
 #include <exception>
 #include <filesystem>
@@ -20,6 +22,7 @@
 #include "trainer/metrics/progress.h"
 #include "trainer/metrics/step_trace.h"
 #include "trainer/replica.h"
+#include "trainer/run_saves.h"
 #include "trainer/stage_runs.h"
 #include "trainer/train_state.h"
 #include "trainer/train_step.h"
@@ -47,7 +50,8 @@ struct RunOutcome {
   std::filesystem::path checkpoint;
   TrainState state;
   std::shared_ptr<const MixturePlan> plan;
-  ValidationResults validation;    // after the last step of this attempt
+  ValidationResults validation;  // after the last step of this attempt
+  SaveCounts saves;
   double tokens_per_second = 0.0;  // of this attempt, without evaluation and saving
   double data_wait_share = 0.0;    // of the time of its steps
 };
@@ -63,6 +67,7 @@ class Trainer {
 
  private:
   void open_records();
+  void train();
   Batch next_batch(Requests& agreed);
   StepRecord take_step(const Batch& batch);
   void advance(const Batch& batch, StepRecord& record);
@@ -71,7 +76,7 @@ class Trainer {
   bool crosses(const Duration& interval, int64_t tokens_before) const;
   ValidationResults evaluate();
   void save_start();
-  void save();
+  void save(bool last, bool at_edge);
   void report(const StepRecord& record);
   RunOutcome outcome() const;
 
@@ -91,7 +96,7 @@ class Trainer {
   std::unique_ptr<Progress> progress_;  // first rank only
   ValidationResults validation_, validation_before_;
   int64_t validated_step_ = -1;
-  std::filesystem::path last_checkpoint_;
+  RunSaves saves_;
   std::chrono::steady_clock::time_point last_save_ = std::chrono::steady_clock::now();
   std::exception_ptr report_failure_;  // of the first rank, until all have heard of it
   double data_waited_seconds_ = 0.0;   // of this rank, before the step at hand

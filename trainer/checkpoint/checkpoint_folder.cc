@@ -31,21 +31,15 @@ std::optional<int64_t> step_of(const std::string& name) {
   return whole ? std::optional(step) : std::nullopt;
 }
 
-void remove_folder(const std::filesystem::path& path) {
-  std::error_code error;
-  std::filesystem::remove_all(path, error);
-  if (error) throw std::system_error(error, "remove " + path.string());
-}
-
 // In one step: a deletion that is cut short leaves no half of a checkpoint under its name.
 void remove_checkpoint(const std::filesystem::path& path) {
   const std::filesystem::path trash = path.parent_path() / kTrash;
   make_folders(trash);
   const std::filesystem::path moved = trash / path.filename();
-  remove_folder(moved);
+  remove_path(moved);
   rename_path(path, moved);
   sync_folder(path.parent_path());
-  remove_folder(moved);
+  remove_path(moved);
 }
 
 // step-N for step-N.tmp with the suffix .tmp; nothing for all other names.
@@ -187,7 +181,7 @@ void clean_checkpoints(const std::filesystem::path& folder) {
     const bool leftover = without_suffix(path, ".tmp") || without_suffix(path, kReplaced);
     if (leftover || path.filename() == kTrash) leftovers.push_back(path);
   }
-  for (const std::filesystem::path& path : leftovers) remove_folder(path);
+  for (const std::filesystem::path& path : leftovers) remove_path(path);
 }
 
 void prune_checkpoints(const std::filesystem::path& folder, int64_t newest,

@@ -2,19 +2,21 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
+#include <chrono>
 #include <map>
 #include <span>
-#include <system_error>
 #include <utility>
 
-#include "parallel/agreement.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
+#include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/checkpoint/safetensors_writer.h"
 #include "trainer/checkpoint/share_pieces.h"
 
 namespace phalanx {
 namespace {
+
+// Of a rank's file. Two keep a disk busy while blocks are hashed; ranks of a host add up.
+constexpr int kStreams = 2;
 
 // Every tensor-parallel rank stores a replicated or shared tensor alike; the first one writes it.
 std::vector<SharePiece> written_pieces(const CheckpointContents& contents, const Mesh& mesh) {
@@ -25,11 +27,6 @@ std::vector<SharePiece> written_pieces(const CheckpointContents& contents, const
   return pieces;
 }
 
-struct Output {  // one tensor of the rank's file
-  const SharePiece* piece;
-  const ShareKind* kind;
-};
-
 const at::Tensor& share_of(const CheckpointContents& contents, const SharePiece& piece,
                            const ShareKind& kind) {
   return contents.shares[static_cast<size_t>(piece.bucket)].*kind.tensor;
@@ -39,53 +36,34 @@ Dtype stored_dtype(const at::Tensor& share) {
   return share.scalar_type() == at::kBFloat16 ? Dtype::kBF16 : Dtype::kF32;
 }
 
-void write_values(SafetensorsWriter& file, const CheckpointContents& contents,
-                  const Output& output) {
-  const at::Tensor host = share_of(contents, *output.piece, *output.kind)
-                              .narrow(0, output.piece->offset, output.piece->stored.size())
-                              .to(at::kCPU)
-                              .contiguous();
-  file.write(std::as_bytes(std::span(static_cast<const std::byte*>(host.const_data_ptr()),
-                                     static_cast<size_t>(host.nbytes()))));
+std::span<const std::byte> bytes_of(const at::Tensor& share, const SharePiece& piece) {
+  const auto element = static_cast<int64_t>(share.element_size());
+  return {static_cast<const std::byte*>(share.const_data_ptr()) + piece.offset * element,
+          static_cast<size_t>(piece.stored.size() * element)};
 }
 
-std::filesystem::path write_and_commit(const CheckpointPlace& place,
-                                       const CheckpointContents& contents, const Mesh& mesh,
-                                       Communicator& control) {
-  const bool first = control.rank() == 0;
-  const std::filesystem::path path = checkpoint_path(place.folder, contents.step);
-  run_together(control, [&] {
-    if (first) make_staging_folder(path);
-  });
-  const std::string mine = together(control, [&] {
-    return manifest_text(write_rank_part(staging_folder(path), contents, mesh));
-  });
-  const std::vector<std::string> parts = all_gather_strings(control, mine);
-  run_together(control, [&] {
-    if (!first) return;
-    Manifest manifest = parse_checkpoint_manifest(parts.front(), "part of rank 0");
-    for (size_t rank = 1; rank < parts.size(); ++rank) {
-      merge_part(manifest,
-                 parse_checkpoint_manifest(parts[rank], fmt::format("part of rank {}", rank)));
-    }
-    commit_checkpoint(path, std::move(manifest), contents);
-  });
-  return path;
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text));
 }
 
-// `error` is what is wrong with the new checkpoint. An older one of the same step waits in the
-// staging folder for that.
-void finish_save(const CheckpointPlace& place, int64_t step, const std::string& error) {
-  const std::filesystem::path path = checkpoint_path(place.folder, step);
-  const std::filesystem::path replaced = staging_folder(path);
-  if (!error.empty()) {
-    if (std::filesystem::exists(replaced)) swap_with_staging(path);
-    throw std::system_error(EIO, std::generic_category(), "read back: " + error);
+ManifestFile write_checked(const std::filesystem::path& path, const BytePieces& pieces) {
+  WrittenBlocks written = write_in_bulk(path, pieces, kStreams);
+  read_back(path, written, kStreams);
+  return {written.bytes, std::move(written.block_hashes)};
+}
+
+int64_t seconds_since_1970() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::seconds>(now).count();
+}
+
+// A folder that could not be removed after a failure may hold files of that attempt.
+void remove_unlisted(const std::filesystem::path& staging, const Manifest& manifest) {
+  std::vector<std::filesystem::path> unlisted;
+  for (const auto& item : std::filesystem::directory_iterator(staging)) {
+    if (!manifest.files.contains(item.path().filename().string())) unlisted.push_back(item.path());
   }
-  std::filesystem::remove_all(replaced);
-  set_aside_newer(place.folder, step);
-  commit_file(place.folder / "LATEST", path.filename().string() + "\n");
-  prune_checkpoints(place.folder, step, place.retention);
+  for (const std::filesystem::path& path : unlisted) remove_path(path);
 }
 
 }  // namespace
@@ -95,45 +73,56 @@ ManifestFile described(WrittenFile written) {
 }
 
 ManifestFile write_listed(const std::filesystem::path& path, std::string_view text) {
-  DurableWriter file(path);
-  file.write(std::as_bytes(std::span(text)));
-  return described(file.finish());
+  return write_checked(path, {bytes_of(text)});
 }
 
 Manifest write_rank_part(const std::filesystem::path& staging, const CheckpointContents& contents,
                          const Mesh& mesh) {
-  Manifest part{contents.step, contents.tokens, mesh.tp_size, mesh.dp_size,
-                false,         contents.model,  {},           {}};
+  make_folders(staging);
+  Manifest part{contents.step,
+                contents.tokens,
+                mesh.tp_size,
+                mesh.dp_size,
+                false,
+                {},
+                contents.model,
+                {},
+                {}};
   const std::string file_name = fmt::format("rank-{:05}.safetensors", mesh.rank());
-  const std::vector<SharePiece> pieces = written_pieces(contents, mesh);
   std::vector<StoredTensor> tensors;
-  std::map<std::string, Output> outputs;
-  for (const SharePiece& piece : pieces) {
+  std::map<std::string, std::span<const std::byte>> bytes;
+  for (const SharePiece& piece : written_pieces(contents, mesh)) {
     const ShardSpec& spec = piece.parameter->spec;
     part.tensors[piece.parameter->name] = {spec.full_shape,
                                            {{file_name, spec.dim, spec.stored(), piece.stored}}};
     for (const ShareKind& kind : kShareKinds) {
       const std::string name = fmt::format("{}/{}", kind.name, piece.parameter->name);
-      const Dtype dtype = stored_dtype(share_of(contents, piece, kind));
-      tensors.push_back({name, dtype, {piece.stored.size()}});
-      outputs[name] = {&piece, &kind};
+      const at::Tensor& share = share_of(contents, piece, kind);
+      TORCH_INTERNAL_ASSERT(share.is_cpu() && share.is_contiguous());
+      tensors.push_back({name, stored_dtype(share), {piece.stored.size()}});
+      bytes[name] = bytes_of(share, piece);
     }
   }
-  SafetensorsWriter file(staging / file_name, std::move(tensors));
-  for (const StoredTensor& tensor : file.tensors()) {
-    write_values(file, contents, outputs.at(tensor.name));
-  }
-  part.files[file_name] = described(file.finish());
+  const SafetensorsLayout layout = lay_out(std::move(tensors));
+  BytePieces pieces{bytes_of(std::string_view(layout.head))};
+  for (const StoredTensor& tensor : layout.tensors) pieces.push_back(bytes.at(tensor.name));
+  part.files[file_name] = write_checked(staging / file_name, pieces);
   return part;
 }
 
-void commit_checkpoint(const std::filesystem::path& path, Manifest manifest,
-                       const CheckpointContents& contents) {
+void seal_checkpoint(const std::filesystem::path& path, Manifest manifest,
+                     const CheckpointContents& contents) {
   const std::filesystem::path staging = staging_folder(path);
   check_coverage(manifest, fmt::format("save {}", path.string()));
+  remove_unlisted(staging, manifest);
+  manifest.saved_at = seconds_since_1970();
   manifest.files["state.json"] = write_listed(staging / "state.json", contents.state_json);
   manifest.files["config.yaml"] = write_listed(staging / "config.yaml", contents.config_yaml);
   write_listed(staging / "manifest.json", manifest_text(manifest));
+  (void)CheckpointReader(staging);
+}
+
+void commit_checkpoint(const std::filesystem::path& path) {
   if (std::filesystem::exists(path)) {
     swap_with_staging(path);
   } else {
@@ -141,24 +130,12 @@ void commit_checkpoint(const std::filesystem::path& path, Manifest manifest,
   }
 }
 
-std::filesystem::path save_checkpoint(const CheckpointPlace& place,
-                                      const CheckpointContents& contents, const Mesh& mesh,
-                                      Communicator& control) {
-  std::filesystem::path path;
-  try {
-    path = write_and_commit(place, contents, mesh, control);
-  } catch (const AgreedError&) {
-    // All ranks have stopped writing. The error at hand matters more than one of the removal.
-    std::error_code ignored;
-    const auto staging = staging_folder(checkpoint_path(place.folder, contents.step));
-    if (control.rank() == 0) std::filesystem::remove_all(staging, ignored);
-    throw;
-  }
-  const std::string error = verify_checkpoint(path, control);
-  run_together(control, [&] {
-    if (control.rank() == 0) finish_save(place, contents.step, error);
-  });
-  return path;
+void settle_checkpoint(const CheckpointPlace& place, int64_t step) {
+  const std::filesystem::path path = checkpoint_path(place.folder, step);
+  remove_path(staging_folder(path));
+  set_aside_newer(place.folder, step);
+  commit_file(place.folder / "LATEST", path.filename().string() + "\n");
+  prune_checkpoints(place.folder, step, place.retention);
 }
 
 }  // namespace phalanx

@@ -1,21 +1,20 @@
 #pragma once
-// Saves a run so that it lasts: whatever fails or whenever the power goes, the checkpoint is there
-// whole or not there at all, and the earlier ones stay as they were.
+// The local parts of a save, in their order: each rank writes and reads back its file, then one
+// rank seals the checkpoint, gives it its name and deletes what is no longer kept. Who calls them
+// when is checkpoint_saver.h.
 //
-// Collective over `control`, a host communicator of all ranks: every rank, same arguments but for
-// its own shares. Between the exchanges each rank only writes its own file. Shares may live on any
-// device; they must not change until save_checkpoint returns.
-// Errors: on all ranks the same AgreedError (parallel/agreement.h) with one message; what was
-// written is removed, or left as a .tmp folder that clean_checkpoints() removes.
+// Local, no CUDA and no MPI: any thread may call them, one at a time for a staging folder.
+// Errors: std::system_error with the path; std::invalid_argument when the parts do not make a
+// whole.
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "data/bulk_file.h"
 #include "data/file.h"
 #include "model/phi4_config.h"
-#include "parallel/communicator.h"
 #include "parallel/mesh.h"
 #include "parallel/parameters.h"
 #include "trainer/adamw.h"
@@ -24,6 +23,8 @@
 
 namespace phalanx {
 
+/// Shares lie in host memory, and neither they nor what else is referred to may change until the
+/// save has ended.
 struct CheckpointContents {
   const ParameterSet& parameters;
   const std::vector<BucketShare>& shares;
@@ -39,25 +40,26 @@ struct CheckpointPlace {
   Retention retention;
 };
 
-/// Writes, commits, reads back and verifies, then deletes what the retention leaves over. Returns
-/// the path of the new checkpoint. One of the same step is replaced, in one step, and comes back if
-/// the new one cannot be verified. Checkpoints of later steps belong to a branch that the run has
-/// left: they are set aside as abandoned-N, where nothing finds or deletes them.
-std::filesystem::path save_checkpoint(const CheckpointPlace& place,
-                                      const CheckpointContents& contents, const Mesh& mesh,
-                                      Communicator& control);
-
-/// Writes this rank's file into `staging` and describes it. Local.
+/// Writes this rank's file into `staging`, which it makes if need be, reads it back from the disk
+/// and describes it.
 [[nodiscard]] Manifest write_rank_part(const std::filesystem::path& staging,
                                        const CheckpointContents& contents, const Mesh& mesh);
 
-/// Writes the rest, the manifest last, and makes the checkpoint `path` of its staging folder. One
-/// that was there is in the staging folder afterwards. Local: one rank, after all have written
-/// their parts.
-void commit_checkpoint(const std::filesystem::path& path, Manifest manifest,
-                       const CheckpointContents& contents);
+/// Writes the rest into the staging folder of `path`, the manifest last, each read back. One rank,
+/// after all have written their parts.
+void seal_checkpoint(const std::filesystem::path& path, Manifest manifest,
+                     const CheckpointContents& contents);
 
-/// A finished file as the manifest lists it, and a text that is written as one. Local.
+/// Makes the checkpoint `path` of its staging folder. One that was there is in the staging folder
+/// afterwards. One rank.
+void commit_checkpoint(const std::filesystem::path& path);
+
+/// After the commit: deletes the one that was replaced, sets aside later steps as abandoned-N (they
+/// belong to a branch that the run has left), moves LATEST and deletes what the retention leaves
+/// over. One rank.
+void settle_checkpoint(const CheckpointPlace& place, int64_t step);
+
+/// A finished file as the manifest lists it, and a text that is written as one and read back.
 [[nodiscard]] ManifestFile described(WrittenFile written);
 ManifestFile write_listed(const std::filesystem::path& path, std::string_view text);
 

@@ -173,6 +173,9 @@ Manifest parse_body(const json& body, const std::string& where) {
     }
     manifest.weights_only = body["weights_only"].get<bool>();
   }
+  if (body.contains("saved_at")) {
+    manifest.saved_at = integer(body["saved_at"], where + ": saved_at");
+  }
   manifest.model = parse_model_json(member(body, "model", where), where + ": model");
   for (const auto& [name, file] : member(body, "files", where).items()) {
     check_file_name(name, fmt::format("{}: file {}", where, name));
@@ -196,6 +199,7 @@ std::string manifest_text(const Manifest& manifest) {
             {"files", json::object()},
             {"tensors", json::object()}};
   if (manifest.weights_only) body["weights_only"] = true;
+  if (manifest.saved_at) body["saved_at"] = *manifest.saved_at;
   for (const auto& [name, file] : manifest.files) body["files"][name] = file_json(file);
   for (const auto& [name, tensor] : manifest.tensors) body["tensors"][name] = tensor_json(tensor);
   const std::string hash = hash_text(xxh3(body.dump()));

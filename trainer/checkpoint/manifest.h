@@ -46,6 +46,7 @@ struct Manifest {
   int64_t tensor_parallel_size = 1;  // of the run that saved
   int64_t data_parallel_size = 1;
   bool weights_only = false;  // imported: masters alone, no state and no configuration of a run
+  std::optional<int64_t> saved_at{};  // seconds since 1970 (UTC); not recorded by older versions
   Phi4Config model;
   std::map<std::string, ManifestFile> files;  // by name inside the checkpoint's folder
   std::map<std::string, ManifestTensor> tensors;

@@ -1,7 +1,6 @@
 #include "trainer/checkpoint/safetensors_writer.h"
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <utility>
@@ -10,6 +9,7 @@ namespace phalanx {
 namespace {
 
 constexpr size_t kHeaderAlignment = 8;
+constexpr size_t kLengthBytes = 8;
 
 std::vector<StoredTensor> sorted(std::vector<StoredTensor> tensors) {
   std::sort(tensors.begin(), tensors.end(), [](const StoredTensor& a, const StoredTensor& b) {
@@ -18,15 +18,13 @@ std::vector<StoredTensor> sorted(std::vector<StoredTensor> tensors) {
   return tensors;
 }
 
-// Sets begin and end, from the start of the data, and returns the bytes of all.
-int64_t place(std::vector<StoredTensor>& tensors) {
+void place(std::vector<StoredTensor>& tensors) {
   int64_t offset = 0;
   for (StoredTensor& tensor : tensors) {
     tensor.begin = offset;
     offset += stored_bytes(tensor.dtype, tensor.shape, tensor.name);
     tensor.end = offset;
   }
-  return offset;
 }
 
 std::string header_text(const std::vector<StoredTensor>& tensors,
@@ -46,18 +44,24 @@ std::string header_text(const std::vector<StoredTensor>& tensors,
 
 }  // namespace
 
+SafetensorsLayout lay_out(std::vector<StoredTensor> tensors,
+                          const std::map<std::string, std::string>& metadata) {
+  SafetensorsLayout layout{{}, sorted(std::move(tensors))};
+  place(layout.tensors);
+  const std::string header = header_text(layout.tensors, metadata);
+  for (size_t i = 0; i < kLengthBytes; ++i) {
+    layout.head += static_cast<char>(static_cast<uint64_t>(header.size()) >> (8 * i));
+  }
+  layout.head += header;
+  return layout;
+}
+
 SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path,
                                      std::vector<StoredTensor> tensors,
                                      const std::map<std::string, std::string>& metadata)
-    : tensors_(sorted(std::move(tensors))), file_(path) {
-  bytes_left_ = place(tensors_);
-  const std::string header = header_text(tensors_, metadata);
-  std::array<std::byte, 8> length;
-  for (size_t i = 0; i < length.size(); ++i) {
-    length[i] = static_cast<std::byte>(static_cast<uint64_t>(header.size()) >> (8 * i));
-  }
-  file_.write(length);
-  file_.write(std::as_bytes(std::span(header)));
+    : layout_(lay_out(std::move(tensors), metadata)), file_(path) {
+  if (!layout_.tensors.empty()) bytes_left_ = layout_.tensors.back().end;
+  file_.write(std::as_bytes(std::span(layout_.head)));
 }
 
 void SafetensorsWriter::write(std::span<const std::byte> bytes) {

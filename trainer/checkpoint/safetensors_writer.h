@@ -18,20 +18,30 @@
 
 namespace phalanx {
 
-/// A tensor to come: `begin` and `end` are not read.
+/// A file to come: its first bytes, and the tensors that follow them, in order.
+struct SafetensorsLayout {
+  std::string head;                   // length of the header, header
+  std::vector<StoredTensor> tensors;  // begin and end count from the start of the data
+};
+
+/// `begin` and `end` of the tensors are not read.
+[[nodiscard]] SafetensorsLayout lay_out(std::vector<StoredTensor> tensors,
+                                        const std::map<std::string, std::string>& metadata = {});
+
 class SafetensorsWriter {
  public:
+  /// `begin` and `end` of the tensors are not read.
   SafetensorsWriter(const std::filesystem::path& path, std::vector<StoredTensor> tensors,
                     const std::map<std::string, std::string>& metadata = {});
 
   /// The order in which the bytes of the tensors must be written.
-  const std::vector<StoredTensor>& tensors() const { return tensors_; }
+  const std::vector<StoredTensor>& tensors() const { return layout_.tensors; }
   void write(std::span<const std::byte> bytes);
   /// Precondition: all bytes of all tensors were written.
   WrittenFile finish();
 
  private:
-  std::vector<StoredTensor> tensors_;
+  SafetensorsLayout layout_;
   DurableWriter file_;
   int64_t bytes_left_ = 0;
 };

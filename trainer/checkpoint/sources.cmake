@@ -1,6 +1,8 @@
 target_sources(phalanx_trainer PRIVATE
+  ${CMAKE_CURRENT_LIST_DIR}/background_task.cc
   ${CMAKE_CURRENT_LIST_DIR}/checkpoint_folder.cc
   ${CMAKE_CURRENT_LIST_DIR}/checkpoint_reader.cc
+  ${CMAKE_CURRENT_LIST_DIR}/checkpoint_saver.cc
   ${CMAKE_CURRENT_LIST_DIR}/checkpoint_writer.cc
   ${CMAKE_CURRENT_LIST_DIR}/hf_config.cc
   ${CMAKE_CURRENT_LIST_DIR}/hf_config_text.cc
@@ -16,6 +18,7 @@ target_sources(phalanx_trainer PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/safetensors.cc
   ${CMAKE_CURRENT_LIST_DIR}/safetensors_writer.cc
   ${CMAKE_CURRENT_LIST_DIR}/share_pieces.cc
+  ${CMAKE_CURRENT_LIST_DIR}/share_snapshot.cc
   ${CMAKE_CURRENT_LIST_DIR}/slice_layout.cc
   ${CMAKE_CURRENT_LIST_DIR}/strict_json.cc
   ${CMAKE_CURRENT_LIST_DIR}/verified_files.cc

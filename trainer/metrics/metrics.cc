@@ -32,6 +32,10 @@ nlohmann::ordered_json step_json(const StepRecord& record,
   json["peak_memory_bytes"] = record.peak_memory_bytes;
   json["phase"] = record.phase;
   json["skipped"] = !record.result.updated;
+  json["saving"] = record.saving;
+  json["saves_skipped"] = record.saves.skipped;
+  json["saves_failed"] = record.saves.failed;
+  json["save_stall_seconds"] = record.saves.stall_seconds;
   for (size_t s = 0; s < source_names.size(); ++s) {
     const double targets = record.result.by_source.targets[s];
     nlohmann::ordered_json source;

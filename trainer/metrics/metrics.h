@@ -11,6 +11,7 @@
 
 #include "data/file.h"
 #include "trainer/evaluator.h"
+#include "trainer/run_saves.h"
 #include "trainer/train_step.h"
 
 namespace phalanx {
@@ -29,6 +30,8 @@ struct StepRecord {
   std::vector<int64_t> source_total_tokens;  // that the ledger counts, this step included
   std::string phase;                         // stage/phase, by name
   StepResult result;
+  bool saving = false;                  // while a checkpoint was being written
+  SaveCounts saves;                     // of the attempt, before this step
   ValidationResults validation_before;  // of the first step of a run
   ValidationResults validation;         // after this step, when it is due
 };

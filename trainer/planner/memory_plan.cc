@@ -64,6 +64,13 @@ int64_t stream_bytes(const StateBytes& state) {
   return 2 * kStreamPieceElements * state.optimizer();
 }
 
+/// ShareSnapshot. A bf16 master is stored, though it is the weight itself.
+int64_t snapshot_bytes(const PlanInput& input, int64_t share) {
+  if (!input.asynchronous_saves) return 0;
+  const int64_t master = input.state.master > 0 ? input.state.master : input.state.weight;
+  return share * (master + 2 * input.state.moment);
+}
+
 int64_t kept_bytes(const PlanInput& input, const Sizes& s) {
   ActivationOptions options = activation_options(input);
   const int64_t layer = layer_activation_bytes(input.shape, options, s.all_tokens);
@@ -117,19 +124,14 @@ int64_t communication_bytes(const PlanInput& input, const StoredParameters& stor
 }  // namespace
 
 int64_t MemoryPlan::tensors() const {
-  return weights + gradients + optimizer + activations + communication +
+  return weights + gradients + optimizer + saving + activations + communication +
          std::max(logits, workspace);
 }
 
 std::vector<MemoryCategory> MemoryPlan::categories() const {
-  return {{"weights", weights},
-          {"gradients", gradients},
-          {"optimizer", optimizer},
-          {"activations", activations},
-          {"communication", communication},
-          {"logits", logits},
-          {"workspace", workspace},
-          {"runtime", runtime}};
+  return {{"weights", weights}, {"gradients", gradients},     {"optimizer", optimizer},
+          {"saving", saving},   {"activations", activations}, {"communication", communication},
+          {"logits", logits},   {"workspace", workspace},     {"runtime", runtime}};
 }
 
 MemoryPlan plan_memory(const PlanInput& input, const WorkSpan& span,
@@ -142,6 +144,8 @@ MemoryPlan plan_memory(const PlanInput& input, const WorkSpan& span,
   plan.gradients = stored.numel * input.state.gradient + product_bytes(input, sizes);
   (input.state.offload ? plan.host : plan.optimizer) = share * input.state.optimizer();
   if (input.state.offload) plan.optimizer = stream_bytes(input.state);
+  (accelerator.device == DeviceKind::kCpu ? plan.saving : plan.host) +=
+      snapshot_bytes(input, share);
   plan.activations = kept_bytes(input, sizes);
   plan.communication = communication_bytes(input, stored, accelerator.device);
   plan.logits = logits_bytes(input, sizes, accelerator.device);

@@ -8,6 +8,8 @@
 //   gradients      the buckets (GradBuckets); with bf16 ones also the fp32 rows of a product
 //   optimizer      this replica's share of masters and moments (ZeRO-1), or, where they lie on the
 //                  host, the pieces of them that pass through the device (StateStream)
+//   saving         with checkpoint.asynchronous the copy of that share which is being written; a
+//                  GPU's lies on the host
 //   activations    what the blocks keep (model/activation_bytes.h), the last block's output and its
 //                  norm; under full recomputation also one layer as none holds it
 //   communication  reduced shares of the gradients (dp > 1) and, where the device sums in rank
@@ -33,10 +35,10 @@ struct MemoryCategory {
 };
 
 struct MemoryPlan {
-  int64_t weights = 0, gradients = 0, optimizer = 0;
+  int64_t weights = 0, gradients = 0, optimizer = 0, saving = 0;
   int64_t activations = 0, communication = 0, logits = 0, workspace = 0;
   int64_t runtime = 0;
-  int64_t host = 0;  // masters and moments that lie in host memory; not part of total()
+  int64_t host = 0;  // of a rank on a GPU: offloaded state, copy to be saved; not part of total()
 
   /// Without the runtime: what tensors hold.
   int64_t tensors() const;

@@ -75,6 +75,7 @@ PlanInput plan_input(const RunConfig& config, int64_t num_ranks) {
   (saves.interval.unit == Duration::Unit::kSteps ? input.steps_between_saves
                                                  : input.tokens_between_saves) =
       saves.interval.count;
+  input.asynchronous_saves = saves.asynchronous;
   return input;
 }
 

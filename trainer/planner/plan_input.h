@@ -58,6 +58,7 @@ struct PlanInput {
   double seconds_between_saves = 0;  // 0: not by time
   int64_t tokens_between_saves = 0;  // 0: not by tokens
   int64_t steps_between_saves = 0;   // 0: not by steps
+  bool asynchronous_saves = false;   // written from a copy of the state on the host
 };
 
 /// Of a run on so many ranks. Throws std::invalid_argument when they do not divide by the

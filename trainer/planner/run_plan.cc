@@ -21,6 +21,10 @@ SavePlan plan_saves(const PlanInput& input, const Accelerator& accelerator) {
   const double nodes =
       std::ceil(double(input.mesh.num_ranks()) / double(accelerator.ranks_per_node));
   saves.stall_seconds = 2 * saves.bytes / (nodes * accelerator.storage_bandwidth);
+  if (input.asynchronous_saves) {
+    saves.stall_seconds =
+        saves.bytes / (double(input.mesh.num_ranks()) * accelerator.host_bandwidth);
+  }
   return saves;
 }
 

@@ -64,7 +64,7 @@ class DiskFull(RunTest):
 
     def test_limit_on_file_sizes(self):
         self.train(2, 'limit', *LONG, 'run.stop_after_steps=2', code=STOPPED)
-        training = self.workspace.start(2, 'limit', *LONG, 'checkpoint.interval=100 steps',
+        training = self.workspace.start(2, 'limit', *LONG, 'checkpoint.interval=20 steps',
                                         '--resume', 'auto')
         training.wait_for_steps(5)  # MPI has the files it needs
         size = (training.folder / 'metrics.jsonl').stat().st_size

@@ -18,7 +18,8 @@ MIB = 1 << 20
 SETTINGS = {
     'model.hidden_size': 512, 'model.intermediate_size': 1792, 'model.num_hidden_layers': 6,
     'model.num_attention_heads': 8, 'model.num_key_value_heads': 2, 'model.head_dim': 64,
-    'model.vocab_size': 16384, 'stages[0].micro_batch_size': 2, 'run.stop_after_steps': 3}
+    'model.vocab_size': 16384, 'stages[0].micro_batch_size': 2, 'run.stop_after_steps': 3,
+    'checkpoint.interval': '1 steps'}  # the copy that is saved is there before the second step
 # A micro-batch of 2,048 tokens.
 MANY_TOKENS = {'run.stop_after_steps': 2, 'model.vocab_size': 4096, 'stages[0].global_batch_size': 64,
                'stages[0].micro_batch_size': 64, 'stages[0].learning_rate.warmup_steps': 1}

@@ -9,7 +9,7 @@
 #include "tests/trainer/checkpoint/support.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
-#include "trainer/checkpoint/checkpoint_writer.h"
+#include "trainer/checkpoint/checkpoint_saver.h"
 
 namespace phalanx {
 

@@ -8,6 +8,7 @@
 #include "tests/support/counting_allocator.h"
 #include "tests/support/ranks.h"
 #include "tests/support/test_model.h"
+#include "trainer/checkpoint/share_snapshot.h"
 
 namespace phalanx {
 namespace {
@@ -51,12 +52,13 @@ RunConfig config_of(const MemoryCase& c) {
   return config;
 }
 
-/// Two steps of two micro-batches on every rank.
+/// Two steps of two micro-batches on every rank, and a copy of the state after each, to be saved.
 void train(const MemoryCase& c) {
   const RunConfig config = config_of(c);
   run_ranks(static_cast<int>(c.mesh.num_ranks()), [&](Communicator& world) {
     const TestMesh mesh(world, static_cast<int>(c.mesh.tensor_parallel));
     Replica replica(config, mesh.context, {});
+    ShareSnapshot snapshot(replica.optimizer().shares());
     const RopeTable rope(10000, config.model.shape.head_dim, c.length, at::kCPU);
     const TokenBatch batch = test_tokens(c.rows, c.length, c.vocabulary, 1, rope);
     for (int64_t step = 1; step <= 2; ++step) {
@@ -64,6 +66,7 @@ void train(const MemoryCase& c) {
       for (int micro = 0; micro < 2; ++micro) (void)replica.model().loss(batch, &replica.grads());
       replica.optimizer().update(replica.grads().finish(), 1e-4, 1e-4, step);
       replica.optimizer().gather_weights();
+      snapshot.take(replica.optimizer().shares());
     }
   });
 }

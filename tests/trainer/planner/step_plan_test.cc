@@ -156,6 +156,10 @@ TEST(RunPlan, TheBudgetGivesStepsDaysAndSaves) {
                   10 * plan.saves.stall_seconds,
               1e-9);
   EXPECT_DOUBLE_EQ(plan.rank_hours(), plan.days() * 24 * 2);
+  input.asynchronous_saves = true;
+  EXPECT_DOUBLE_EQ(plan_run_resources(input, plain_accelerator()).saves.stall_seconds,
+                   plan.saves.bytes / 2 / 1e9)
+      << "each rank copies its share to the host";
 }
 
 TEST(PlanInputOfARun, OnlyAGpuCommunicatesBehindComputation) {

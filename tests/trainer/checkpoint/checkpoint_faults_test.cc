@@ -1,0 +1,215 @@
+// Saves on a disk that loses what was not synced, fails at any call, or lies: what is left is the
+// old checkpoint or the new one, whole, and the next save works.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "tests/support/faulty_disk.h"
+#include "tests/trainer/checkpoint/toy_checkpoint.h"
+#include "trainer/checkpoint/share_snapshot.h"
+
+namespace phalanx {
+namespace {
+
+using Answer = FaultyDisk::Answer;
+
+constexpr const char* kRankFile = "rank-00000.safetensors";
+
+class CheckpointFaults : public ::testing::Test {
+ protected:
+  CheckpointFaults() { std::filesystem::create_directory(at_); }
+
+  Path step(int64_t number) const { return checkpoint_path(at_, number); }
+  bool leftovers() const {
+    for (const auto& item : std::filesystem::directory_iterator(at_)) {
+      if (item.path().extension() == ".tmp") return true;
+    }
+    return false;
+  }
+  std::string save_error(int64_t number) const {
+    return message_of([&] { save_alone(at_, number); });
+  }
+
+  TemporaryFolder folder_;
+  Path at_ = folder_.path() / "checkpoints";
+};
+
+int64_t count_valid(const Path& folder) {
+  int64_t valid = 0;
+  for (const CheckpointEntry& entry : list_checkpoints(folder)) {
+    run_ranks(1,
+              [&](Communicator& world) { valid += verify_checkpoint(entry.path, world).empty(); });
+  }
+  return valid;
+}
+
+/// The step of the newest valid checkpoint after a power cut, once the next start has cleaned up.
+std::string newest_after(const DiskState& state, int64_t& valid) {
+  const TemporaryFolder folder;
+  const Path at = folder.path() / "after";
+  restore(state, at);
+  const FoundCheckpoint found = find(at);
+  if (!found.path) return "none";
+  clean_checkpoints(at);
+  EXPECT_EQ(wrong_after_load(*found.path, 1, 1), 0);
+  valid = count_valid(at);
+  return found.path->filename().string();
+}
+
+TEST_F(CheckpointFaults, APowerCutAtAnyCallLeavesTheOldOrTheNewOneAndNoFewerThanAreKept) {
+  for (const int64_t number : {1, 2, 3}) save_alone(at_, number, 2, step(1));
+  FaultyDisk disk(at_);
+  save_alone(at_, 4, 2, step(1));
+  int64_t olds = 0, news = 0, valid = 0;
+  for (const DiskState& state : disk.states()) {
+    const std::string newest = newest_after(state, valid);
+    olds += newest == "step-000003";
+    news += newest == "step-000004";
+    EXPECT_GE(valid, 3) << "two, and the one that was resumed from; newest " << newest;
+    EXPECT_TRUE(state.contains("step-000001/manifest.json"));
+  }
+  EXPECT_EQ(olds + news, static_cast<int64_t>(disk.states().size()));
+  EXPECT_GT(olds, 20);
+  EXPECT_GT(news, 5);
+  for (const DiskState& state : disk.states_now()) {
+    EXPECT_EQ(newest_after(state, valid), "step-000004") << "after the save has ended";
+  }
+}
+
+TEST_F(CheckpointFaults, APowerCutWhileAStepIsSavedAgainLeavesItWhole) {
+  for (const int64_t number : {2, 3}) save_alone(at_, number);
+  FaultyDisk disk(at_);
+  save_alone(at_, 3);
+  int64_t valid = 0;
+  for (const DiskState& state : disk.states()) {
+    EXPECT_EQ(newest_after(state, valid), "step-000003");
+  }
+}
+
+// Where the file system goes on to fail at nothing else. `number` of the call counts from 0.
+TEST_F(CheckpointFaults, AnErrorAtAnyCallLeavesTheOldOneAndTheNextSaveWorks) {
+  size_t failed_saves = 0, fault = 0;
+  for (bool reached = true; reached; ++fault) {
+    const int error = fault % 2 == 0 ? ENOSPC : EIO;
+    std::filesystem::remove_all(at_);
+    std::filesystem::create_directory(at_);
+    save_alone(at_, 1, 1);
+    FaultyDisk disk(at_);
+    std::string failing;
+    disk.ask = [&](size_t number, const std::string& call) -> Answer {
+      if (number != fault) return {};
+      failing = call;
+      return {error};
+    };
+    const std::string message = message_of([&] { save_alone(at_, 2, 1); });
+    disk.ask = nullptr;
+    SCOPED_TRACE(failing + ": " + message);
+    reached = !failing.empty();
+    const Path newest = find(at_).path.value_or("none");
+    EXPECT_TRUE(newest == step(2) || (newest == step(1) && !message.empty())) << newest;
+    if (!message.empty()) {
+      ++failed_saves;
+      EXPECT_CONTAINS(message, std::strerror(error));
+      EXPECT_CONTAINS(message, at_.string());
+    }
+    EXPECT_EQ(message_of([&] { save_alone(at_, 3, 1); }), "");
+    EXPECT_EQ(find(at_).path, step(3));
+    EXPECT_FALSE(leftovers());
+  }
+  EXPECT_GT(failed_saves, 20U) << "of " << fault << " calls";
+}
+
+TEST_F(CheckpointFaults, AfterAFailedFsyncTheFileIsWrittenAnewInFull) {
+  FaultyDisk disk(at_);
+  disk.ask = [&, failed = false](size_t, const std::string& call) mutable -> Answer {
+    if (failed || !call.starts_with("fsync ") || !call.ends_with(kRankFile)) return {};
+    failed = true;
+    return {EIO};
+  };
+  save_alone(at_, 1);
+  std::vector<std::string> calls = disk.calls();
+  std::erase_if(calls, [](const std::string& call) {
+    return !call.ends_with(kRankFile) || call.starts_with("f") != call.starts_with("fsync");
+  });
+  const std::string file = std::string(" step-000001.tmp/") + kRankFile;
+  EXPECT_EQ(calls, (std::vector<std::string>{"open" + file, "pwrite" + file, "fsync" + file,
+                                             "unlink" + file, "close" + file, "open" + file,
+                                             "pwrite" + file, "fsync" + file, "close" + file}));
+  EXPECT_EQ(wrong_after_load(step(1), 1, 1), 0);
+  for (const DiskState& state : disk.states_now()) {
+    int64_t valid = 0;
+    EXPECT_EQ(newest_after(state, valid), "step-000001");
+  }
+}
+
+TEST_F(CheckpointFaults, AnFsyncThatGoesOnFailingFailsTheSave) {
+  FaultyDisk disk(at_);
+  disk.ask = [](size_t, const std::string& call) -> Answer {
+    return {call.starts_with("fsync ") && call.ends_with(kRankFile) ? EIO : 0};
+  };
+  EXPECT_CONTAINS(save_error(1), std::string(kRankFile) + ": Input/output error");
+  EXPECT_FALSE(std::filesystem::exists(step(1)));
+  EXPECT_FALSE(leftovers());
+}
+
+TEST_F(CheckpointFaults, AWriteThatOnlyClaimsToBeDoneIsFoundBeforeTheCheckpointHasAName) {
+  save_alone(at_, 1);
+  size_t lies = 0;
+  for (const char* file : {kRankFile, "state.json", "config.yaml", "manifest.json"}) {
+    for (const int64_t number : {1, 2}) {  // step 1 would be replaced
+      FaultyDisk disk(at_);
+      disk.ask = [&](size_t, const std::string& call) -> Answer {
+        if (!call.starts_with("pwrite ") || !call.ends_with(file)) return {};
+        ++lies;
+        return {EIO, FaultyDisk::Fault::kLie};
+      };
+      EXPECT_CONTAINS(save_error(number), "read back: file " + at_.string());
+      EXPECT_EQ(find(at_).path, step(1));
+      EXPECT_FALSE(leftovers());
+      for (const std::string& call : disk.calls())
+        EXPECT_FALSE(call.starts_with("rename ")) << call;
+    }
+  }
+  EXPECT_EQ(lies, 8U);
+  EXPECT_EQ(wrong_after_load(step(1), 1, 1), 0);
+}
+
+TEST_F(CheckpointFaults, OneRankThatFailsKeepsAllFromCommitting) {
+  FaultyDisk disk(at_);
+  disk.ask = [](size_t, const std::string& call) -> Answer {
+    return {call.starts_with("pwrite ") && call.ends_with("rank-00002.safetensors") ? ENOSPC : 0};
+  };
+  run_ranks(4, [&](Communicator& world) {
+    const std::string message = message_of([&] { save(world, 2, keep_all(at_), 1); });
+    EXPECT_EQ(message, "write " + step(1).string() +
+                           ".tmp/rank-00002.safetensors: No space left on device (on rank 2)");
+  });
+  EXPECT_TRUE(std::filesystem::is_empty(at_));
+  disk.ask = nullptr;
+  run_ranks(4, [&](Communicator& world) { save(world, 2, keep_all(at_), 1); });
+  EXPECT_EQ(wrong_after_load(step(1), 4, 2), 0);
+}
+
+TEST_F(CheckpointFaults, WhatIsSavedIsWhatTheSnapshotTookWhateverTheRunDoesMeanwhile) {
+  run_ranks(2, [&](Communicator& world) {
+    const Mesh mesh = make_mesh(world.rank(), world.size(), 1);
+    const auto model = make_rank(mesh, toy_tensors());
+    fill_toy(*model);
+    ShareSnapshot snapshot(model->shares);
+    snapshot.take(model->shares);
+    CheckpointSaver saver(keep_all(at_), mesh, world);
+    const Phi4Config shape;
+    saver.start({model->parameters, snapshot.shares(), shape, 1, 1000, "{}", "name: toy\n"},
+                /*gently=*/true);
+    for (BucketShare& share : model->shares) share.master.fill_(7);
+    EXPECT_TRUE(saver.running());
+    EXPECT_EQ(saver.finish().error, "");
+    EXPECT_FALSE(saver.running());
+  });
+  EXPECT_EQ(wrong_after_load(step(1), 2, 1), 0);
+}
+
+}  // namespace
+}  // namespace phalanx
