@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "configs/read_config.h"
+#include "launch/hang_guard.h"
 #include "launch/stop_signals.h"
 #include "parallel/session.h"
 #include "trainer/trainer.h"
@@ -25,6 +26,6 @@ struct TrainArguments {
 /// Trains; the first rank prints to stderr on the way and the report to stdout. Returns whether the
 /// run was stopped before its end.
 bool train_run(const TrainArguments& arguments, const ResolvedConfig& config, Session& session,
-               StopSignals& signals);
+               StopSignals& signals, HangGuard& hang_guard);
 
 }  // namespace phalanx

@@ -8,6 +8,7 @@
 
 #include "data/mixture/plan_report.h"
 #include "parallel/agreement.h"
+#include "parallel/flight_recorder.h"
 #include "trainer/checkpoint/checkpoint_writer.h"
 
 namespace phalanx {
@@ -101,7 +102,9 @@ RunOutcome Trainer::run() {
     }
   }
   if (options_.save_first) save_start();
+  if (context_.flight) context_.flight->enter(RunPhase::kTrain);
   while (state_.step < plan_->end_step()) {
+    if (context_.flight) context_.flight->begin_step(state_.step + 1);
     Requests agreed;
     const int64_t tokens_before = state_.tokens;
     const Batch batch = next_batch(agreed);
@@ -109,6 +112,7 @@ RunOutcome Trainer::run() {
     StepRecord record = take_step(batch);
     advance(batch, record);
     trace_.end_step(state_.step);
+    if (context_.flight) context_.flight->end_step();
     const bool at_edge = ends_phase();
     const bool stop = agreed.stop || state_.step == config_.stop_after_steps;
     if (at_edge || crosses(config_.evaluation.interval, tokens_before)) {
@@ -120,6 +124,7 @@ RunOutcome Trainer::run() {
     }
     if (stop) break;
   }
+  if (context_.flight) context_.flight->enter(RunPhase::kEnd);
   run_together(context_.control, [&] {
     trace_.finish();
     if (report_failure_) std::rethrow_exception(report_failure_);
@@ -220,6 +225,7 @@ bool Trainer::crosses(const Duration& interval, int64_t tokens_before) const {
 }
 
 ValidationResults Trainer::evaluate() {
+  const FlightPhase mark(context_.flight, RunPhase::kEvaluate);
   validated_step_ = state_.step;
   const int64_t step = std::min(state_.step, plan_->end_step() - 1);
   return evaluator_.evaluate(stage_of(stages_, step).evaluation_rope);
@@ -235,6 +241,7 @@ void Trainer::save_start() {
 }
 
 void Trainer::save() {
+  const FlightPhase mark(context_.flight, RunPhase::kSave);
   const CheckpointContents contents{
       replica_.parameters(), replica_.optimizer().shares(), config_.model.shape, state_.step,
       state_.tokens,         to_json(state_).dump(1),       options_.config_yaml};

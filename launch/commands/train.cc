@@ -92,15 +92,17 @@ FirstReading read_alone(ConfigRequest& request) {
 }
 
 ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first, Session& session,
-                          StopSignals& signals) {
+                          StopSignals& signals, HangGuard& guard) {
+  guard.meet(session);
   const ResolvedConfig config = together(session.control(), [&] {
     if (first.failure) std::rethrow_exception(first.failure);
     arguments.request.num_ranks = session.size();
     return read_run_config(arguments.request);
   });
+  guard.set_limits(config.run.watchdog.limits);
   set_threads(config.run, session);
   if (config.run.parallel.device == DeviceKind::kCuda) prepare_cuda();
-  const bool stopped = train_run(arguments, config, session, signals);
+  const bool stopped = train_run(arguments, config, session, signals, guard);
   session.control().barrier();
   return stopped ? ExitCode::kStopped : ExitCode::kDone;
 }
@@ -111,8 +113,13 @@ ExitCode train(TrainArguments& arguments) {
   const FirstReading first = read_alone(arguments.request);
   // Without a configuration any session will do that lets the ranks agree on the message.
   const bool cuda = !first.config || first.config->run.parallel.device == DeviceKind::kCuda;
-  Session session(environment, {cuda ? Device::kCuda : Device::kCpu});
-  return speak_once(session, [&] { return train_on_session(arguments, first, session, signals); });
+  HangGuard guard;
+  SessionOptions options;
+  options.device = cuda ? Device::kCuda : Device::kCpu;
+  options.recorder = &guard.recorder();
+  Session session(environment, options);
+  return speak_once(session,
+                    [&] { return train_on_session(arguments, first, session, signals, guard); });
 }
 
 }  // namespace
