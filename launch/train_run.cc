@@ -133,6 +133,7 @@ TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig&
   options.resumed_from = resumed_from;
   options.save_first = arguments.skip_steps > 0;
   options.trace = arguments.trace;
+  options.started = arguments.started;
   options.on_terminal = isatty(STDERR_FILENO) == 1;
   options.requests = [&signals, stop_file = run_folder / "stop"] {
     Requests requests = signals.poll();

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
+#include <unordered_map>
 
 #include "parallel/rank_list.h"
 
@@ -26,10 +28,17 @@ const FlightGroup* group_of(const RankState& rank, int group) {
   return &rank.last->groups[static_cast<size_t>(group)];
 }
 
-const RankState* find_rank(const std::vector<RankState>& ranks, int rank) {
-  const auto found = std::find_if(ranks.begin(), ranks.end(),
-                                  [&](const RankState& one) { return one.rank == rank; });
-  return found == ranks.end() ? nullptr : &*found;
+using ByRank = std::unordered_map<int, const RankState*>;
+
+ByRank by_rank(const std::vector<RankState>& ranks) {
+  ByRank index;
+  for (const RankState& rank : ranks) index[rank.rank] = &rank;
+  return index;
+}
+
+const RankState* find_rank(const ByRank& ranks, int rank) {
+  const auto found = ranks.find(rank);
+  return found == ranks.end() ? nullptr : found->second;
 }
 
 std::string bytes_text(int64_t bytes) {
@@ -63,7 +72,7 @@ double silent_seconds(const RankState& rank) {
 }
 
 /// Members of the collective that have not begun it.
-std::set<int> absent_from(const std::vector<RankState>& ranks, const FlightGroup& group,
+std::set<int> absent_from(const ByRank& ranks, const FlightGroup& group,
                           const CollectiveRecord& waited) {
   std::set<int> absent;
   for (const int member : group.members) {
@@ -144,7 +153,7 @@ std::string mismatch_text(const Mismatch& found) {
       bytes_text(found.found.bytes), found.ranks.front(), expected);
 }
 
-std::string where_text(const std::vector<RankState>& ranks, const std::vector<int>& named) {
+std::string where_text(const ByRank& ranks, const std::vector<int>& named) {
   std::string text;
   for (size_t i = 0; i < std::min<size_t>(named.size(), 4); ++i) {
     const RankState* state = find_rank(ranks, named[i]);
@@ -157,7 +166,8 @@ std::string where_text(const std::vector<RankState>& ranks, const std::vector<in
 
 std::string headline(int speaker, double waited_seconds, const std::vector<RankState>& ranks) {
   const std::vector<int> missing = missing_ranks(ranks);
-  const RankState* mine = find_rank(ranks, speaker);
+  const ByRank index = by_rank(ranks);
+  const RankState* mine = find_rank(index, speaker);
   const CollectiveRecord* waits = mine ? open_collective(*mine) : nullptr;
   std::string text = fmt::format("rank {}{} has made no progress for {:.1f} s", speaker,
                                  mine ? " on " + mine->host : "", waited_seconds);
@@ -167,7 +177,7 @@ std::string headline(int speaker, double waited_seconds, const std::vector<RankS
     text += fmt::format(" ({})", doing_text(*mine));
   }
   if (!missing.empty() && missing != std::vector<int>{speaker}) {
-    text += fmt::format("; missing: {}{}", ranks_text(missing), where_text(ranks, missing));
+    text += fmt::format("; missing: {}{}", ranks_text(missing), where_text(index, missing));
   }
   const std::optional<Mismatch> mismatch = first_mismatch(ranks);
   return mismatch ? fmt::format("{}; {}", text, mismatch_text(*mismatch)) : text;
@@ -207,13 +217,16 @@ std::optional<Mismatch> first_mismatch(const std::vector<RankState>& ranks) {
 }
 
 std::vector<int> missing_ranks(const std::vector<RankState>& ranks) {
+  const ByRank index = by_rank(ranks);
   std::set<int> missing;
+  std::set<std::tuple<int, int64_t, std::vector<int>>> seen;  // those of one collective wait alike
   for (const RankState& rank : ranks) {
     const CollectiveRecord* waited = open_collective(rank);
     const FlightGroup* group = waited ? group_of(rank, waited->group) : nullptr;
     if (group == nullptr) continue;
-    for (const int absent : absent_from(ranks, *group, *waited)) {
-      const RankState* state = find_rank(ranks, absent);
+    if (!seen.emplace(waited->group, waited->number, group->members).second) continue;
+    for (const int absent : absent_from(index, *group, *waited)) {
+      const RankState* state = find_rank(index, absent);
       if (state == nullptr || open_collective(*state) == nullptr) missing.insert(absent);
     }
   }

@@ -19,6 +19,7 @@ constexpr int64_t kBatchesAhead = 2;
 constexpr int64_t kMaxSkippedInARow = 5;
 constexpr std::chrono::seconds kProgressInterval{5};
 constexpr double kMicroseconds = 1e6;
+constexpr double kNanosecond = 1e-9;
 
 using Clock = std::chrono::steady_clock;
 
@@ -83,7 +84,11 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
       trace_(options_.trace,
              options_.run_folder / "profile" / fmt::format("rank-{:04}.json", context.mesh.rank()),
              context.device.is_cuda()),
-      last_checkpoint_(options_.resumed_from) {
+      last_checkpoint_(options_.resumed_from),
+      work_times_(context.device.is_cpu() && context.flight && context.mesh.world_size() > 1
+                      ? config.watchdog.straggler_interval_seconds
+                      : 0.0),
+      wall_clock_(config.wall_clock_limit_seconds) {
   run_together(context.control, [&] { open_records(); });
 }
 
@@ -104,6 +109,7 @@ RunOutcome Trainer::run() {
   if (options_.save_first) save_start();
   if (context_.flight) context_.flight->enter(RunPhase::kTrain);
   while (state_.step < plan_->end_step()) {
+    const Clock::time_point turn = Clock::now();
     if (context_.flight) context_.flight->begin_step(state_.step + 1);
     Requests agreed;
     const int64_t tokens_before = state_.tokens;
@@ -118,7 +124,9 @@ RunOutcome Trainer::run() {
     if (at_edge || crosses(config_.evaluation.interval, tokens_before)) {
       record.validation = validation_ = evaluate();
     }
+    if (agreed.compare) record.work = work_times_.compare(context_.control);
     report(record);
+    wall_clock_.note_turn(seconds_since(turn));
     if (stop || agreed.save || at_edge || crosses(config_.checkpoint.interval, tokens_before)) {
       save();
     }
@@ -144,30 +152,42 @@ Batch Trainer::next_batch(Requests& agreed) {
   } catch (...) {
     failure = std::current_exception();
   }
-  const bool save_timed = config_.checkpoint.interval_seconds > 0 &&
-                          seconds_since(last_save_) >= config_.checkpoint.interval_seconds;
-  mine.save |= save_timed && context_.mesh.rank() == 0;
+  if (context_.mesh.rank() == 0) add_own_requests(mine);
   const double waited = prefetcher_.waited_seconds() - data_waited_seconds_;
   data_waited_seconds_ = prefetcher_.waited_seconds();
-  at::Tensor flags = at::zeros({4}, at::kLong);
+  at::Tensor flags = at::zeros({5}, at::kLong);
   int64_t* flag = flags.mutable_data_ptr<int64_t>();
   flag[0] = failure != nullptr;
   flag[1] = mine.stop;
   flag[2] = mine.save;
   flag[3] = std::llround(waited * kMicroseconds);
+  flag[4] = mine.compare;
   context_.control.all_reduce(flags, ReduceOp::kMax)->wait();
   if (flag[0] != 0) {
     run_together(context_.control, [&] {
       if (failure) std::rethrow_exception(failure);
     });
   }
-  agreed = {flag[1] != 0, flag[2] != 0};
+  agreed = {flag[1] != 0, flag[2] != 0, flag[4] != 0};
   step_wait_seconds_ = double(flag[3]) / kMicroseconds;
   return batch;
 }
 
+/// What the first rank's clock asks for: one clock, so that all do the same.
+void Trainer::add_own_requests(Requests& mine) const {
+  mine.save |= config_.checkpoint.interval_seconds > 0 &&
+               seconds_since(last_save_) >= config_.checkpoint.interval_seconds;
+  if (wall_clock_.is_near(seconds_since(options_.started))) {
+    mine.stop = true;
+    progress_->note(fmt::format("stopping in time for run.wall_clock_limit of {}",
+                                duration_text(config_.wall_clock_limit_seconds)));
+  }
+  mine.compare = work_times_.is_due();
+}
+
 StepRecord Trainer::take_step(const Batch& batch) {
   const Clock::time_point start = Clock::now();
+  const int64_t waited_ns = context_.flight ? context_.flight->collective_ns() : 0;
   const StageRun& stage = stage_of(stages_, batch.step);
   const StepRange range = plan_->step_rows(batch.step);
   state_.stage_first_rows.try_emplace(stage.name, stage.first_row);
@@ -176,6 +196,10 @@ StepRecord Trainer::take_step(const Batch& batch) {
   record.result = train_step_.run(
       batch, {stage.rope, stage.micro_batch_size, record.learning_rate, state_.num_updates + 1});
   record.seconds = seconds_since(start);
+  if (context_.flight) {
+    work_times_.add(record.seconds -
+                    double(context_.flight->collective_ns() - waited_ns) * kNanosecond);
+  }
   return record;
 }
 
@@ -242,6 +266,7 @@ void Trainer::save_start() {
 
 void Trainer::save() {
   const FlightPhase mark(context_.flight, RunPhase::kSave);
+  const Clock::time_point begin = Clock::now();
   const CheckpointContents contents{
       replica_.parameters(), replica_.optimizer().shares(), config_.model.shape, state_.step,
       state_.tokens,         to_json(state_).dump(1),       options_.config_yaml};
@@ -250,6 +275,7 @@ void Trainer::save() {
   last_checkpoint_ = save_checkpoint({options_.run_folder / "checkpoints", retention}, contents,
                                      context_.mesh, context_.control);
   last_save_ = Clock::now();
+  wall_clock_.note_save(seconds_since(begin));
   if (progress_) progress_->note(fmt::format("saved {}", last_checkpoint_.string()));
 }
 
@@ -264,6 +290,9 @@ void Trainer::report(const StepRecord& record) {
     for (const auto& [source, result] : record.validation) {
       progress_->note(fmt::format("step {}  validation {}  loss {:.4f}  bits per byte {:.4f}",
                                   record.step, source, result.loss, result.bits_per_byte));
+    }
+    for (const Straggler& one : record.work ? record.work->stragglers : std::vector<Straggler>()) {
+      if (!one.is_known) progress_->note("straggler: " + straggler_text(one, *record.work));
     }
     if (!record.result.updated) {
       progress_->note(

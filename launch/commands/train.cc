@@ -4,13 +4,18 @@
 #include <fmt/format.h>
 #include <malloc.h>
 #include <sched.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
+#include <sstream>
 
 #include "launch/command_errors.h"
 #include "launch/cuda_settings.h"
@@ -54,6 +59,26 @@ void set_threads(const RunConfig& config, const Session& session) {
 void keep_freed_memory() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, INT32_MAX);
+}
+
+/// When this process began, its libraries not yet loaded: what a limit of time counts from.
+std::chrono::steady_clock::time_point process_start() {
+  std::ifstream file("/proc/self/stat");
+  std::string text;
+  std::getline(file, text);
+  std::istringstream fields(text.substr(text.rfind(')') + 1));
+  std::string field;
+  double ticks = 0;
+  for (int i = 3; i < 22; ++i) fields >> field;  // proc(5): the start is field 22
+  fields >> ticks;
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  const double age =
+      double(now.tv_sec) + double(now.tv_nsec) * 1e-9 - ticks / double(sysconf(_SC_CLK_TCK));
+  using Clock = std::chrono::steady_clock;
+  if (!fields || age < 0) return Clock::now();
+  return Clock::now() -
+         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(age));
 }
 
 /// `12` or `12-14`: steps as metrics.jsonl counts them.
@@ -109,6 +134,7 @@ ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first, 
 
 ExitCode train(TrainArguments& arguments) {
   StopSignals signals;
+  arguments.started = process_start();
   keep_freed_memory();
   const FirstReading first = read_alone(arguments.request);
   // Without a configuration any session will do that lets the ranks agree on the message.

@@ -6,12 +6,14 @@
 // file.
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "data/file.h"
 #include "trainer/evaluator.h"
 #include "trainer/train_step.h"
+#include "trainer/work_times.h"
 
 namespace phalanx {
 
@@ -30,6 +32,7 @@ struct StepRecord {
   StepResult result;
   ValidationResults validation_before;  // of the first step of a run
   ValidationResults validation;         // after this step, when it is due
+  std::optional<WorkReport> work;       // of the steps since the last one, when it is due
 };
 
 /// Part of the time that went into waiting for data, from 0 to 1.

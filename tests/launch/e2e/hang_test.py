@@ -3,8 +3,12 @@ launcher that is killed leaves nobody behind. What only takes its time is let al
 
 import os
 import pathlib
+import random
 import signal
+import subprocess
+import tempfile
 import time
+import unittest
 
 from support import DONE, STOPPED, RunTest, main
 
@@ -117,6 +121,37 @@ class Hang(RunTest):
         before = pages()
         self.assertEqual(self.train(2, 'clean').code, DONE)
         self.assertEqual(pages() - before, set())
+
+
+class LeftOut(unittest.TestCase):
+    """A rank that leaves out a collective, by a program of the tests."""
+
+    def left_out(self, seeds):
+        for seed in seeds:
+            numbers = random.Random(seed)
+            ranks = numbers.choice((2, 3, 4))
+            wrong, skipped = numbers.randrange(ranks), numbers.randrange(5, 55)
+            with tempfile.TemporaryDirectory() as folder:
+                program = [os.environ['PHALANX_SKIP_COLLECTIVE'], str(seed), str(wrong),
+                           str(skipped), folder]
+                done = subprocess.run(
+                    [os.environ['PHALANX_MPIEXEC'], '-n', str(ranks), '--oversubscribe',
+                     '--bind-to', 'none', *program], capture_output=True, text=True, timeout=60,
+                    check=False, env=os.environ | {
+                        'OMPI_ALLOW_RUN_AS_ROOT': '1', 'OMPI_ALLOW_RUN_AS_ROOT_CONFIRM': '1',
+                        'OMP_NUM_THREADS': '1'})
+            self.assertEqual(done.returncode, HANG, f'seed {seed}: {done.stderr}')
+            lines = [line for line in done.stderr.splitlines() if 'phalanx: ' in line]
+            self.assertEqual(len(lines), 1, done.stderr)
+            self.assertRegex(lines[0], rf'; rank {wrong} left out \w+ #{skipped} of group',
+                             f'seed {seed}, {ranks} ranks\n{done.stderr}')
+        print(f'{len(seeds)} of {len(seeds)} named right', flush=True)
+
+    def test_the_rank_and_the_collective_are_named(self):
+        self.left_out(range(3))
+
+    def test_the_rank_and_the_collective_are_named_twenty_times(self):
+        self.left_out(range(100, 120))
 
 
 if __name__ == '__main__':
