@@ -3,6 +3,7 @@
 #include "configs/entries_of.h"
 #include "configs/model_schema.h"
 #include "configs/values.h"
+#include "configs/watchdog_schema.h"
 
 namespace phalanx {
 namespace {
@@ -220,6 +221,11 @@ void declare_run(SchemaVisitor& v, RunConfig& c) {
     v.field({"dir", "folder of the runs", kFree}, text_value(c.dir));
     v.field({"stop_after_steps", "save and stop (exit code 75) after this step; 0: never", kFree},
             integer_value(c.stop_after_steps, 0, "steps"));
+    v.field(
+        {"wall_clock_limit",
+         "save and stop (exit code 75) so that this start of the run ends before it; 0: no limit",
+         kFree},
+        seconds_value(c.wall_clock_limit_seconds));
   });
   v.section({"fork", "what a new run takes along from a checkpoint of another"},
             [&] { declare_fork(v, c.fork); });
@@ -247,6 +253,8 @@ void declare_run(SchemaVisitor& v, RunConfig& c) {
             integer_value(c.evaluation.sequence_length, 0, "tokens"));
     v.field({"max_rows", "of each source", kFree}, integer_value(c.evaluation.max_rows, 1, "rows"));
   });
+  v.section({"watchdog", "ends ranks that hang (exit code 76), names those that are slow"},
+            [&] { declare_watchdog(v, c.watchdog); });
 }
 
 }  // namespace phalanx

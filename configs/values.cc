@@ -263,4 +263,31 @@ Value interval_value(Duration& variable, double& seconds) {
           }};
 }
 
+namespace {
+
+double read_seconds(const ConfigNode& node, const std::string& accepts) {
+  return plain_text(node, accepts) == "0" ? 0.0 : parsed(node, accepts, parse_seconds);
+}
+
+std::string write_seconds(double seconds) { return seconds == 0 ? "0" : format_seconds(seconds); }
+
+}  // namespace
+
+Value seconds_value(double& seconds) {
+  const std::string accepts = "a time (90s, 20min, 1.5h) or 0";
+  return {accepts,
+          [&seconds, accepts](const ConfigNode& node) { seconds = read_seconds(node, accepts); },
+          [&seconds] { return write_seconds(seconds); }};
+}
+
+Value auto_seconds_value(std::optional<double>& seconds) {
+  const std::string accepts = "auto, a time (90s, 20min, 1.5h) or 0";
+  return {accepts,
+          [&seconds, accepts](const ConfigNode& node) {
+            seconds.reset();
+            if (plain_text(node, accepts) != "auto") seconds = read_seconds(node, accepts);
+          },
+          [&seconds] { return seconds ? write_seconds(*seconds) : std::string("auto"); }};
+}
+
 }  // namespace phalanx

@@ -51,6 +51,11 @@ Value duration_value_in(Duration& variable, Duration::Unit unit);
 /// Steps, tokens or a time.
 Value interval_value(Duration& variable, double& seconds);
 
+/// A time, or 0.
+Value seconds_value(double& seconds);
+/// The same, or `auto`, which is nullopt.
+Value auto_seconds_value(std::optional<double>& seconds);
+
 /// Choices by position: index -> name.
 Value choice_value(std::vector<std::string> names, std::function<std::size_t()> get,
                    std::function<void(std::size_t)> set);

@@ -18,6 +18,7 @@
 #include "launch/commands/import_export.h"
 #include "launch/commands/plan.h"
 #include "launch/commands/score.h"
+#include "launch/commands/supervise.h"
 #include "launch/commands/tokenizer.h"
 #include "launch/commands/train.h"
 #include "launch/speak_once.h"
@@ -29,6 +30,7 @@ void add_commands(CLI::App& app) {
   phalanx::add_tokenizer_command(app);
   phalanx::add_data_command(app);
   phalanx::add_train_command(app);
+  phalanx::add_supervise_command(app);
   phalanx::add_plan_command(app);
   phalanx::add_checkpoint_command(app);
   phalanx::add_import_command(app);

@@ -138,6 +138,7 @@ TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig&
   options.resumed_from = resumed_from;
   options.save_first = arguments.skip_steps > 0;
   options.trace = arguments.trace;
+  options.started = arguments.started;
   options.on_terminal = isatty(STDERR_FILENO) == 1;
   options.requests = [&signals, stop_file = run_folder / "stop"] {
     Requests requests = signals.poll();
@@ -177,7 +178,7 @@ void check_machine(const RunConfig& config, const TrainArguments& arguments, Ses
 }  // namespace
 
 bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, Session& session,
-               StopSignals& signals) {
+               StopSignals& signals, HangGuard& hang_guard) {
   const RunConfig& config = resolved.run;
   Communicator& control = session.control();
   const fs::path run_folder = fs::path(config.dir) / config.name;
@@ -203,12 +204,14 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
     if (!speaks) return std::nullopt;
     return take_folder(run_folder, resolved, start.state);
   });
+  hang_guard.set_folder(run_folder / "hangs");
   // Kernels and allocations without a device of their own go to the current one.
   const c10::DeviceGuard guard(device_of(config, session));
   const Mesh mesh = make_mesh(session.rank(), session.size(),
                               static_cast<int>(config.parallel.tensor_parallel_size));
   const MeshGroups groups = session.make_groups(mesh);
-  const RunContext context{mesh, control, *groups.tp, *groups.dp, device_of(config, session)};
+  const RunContext context{
+      mesh, control, *groups.tp, *groups.dp, device_of(config, session), &hang_guard.recorder()};
   Trainer trainer(config, context, std::move(data), std::move(planned), std::move(start.state),
                   {start.checkpoint.get(), start.moments},
                   trainer_options(run_folder, resolved, checkpoint, arguments, signals));

@@ -2,10 +2,12 @@
 // A training run from its configuration to its outcome: folder, resume, data, plan, trainer.
 // Collective over the session's ranks: every function, every rank. What may fail on one rank alone
 // runs inside together(), so all ranks end with one message.
+#include <chrono>
 #include <string>
 #include <vector>
 
 #include "configs/read_config.h"
+#include "launch/hang_guard.h"
 #include "launch/stop_signals.h"
 #include "parallel/session.h"
 #include "trainer/trainer.h"
@@ -20,11 +22,12 @@ struct TrainArguments {
   bool ignore_memory_plan = false;  // start even where the plan needs more than there is
   std::string profile;              // as given
   TraceSteps trace;                 // the steps it means
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 
 /// Trains; the first rank prints to stderr on the way and the report to stdout. Returns whether the
 /// run was stopped before its end.
 bool train_run(const TrainArguments& arguments, const ResolvedConfig& config, Session& session,
-               StopSignals& signals);
+               StopSignals& signals, HangGuard& hang_guard);
 
 }  // namespace phalanx

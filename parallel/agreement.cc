@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "parallel/rank_list.h"
+
 namespace phalanx {
 namespace {
 
@@ -22,20 +24,6 @@ std::string outcome_of(const std::function<void()>& step) {
     return fmt::format("{}{} an exception of unknown type", kFailed,
                        static_cast<int>(ExitCode::kBug));
   }
-}
-
-// {0, 1, 2, 5} -> "ranks 0-2, 5"
-std::string ranks_text(const std::vector<int>& ranks) {
-  std::string text = ranks.size() == 1 ? "rank " : "ranks ";
-  for (size_t first = 0; first < ranks.size();) {
-    size_t last = first;
-    while (last + 1 < ranks.size() && ranks[last + 1] == ranks[last] + 1) ++last;
-    if (first > 0) text += ", ";
-    text += last == first ? fmt::format("{}", ranks[first])
-                          : fmt::format("{}-{}", ranks[first], ranks[last]);
-    first = last + 1;
-  }
-  return text;
 }
 
 struct Complaint {

@@ -4,11 +4,14 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <numeric>
 #include <stdexcept>
+#include <vector>
 
 #include "parallel/mpi_communicator.h"
 #include "parallel/mpi_runtime.h"
 #include "parallel/nccl_communicator.h"
+#include "parallel/recorded_communicator.h"
 #include "parallel/store_communicator.h"
 #include "parallel/thread_communicator.h"
 
@@ -31,6 +34,14 @@ bool may_share_gpus(const EnvironmentLookup& environment) {
          environment("NCCL_MULTI_RANK_GPU_ENABLE").value_or("0") == "1";
 }
 
+/// Records a communicator over all ranks of the run.
+std::unique_ptr<Communicator> record_world(std::unique_ptr<Communicator> world,
+                                           FlightRecorder& recorder, at::Device device) {
+  std::vector<int> members(static_cast<size_t>(world->size()));
+  std::iota(members.begin(), members.end(), 0);
+  return record(std::move(world), recorder, std::move(members), device);
+}
+
 }  // namespace
 
 int gpu_of_rank(int local_rank, int num_gpus, bool shared) {
@@ -47,7 +58,9 @@ int ranks_of_gpu(int local_rank, int local_size, int num_gpus, bool shared) {
 }
 
 Session::Session(const EnvironmentLookup& environment, const SessionOptions& options)
-    : device_(options.device), shares_gpus_(may_share_gpus(environment)) {
+    : recorder_(options.recorder),
+      device_(options.device),
+      shares_gpus_(may_share_gpus(environment)) {
   const LaunchInfo launch = detect_launch(environment);
   launcher_ = launch.launcher;
   local_rank_ = launch.local_rank;
@@ -61,6 +74,7 @@ Session::Session(const EnvironmentLookup& environment, const SessionOptions& opt
   } else {
     join_mpi(launch);
   }
+  if (recorder_) control_ = record_world(std::move(control_), *recorder_, at::kCPU);
 }
 
 Session::~Session() = default;
@@ -102,9 +116,13 @@ MeshGroups Session::make_groups(const Mesh& mesh) {
               mesh.world_size(), " ranks seen from rank ", mesh.rank(), " in a world of ", size(),
               " seen from rank ", rank());
   MeshGroups groups;
-  groups.world = device_ == Device::kCuda
-                     ? make_nccl_communicator(*control_, device_index(), "world")
-                     : control_->split(0, rank(), "world");
+  if (device_ == Device::kCuda) {
+    groups.world = make_nccl_communicator(*control_, device_index(), "world");
+    const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(device_index()));
+    if (recorder_) groups.world = record_world(std::move(groups.world), *recorder_, device);
+  } else {
+    groups.world = control_->split(0, rank(), "world");
+  }
   groups.tp = groups.world->split(mesh.dp_rank, mesh.tp_rank, "tp");
   groups.dp = groups.world->split(mesh.tp_rank, mesh.dp_rank, "dp");
   return groups;

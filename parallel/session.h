@@ -19,6 +19,7 @@
 
 namespace phalanx {
 
+class FlightRecorder;
 class MpiRuntime;
 
 /// The GPU of a rank: its own, or, where NCCL was told that ranks may share one, one of those
@@ -33,6 +34,8 @@ struct SessionOptions {
   Device device = Device::kCpu;
   // How long a rank waits for a silent peer when a store carries the control messages (torchrun).
   std::chrono::seconds store_timeout{3600};
+  // Notes every collective of the session's communicators, which it must outlive; null: none.
+  FlightRecorder* recorder = nullptr;
 };
 
 /// The groups of a mesh, for tensors on the session's device.
@@ -68,6 +71,7 @@ class Session {
   void join_mpi(const LaunchInfo& launch);
   void join_store(const LaunchInfo& launch, const SessionOptions& options);
 
+  FlightRecorder* recorder_;
   Launcher launcher_;
   Device device_;
   bool shares_gpus_;

@@ -12,6 +12,7 @@
 #include "model/phi4_config.h"
 #include "model/recompute.h"
 #include "parallel/parallel_config.h"
+#include "parallel/watchdog_limits.h"
 
 namespace phalanx {
 
@@ -76,6 +77,11 @@ struct EvaluationConfig {
   int64_t max_rows = 64;                         // of each source's held-out part
 };
 
+struct WatchdogConfig {
+  WatchdogLimits limits;
+  double straggler_interval_seconds = 30;  // between comparisons of the ranks; 0: none
+};
+
 struct ModelConfig {
   std::string preset;  // name it was started from, for messages
   Phi4Config shape;
@@ -94,7 +100,8 @@ struct ForkConfig {
 struct RunConfig {
   std::string name;
   std::string dir = "runs";
-  int64_t stop_after_steps = 0;  // > 0: save and stop (exit code 75) once this step is done
+  int64_t stop_after_steps = 0;         // > 0: save and stop (exit code 75) once this step is done
+  double wall_clock_limit_seconds = 0;  // > 0: save and stop in time to end before it has passed
   ForkConfig fork;
   ModelConfig model;
   ParallelConfig parallel;
@@ -108,6 +115,7 @@ struct RunConfig {
   int64_t loss_chunk_tokens = 1024;     // tokens whose logits exist at one time
   CheckpointConfig checkpoint;
   EvaluationConfig evaluation;
+  WatchdogConfig watchdog;
 };
 
 }  // namespace phalanx

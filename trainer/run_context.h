@@ -8,12 +8,15 @@
 
 namespace phalanx {
 
+class FlightRecorder;
+
 struct RunContext {
   Mesh mesh;
   Communicator& control;  // host, the world
   Communicator& tp;
   Communicator& dp;
   at::Device device;
+  FlightRecorder* flight = nullptr;  // phases and steps are noted there; null: nowhere
 };
 
 }  // namespace phalanx

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -68,13 +69,13 @@ void RunSaves::save_last(const TrainState& state) {
 }
 
 void RunSaves::start(const TrainState& state, bool gently) {
-  const Clock::time_point begin = Clock::now();
+  begin_ = Clock::now();
   const bool copies = snapshot_ && (gently || !on_host(shares_));
   if (copies) snapshot_->take(shares_);
   saver_.start({parameters_, copies ? snapshot_->shares() : shares_, config_.model.shape,
                 state.step, state.tokens, to_json(state).dump(1), config_yaml_},
                gently);
-  counts_.stall_seconds += seconds_since(begin);
+  counts_.stall_seconds += seconds_since(begin_);
 }
 
 SaveResult RunSaves::wait() {
@@ -94,6 +95,7 @@ void RunSaves::advance(SaveFlags agreed) {
 }
 
 void RunSaves::count(const SaveResult& result) {
+  counts_.longest_seconds = std::max(counts_.longest_seconds, seconds_since(begin_));
   if (result.error.empty()) {
     ++counts_.saved;
     failed_in_a_row_ = 0;

@@ -7,6 +7,7 @@
 // Threads: see CheckpointSaver. Errors: a save that fails does not end the run, so a disk that is
 // full for an hour costs the saves of that hour; the third failure in a row does, with an
 // AgreedError, and so does a failure of save_last().
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -28,7 +29,8 @@ struct SaveCounts {
   int64_t saved = 0;
   int64_t skipped = 0;  // due while an earlier one was still being written
   int64_t failed = 0;
-  double stall_seconds = 0.0;  // the training stood still for them, on this rank
+  double stall_seconds = 0.0;    // the training stood still for them, on this rank
+  double longest_seconds = 0.0;  // from the beginning of one to its end
 };
 
 struct SavedRun {
@@ -76,6 +78,7 @@ class RunSaves {
   std::optional<ShareSnapshot> snapshot_;  // where saves need one
   CheckpointSaver saver_;
   SaveCounts counts_;
+  std::chrono::steady_clock::time_point begin_;  // of the one under way
   int64_t failed_in_a_row_ = 0;
   SaveResult last_failure_;
   std::filesystem::path newest_;

@@ -8,6 +8,7 @@
 
 #include "data/mixture/plan_report.h"
 #include "parallel/agreement.h"
+#include "parallel/flight_recorder.h"
 #include "trainer/metrics/memory_use.h"
 
 namespace phalanx {
@@ -18,6 +19,7 @@ constexpr int64_t kBatchesAhead = 2;
 constexpr int64_t kMaxSkippedInARow = 5;
 constexpr std::chrono::seconds kProgressInterval{5};
 constexpr double kMicroseconds = 1e6;
+constexpr double kNanosecond = 1e-9;
 
 using Clock = std::chrono::steady_clock;
 
@@ -86,7 +88,11 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
              {options_.run_folder, options_.resumed_from, options_.config_yaml},
              [this](const std::string& text) {
                if (progress_) progress_->note(text);
-             }) {
+             }),
+      work_times_(context.device.is_cpu() && context.flight && context.mesh.world_size() > 1
+                      ? config.watchdog.straggler_interval_seconds
+                      : 0.0),
+      wall_clock_(config.wall_clock_limit_seconds) {
   run_together(context.control, [&] { open_records(); });
 }
 
@@ -120,7 +126,10 @@ RunOutcome Trainer::run() {
 
 void Trainer::train() {
   if (options_.save_first) save_start();
+  if (context_.flight) context_.flight->enter(RunPhase::kTrain);
   while (state_.step < plan_->end_step()) {
+    const Clock::time_point turn = Clock::now();
+    if (context_.flight) context_.flight->begin_step(state_.step + 1);
     Requests agreed;
     const int64_t tokens_before = state_.tokens;
     const Batch batch = next_batch(agreed);
@@ -128,17 +137,21 @@ void Trainer::train() {
     StepRecord record = take_step(batch);
     advance(batch, record);
     trace_.end_step(state_.step);
+    if (context_.flight) context_.flight->end_step();
     const bool at_edge = ends_phase();
     const bool stop = agreed.stop || state_.step == config_.stop_after_steps;
     if (at_edge || crosses(config_.evaluation.interval, tokens_before)) {
       record.validation = validation_ = evaluate();
     }
+    if (agreed.compare) record.work = work_times_.compare(context_.control);
     report(record);
+    wall_clock_.note_turn(seconds_since(turn));
     if (stop || agreed.save || at_edge || crosses(config_.checkpoint.interval, tokens_before)) {
       save(stop || state_.step == plan_->end_step(), at_edge);
     }
     if (stop) break;
   }
+  if (context_.flight) context_.flight->enter(RunPhase::kEnd);
 }
 
 /// The batch, once all ranks have theirs; a rank without one ends them all.
@@ -152,13 +165,11 @@ Batch Trainer::next_batch(Requests& agreed) {
   } catch (...) {
     failure = std::current_exception();
   }
-  const bool save_timed = config_.checkpoint.interval_seconds > 0 &&
-                          seconds_since(last_save_) >= config_.checkpoint.interval_seconds;
-  mine.save |= save_timed && context_.mesh.rank() == 0;
+  if (context_.mesh.rank() == 0) add_own_requests(mine);
   const double waited = prefetcher_.waited_seconds() - data_waited_seconds_;
   data_waited_seconds_ = prefetcher_.waited_seconds();
   const SaveFlags saving = saves_.flags();
-  at::Tensor flags = at::zeros({7}, at::kLong);
+  at::Tensor flags = at::zeros({8}, at::kLong);
   int64_t* flag = flags.mutable_data_ptr<int64_t>();
   flag[0] = failure != nullptr;
   flag[1] = mine.stop;
@@ -167,6 +178,7 @@ Batch Trainer::next_batch(Requests& agreed) {
   flag[4] = saving.busy;
   flag[5] = saving.failed;
   flag[6] = peak_memory_bytes(context_.device);
+  flag[7] = mine.compare;
   context_.control.all_reduce(flags, ReduceOp::kMax)->wait();
   if (flag[0] != 0) {
     run_together(context_.control, [&] {
@@ -174,14 +186,28 @@ Batch Trainer::next_batch(Requests& agreed) {
     });
   }
   saves_.advance({flag[4] != 0, flag[5] != 0});
-  agreed = {flag[1] != 0, flag[2] != 0};
+  wall_clock_.note_save(saves_.counts().longest_seconds);
+  agreed = {flag[1] != 0, flag[2] != 0, flag[7] != 0};
   step_wait_seconds_ = double(flag[3]) / kMicroseconds;
   peak_memory_bytes_ = flag[6];
   return batch;
 }
 
+/// What the first rank's clock asks for: one clock, so that all do the same.
+void Trainer::add_own_requests(Requests& mine) const {
+  mine.save |= config_.checkpoint.interval_seconds > 0 &&
+               seconds_since(last_save_) >= config_.checkpoint.interval_seconds;
+  if (wall_clock_.is_near(seconds_since(options_.started))) {
+    mine.stop = true;
+    progress_->note(fmt::format("stopping in time for run.wall_clock_limit of {}",
+                                duration_text(config_.wall_clock_limit_seconds)));
+  }
+  mine.compare = work_times_.is_due();
+}
+
 StepRecord Trainer::take_step(const Batch& batch) {
   const Clock::time_point start = Clock::now();
+  const int64_t waited_ns = context_.flight ? context_.flight->collective_ns() : 0;
   const StageRun& stage = stage_of(stages_, batch.step);
   const StepRange range = plan_->step_rows(batch.step);
   state_.stage_first_rows.try_emplace(stage.name, stage.first_row);
@@ -190,6 +216,10 @@ StepRecord Trainer::take_step(const Batch& batch) {
   record.result = train_step_.run(
       batch, {stage.rope, stage.micro_batch_size, record.learning_rate, state_.num_updates + 1});
   record.seconds = seconds_since(start);
+  if (context_.flight) {
+    work_times_.add(record.seconds -
+                    double(context_.flight->collective_ns() - waited_ns) * kNanosecond);
+  }
   return record;
 }
 
@@ -242,6 +272,7 @@ bool Trainer::crosses(const Duration& interval, int64_t tokens_before) const {
 }
 
 ValidationResults Trainer::evaluate() {
+  const FlightPhase mark(context_.flight, RunPhase::kEvaluate);
   validated_step_ = state_.step;
   const int64_t step = std::min(state_.step, plan_->end_step() - 1);
   return evaluator_.evaluate(stage_of(stages_, step).evaluation_rope);
@@ -259,6 +290,7 @@ void Trainer::save_start() {
 /// What people and later starts count on, the last state and the edges of phases, is saved whatever
 /// is under way; else a save that is due meanwhile is skipped.
 void Trainer::save(bool last, bool at_edge) {
+  const FlightPhase mark(context_.flight, RunPhase::kSave);
   last_save_ = Clock::now();
   if (last) return saves_.save_last(state_);
   at_edge ? saves_.begin_after_running(state_) : saves_.begin(state_);
@@ -275,6 +307,9 @@ void Trainer::report(const StepRecord& record) {
     for (const auto& [source, result] : record.validation) {
       progress_->note(fmt::format("step {}  validation {}  loss {:.4f}  bits per byte {:.4f}",
                                   record.step, source, result.loss, result.bits_per_byte));
+    }
+    for (const Straggler& one : record.work ? record.work->stragglers : std::vector<Straggler>()) {
+      if (!one.is_known) progress_->note("straggler: " + straggler_text(one, *record.work));
     }
     if (!record.result.updated) {
       progress_->note(

@@ -26,6 +26,8 @@
 #include "trainer/stage_runs.h"
 #include "trainer/train_state.h"
 #include "trainer/train_step.h"
+#include "trainer/wall_clock.h"
+#include "trainer/work_times.h"
 
 namespace phalanx {
 
@@ -33,6 +35,7 @@ namespace phalanx {
 struct Requests {
   bool stop = false;
   bool save = false;
+  bool compare = false;  // the ranks' times
 };
 
 struct TrainerOptions {
@@ -43,6 +46,7 @@ struct TrainerOptions {
   std::function<Requests()> requests;  // asked once a step
   bool on_terminal = false;
   TraceSteps trace;  // written to RUN/profile/, a file a rank
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 
 struct RunOutcome {
@@ -69,6 +73,7 @@ class Trainer {
   void open_records();
   void train();
   Batch next_batch(Requests& agreed);
+  void add_own_requests(Requests& mine) const;
   StepRecord take_step(const Batch& batch);
   void advance(const Batch& batch, StepRecord& record);
   void count_sources(const Batch& batch, StepRecord& record) const;
@@ -106,6 +111,8 @@ class Trainer {
   double train_seconds_ = 0.0;
   int64_t train_tokens_ = 0;
   int64_t skipped_in_a_row_ = 0;
+  WorkTimes work_times_;
+  WallClockLimit wall_clock_;
 };
 
 }  // namespace phalanx

@@ -3,13 +3,18 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <sched.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
+#include <sstream>
 
 #include "launch/command_errors.h"
 #include "launch/counted.h"
@@ -50,6 +55,26 @@ void set_threads(const RunConfig& config, const Session& session) {
   }
 }
 
+/// When this process began, its libraries not yet loaded: what a limit of time counts from.
+std::chrono::steady_clock::time_point process_start() {
+  std::ifstream file("/proc/self/stat");
+  std::string text;
+  std::getline(file, text);
+  std::istringstream fields(text.substr(text.rfind(')') + 1));
+  std::string field;
+  double ticks = 0;
+  for (int i = 3; i < 22; ++i) fields >> field;  // proc(5): the start is field 22
+  fields >> ticks;
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  const double age =
+      double(now.tv_sec) + double(now.tv_nsec) * 1e-9 - ticks / double(sysconf(_SC_CLK_TCK));
+  using Clock = std::chrono::steady_clock;
+  if (!fields || age < 0) return Clock::now();
+  return Clock::now() -
+         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(age));
+}
+
 /// `12` or `12-14`: steps as metrics.jsonl counts them.
 CLI::Validator trace_steps(TraceSteps& steps) {
   return CLI::Validator(
@@ -86,32 +111,40 @@ FirstReading read_alone(ConfigRequest& request) {
 }
 
 ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first, Session& session,
-                          StopSignals& signals) {
+                          StopSignals& signals, HangGuard& guard) {
+  guard.meet(session);
   const ResolvedConfig config = together(session.control(), [&] {
     if (first.failure) std::rethrow_exception(first.failure);
     arguments.request.num_ranks = session.size();
     return read_run_config(arguments.request);
   });
   if (session.rank() == 0) std::fputs(config.preset_note().c_str(), stderr);
+  guard.set_limits(config.run.watchdog.limits);
   set_threads(config.run, session);
   if (config.run.parallel.device == DeviceKind::kCuda) {
     prepare_cuda();
   } else if (arguments.trace.first > 0) {
     prepare_cpu_trace();
   }
-  const bool stopped = train_run(arguments, config, session, signals);
+  const bool stopped = train_run(arguments, config, session, signals, guard);
   session.control().barrier();
   return stopped ? ExitCode::kStopped : ExitCode::kDone;
 }
 
 ExitCode train(TrainArguments& arguments) {
   StopSignals signals;
+  arguments.started = process_start();
   map_tensors_one_by_one();
   const FirstReading first = read_alone(arguments.request);
   // Without a configuration any session will do that lets the ranks agree on the message.
   const bool cuda = !first.config || first.config->run.parallel.device == DeviceKind::kCuda;
-  Session session(environment, {cuda ? Device::kCuda : Device::kCpu});
-  return speak_once(session, [&] { return train_on_session(arguments, first, session, signals); });
+  HangGuard guard;
+  SessionOptions options;
+  options.device = cuda ? Device::kCuda : Device::kCpu;
+  options.recorder = &guard.recorder();
+  Session session(environment, options);
+  return speak_once(session,
+                    [&] { return train_on_session(arguments, first, session, signals, guard); });
 }
 
 }  // namespace

@@ -6,6 +6,8 @@ phalanx_test_flags(communicator_suite)
 phalanx_test(NAME thread_communicator_test LABEL ranks
   SOURCES $<TARGET_OBJECTS:communicator_suite> thread_communicator_test.cc agreement_test.cc
   LIBS phalanx_parallel)
+phalanx_test(NAME watchdog_test LABEL ranks SOURCES flight_recorder_test.cc hang_report_test.cc
+  LIBS phalanx_parallel)
 phalanx_test(NAME store_communicator_test LABEL ranks
   SOURCES $<TARGET_OBJECTS:communicator_suite> store_communicator_test.cc
   LIBS phalanx_parallel)

@@ -16,6 +16,18 @@ nlohmann::json validation_json(const ValidationResults& results) {
   return json;
 }
 
+nlohmann::ordered_json work_json(const WorkReport& work) {
+  nlohmann::ordered_json json;
+  json["median_seconds"] = work.median_seconds;
+  json["slowest_seconds"] = work.slowest_seconds;
+  json["slowest_rank"] = work.slowest_rank;
+  json["stragglers"] = nlohmann::json::array();
+  for (const Straggler& one : work.stragglers) {
+    json["stragglers"].push_back({{"rank", one.rank}, {"host", one.host}, {"score", one.score}});
+  }
+  return json;
+}
+
 nlohmann::ordered_json step_json(const StepRecord& record,
                                  const std::vector<std::string>& source_names) {
   nlohmann::ordered_json json;
@@ -48,6 +60,7 @@ nlohmann::ordered_json step_json(const StepRecord& record,
   if (!record.validation_before.empty()) {
     json["validation_before"] = validation_json(record.validation_before);
   }
+  if (record.work) json["work"] = work_json(*record.work);
   if (!record.validation.empty()) json["validation"] = validation_json(record.validation);
   return json;
 }

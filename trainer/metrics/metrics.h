@@ -6,6 +6,7 @@
 // file.
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "trainer/evaluator.h"
 #include "trainer/run_saves.h"
 #include "trainer/train_step.h"
+#include "trainer/work_times.h"
 
 namespace phalanx {
 
@@ -34,6 +36,7 @@ struct StepRecord {
   SaveCounts saves;                     // of the attempt, before this step
   ValidationResults validation_before;  // of the first step of a run
   ValidationResults validation;         // after this step, when it is due
+  std::optional<WorkReport> work;       // of the steps since the last one, when it is due
 };
 
 /// Part of the time that went into waiting for data, from 0 to 1.

@@ -1,0 +1,39 @@
+#pragma once
+// A command as a child of this process. Local; one thread, which has blocked the signals that it
+// waits for: the child begins with them as they were before. Errors: std::system_error.
+#include <csignal>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace phalanx {
+
+/// Blocks SIGCHLD and what a person or a scheduler sends to a job, for as long as it lives.
+class JobSignals {
+ public:
+  JobSignals();
+  ~JobSignals();
+  JobSignals(const JobSignals&) = delete;
+  JobSignals& operator=(const JobSignals&) = delete;
+
+  /// The next signal that has come; nothing within the time (SIGCHLD ends the wait, unsaid).
+  std::optional<int> wait(double seconds) const;
+  const sigset_t& before() const { return before_; }
+
+ private:
+  sigset_t set_, before_;
+};
+
+class ChildProcess {
+ public:
+  ChildProcess(const std::vector<std::string>& command, const JobSignals& signals);
+
+  /// How it ended (128 + n: by signal n); nothing while it runs. Not asked again once it has ended.
+  std::optional<int> ended();
+  void send(int signal) const;
+
+ private:
+  pid_t pid_;
+};
+
+}  // namespace phalanx

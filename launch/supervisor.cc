@@ -1,0 +1,224 @@
+#include "launch/supervisor.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <span>
+#include <utility>
+
+#include "data/file.h"
+#include "data/file_lock.h"
+#include "launch/hang_files.h"
+#include "parallel/exit_codes.h"
+#include "parallel/hang_report.h"
+#include "trainer/metrics/progress.h"
+
+namespace phalanx {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr double kPollSeconds = 0.1;
+// For a launcher to end by itself once its ranks have reported a hang, and then once it was told.
+constexpr double kHungSeconds = 10.0, kTermSeconds = 5.0;
+// For the processes of an attempt that died to let go of the run's folder.
+constexpr double kLockSeconds = 30.0;
+
+void say(const std::string& text) {
+  std::fprintf(stderr, "phalanx supervise: %s\n", text.c_str());
+  std::fflush(stderr);
+}
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+int64_t count_lines(const fs::path& path) {
+  std::ifstream file(path);
+  int64_t lines = 0;
+  for (std::string line; std::getline(file, line);) ++lines;
+  return lines;
+}
+
+bool is_free(const fs::path& run_folder) {
+  if (!fs::exists(run_folder / "lock")) return true;
+  return FileLock::try_exclude(run_folder / "lock").has_value();
+}
+
+bool asks_to_stop(int signal) { return signal != SIGUSR2; }
+
+}  // namespace
+
+Supervisor::Supervisor(std::vector<std::string> command, fs::path run_folder,
+                       const RestartRules& rules)
+    : command_(std::move(command)), folder_(std::move(run_folder)), rules_(rules) {
+  make_folders(folder_);
+  attempt_ = count_lines(folder_ / "supervisor.jsonl");
+  gather_notes();  // of an attempt that nobody has supervised
+}
+
+int Supervisor::run() {
+  for (;;) {
+    ++attempt_;
+    AttemptWatch watch(folder_);
+    const AttemptEnd end = run_attempt(watch);
+    keep_steps(watch);
+    gather_notes();
+    failures_ = !is_failure(end) || end.new_checkpoint ? 0 : failures_ + 1;
+    // A failure with a new checkpoint begins a row of its own.
+    if (is_failure(end) && failures_ == 0) failures_ = 1;
+    const Judgement next = judge(end, failures_, restarts_, rules_);
+    record(watch, end);
+    say_end(watch, end, next);
+    if (!next.restart || !wait_before_restart()) {
+      say_account();
+      return end.exit_code;
+    }
+    ++restarts_;
+  }
+}
+
+AttemptEnd Supervisor::run_attempt(AttemptWatch& watch) {
+  ChildProcess child(command_, signals_);
+  AttemptEnd end;
+  std::optional<Clock::time_point> hung;
+  for (;;) {
+    if (const std::optional<int> signal = signals_.wait(kPollSeconds)) {
+      stop_asked_ |= asks_to_stop(*signal);
+      child.send(*signal);
+    }
+    const std::optional<int> code = child.ended();
+    watch.look();
+    if (code) {
+      end.exit_code = *code;
+      break;
+    }
+    if (!hung && watch.has_hung()) hung = Clock::now();
+    if (hung && seconds_since(*hung) > kHungSeconds) {
+      end_hung(child);
+      end.exit_code = static_cast<int>(ExitCode::kHang);
+      break;
+    }
+  }
+  end.stop_asked = stop_asked_;
+  end.new_checkpoint = watch.has_new_checkpoint();
+  return end;
+}
+
+/// A launcher that has lost its ranks, or the way to them, may wait for ever.
+void Supervisor::end_hung(ChildProcess& child) const {
+  child.send(SIGTERM);
+  const Clock::time_point told = Clock::now();
+  bool killed = false;
+  while (!child.ended()) {
+    signals_.wait(kPollSeconds);
+    if (killed || seconds_since(told) < kTermSeconds) continue;
+    child.send(SIGKILL);
+    killed = true;
+  }
+}
+
+/// False: told to stop meanwhile.
+bool Supervisor::wait_before_restart() {
+  const Clock::time_point begin = Clock::now();
+  const double delay = restart_delay_seconds(failures_ - 1);
+  while (seconds_since(begin) < delay ||
+         (!is_free(folder_) && seconds_since(begin) < delay + kLockSeconds)) {
+    const std::optional<int> signal = signals_.wait(kPollSeconds);
+    if (!signal || !asks_to_stop(*signal)) continue;
+    say("told to stop, no further attempt");
+    return false;
+  }
+  return true;
+}
+
+void Supervisor::gather_notes() const {
+  const fs::path hangs = folder_ / "hangs";
+  const std::vector<HangNote> notes = read_hang_notes(hangs, "");
+  if (notes.empty()) return;
+  const fs::path gathered = hangs / fmt::format("attempt-{}", attempt_);
+  make_folders(gathered);
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(hangs)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  for (const fs::path& file : files) fs::rename(file, gathered / file.filename());
+  const HangNote& first = notes.front();
+  std::ofstream(gathered / "report.txt")
+      << hang_report(first.rank, first.silent_seconds, states_of(notes)) << "\n";
+}
+
+void Supervisor::keep_steps(const AttemptWatch& watch) {
+  if (watch.steps().empty()) return;
+  const auto repeated = kept_.lower_bound(watch.steps().begin()->first);
+  repeated_steps_ += std::distance(repeated, kept_.end());
+  kept_.erase(repeated, kept_.end());
+  kept_.insert(watch.steps().begin(), watch.steps().end());
+}
+
+void Supervisor::record(const AttemptWatch& watch, const AttemptEnd& end) const {
+  nlohmann::ordered_json line;
+  const double now =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  line["attempt"] = attempt_;
+  line["ended_unix_seconds"] = now;
+  line["seconds"] = watch.seconds();
+  line["exit_code"] = end.exit_code;
+  line["meaning"] = meaning_of_exit(end.exit_code);
+  line["start_seconds"] = watch.seconds_to_first_step();
+  const int64_t saved = watch.checkpoint_step().value_or(0);
+  if (!watch.steps().empty()) {
+    line["first_step"] = watch.steps().begin()->first;
+    line["last_step"] = watch.steps().rbegin()->first;
+    line["train_seconds"] =
+        std::accumulate(watch.steps().begin(), watch.steps().end(), 0.0,
+                        [](double sum, const auto& step) { return sum + step.second; });
+    if (is_failure(end)) {
+      line["detect_seconds"] = watch.seconds_since_last_step();
+      line["steps_lost"] = std::max<int64_t>(0, watch.steps().rbegin()->first - saved);
+    }
+  }
+  line["checkpoint_step"] = saved;
+  const std::string text = line.dump() + "\n";
+  File::open_append(folder_ / "supervisor.jsonl")
+      .write_all(std::as_bytes(std::span(text.data(), text.size())));
+}
+
+void Supervisor::say_end(const AttemptWatch& watch, const AttemptEnd& end,
+                         const Judgement& next) const {
+  std::string text =
+      fmt::format("attempt {} ended after {} with exit code {} ({})", attempt_,
+                  duration_text(watch.seconds()), end.exit_code, meaning_of_exit(end.exit_code));
+  if (!watch.steps().empty()) {
+    text += fmt::format(", step {} done", watch.steps().rbegin()->first);
+  }
+  if (is_failure(end)) {
+    const auto saved = watch.checkpoint_step();
+    text += saved ? fmt::format(", step {} saved", *saved) : ", nothing saved";
+  }
+  if (next.restart) {
+    text += "; restarting";
+  } else if (!next.reason.empty()) {
+    text += "; no restart: " + next.reason;
+  }
+  say(text);
+}
+
+void Supervisor::say_account() const {
+  const double useful =
+      std::accumulate(kept_.begin(), kept_.end(), 0.0,
+                      [](double sum, const auto& step) { return sum + step.second; });
+  const double seconds = seconds_since(start_);
+  say(
+      fmt::format("{} attempt(s) in {}, {} step(s) done, {} repeated; {:.1f} % of the time went "
+                  "into steps that count (ETTR)",
+                  restarts_ + 1, duration_text(seconds), kept_.size(), repeated_steps_,
+                  100 * useful / seconds));
+}
+
+}  // namespace phalanx

@@ -1,0 +1,69 @@
+#include "parallel/launcher_watch.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <optional>
+#include <sstream>
+
+namespace phalanx {
+namespace {
+
+// As /proc shows them, at most 15 characters.
+constexpr const char* kLaunchers[] = {"mpirun",   "mpiexec",         "mpiexec.hydra", "orterun",
+                                      "orted",    "prterun",         "prted",         "prte",
+                                      "torchrun", "hydra_pmi_proxy", "slurmstepd"};
+
+struct Process {
+  std::string name;
+  int parent = 0;
+  uint64_t started = 0;
+};
+
+std::optional<Process> process_of(int pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string text;
+  std::getline(file, text);
+  const size_t open = text.find('('), close = text.rfind(')');
+  if (open == std::string::npos || close == std::string::npos) return std::nullopt;
+  Process process{text.substr(open + 1, close - open - 1)};
+  std::istringstream rest(text.substr(close + 1));
+  std::string field;
+  char state = 0;
+  rest >> state >> process.parent;
+  if (state == 'Z' || state == 'X') return std::nullopt;
+  for (int i = 5; i < 22; ++i) rest >> field;  // proc(5): the start is field 22
+  rest >> process.started;
+  return process;
+}
+
+bool is_launcher(const std::string& name) {
+  return std::find(std::begin(kLaunchers), std::end(kLaunchers), name) != std::end(kLaunchers);
+}
+
+}  // namespace
+
+LauncherWatch::LauncherWatch() {
+  std::vector<Ancestor> chain;
+  for (int pid = getppid(); pid > 1;) {
+    const std::optional<Process> process = process_of(pid);
+    if (!process) break;
+    chain.push_back({pid, process->started});
+    if (is_launcher(process->name)) {
+      chain_ = chain;
+      break;
+    }
+    pid = process->parent;
+  }
+}
+
+bool LauncherWatch::is_lost() const {
+  return std::any_of(chain_.begin(), chain_.end(), [](const Ancestor& ancestor) {
+    const std::optional<Process> process = process_of(ancestor.pid);
+    return !process || process->started != ancestor.started;
+  });
+}
+
+}  // namespace phalanx
