@@ -20,16 +20,16 @@ void declare_fork(SchemaVisitor& v, ForkConfig& c) {
 }
 
 void declare_parallel(SchemaVisitor& v, ParallelConfig& c) {
-  v.field({"tensor_parallel_size", "ranks that share a replica; data parallel = the others",
-           kResumable},
-          integer_value(c.tensor_parallel_size, 1, "ranks"));
   v.field(
-      {"sequence_parallel", "split norms and residual over the tensor-parallel ranks", kResumable},
+      {"tensor_parallel_size", "ranks that share a replica; data parallel = the others", kRounding},
+      integer_value(c.tensor_parallel_size, 1, "ranks"));
+  v.field(
+      {"sequence_parallel", "split norms and residual over the tensor-parallel ranks", kRounding},
       flag_value(c.sequence_parallel));
   v.field({"overlap_chunks",
            "pieces in which a tensor-parallel product and its collective overlap; 0: 4 on cuda, 1 "
            "on cpu, whose collectives do not run beside products",
-           kResumable},
+           kRounding},
           integer_value(c.overlap_chunks, 0, "pieces"));
   v.field({"cuda_graphs",
            "start a micro-batch's kernels by one call; for small models on one GPU, without "
@@ -37,12 +37,12 @@ void declare_parallel(SchemaVisitor& v, ParallelConfig& c) {
            kResumable},
           flag_value(c.cuda_graphs));
   v.field(
-      {"device", "where tensors live", kResumable},
+      {"device", "where tensors live", kRounding},
       enum_value<DeviceKind>(c.device, {{"cpu", DeviceKind::kCpu}, {"cuda", DeviceKind::kCuda}}));
   v.field({"threads_per_rank",
            "CPU threads; 0: the cores a rank may use, shared with its host's "
            "ranks",
-           kResumable},
+           kRounding},
           integer_value(c.threads_per_rank, 0, "threads"));
 }
 
@@ -146,7 +146,7 @@ void declare_stage(SchemaVisitor& v, StageConfig& c) {
           integer_value(c.global_batch_size, 1, "rows"));
   v.list({"batch_ramp", "larger (or smaller) steps from a point of the stage on", kResumable},
          entries_of(c.batch_ramp, declare_batch_ramp_entry));
-  v.field({"micro_batch_size", "rows a forward pass of one replica", kResumable},
+  v.field({"micro_batch_size", "rows a forward pass of one replica", kRounding},
           integer_value(c.micro_batch_size, 1, "rows"));
   v.field({"allow_repeat", "may meet tokens again that were read at another sequence_length",
            kResumable},
@@ -202,7 +202,19 @@ void declare_numerics(SchemaVisitor& v, RunConfig& c) {
           enum_value<Recompute>(c.recompute, {{"none", Recompute::kNone},
                                               {"selective", Recompute::kSelective},
                                               {"full", Recompute::kFull}}));
-  v.field({"loss_chunk_tokens", "tokens whose logits exist at one time", kResumable},
+  v.field({"reproducible",
+           "runs that give equal bits: same_mesh, on one mesh; dp_invariant, on any number of "
+           "replicas, resumes included",
+           kResumable},
+          enum_value<Reproducible>(c.reproducible, {{"off", Reproducible::kOff},
+                                                    {"same_mesh", Reproducible::kSameMesh},
+                                                    {"dp_invariant", Reproducible::kDpInvariant}}));
+  v.field({"leaf_group_size",
+           "dp_invariant: micro-batches whose gradients are added in their order before the tree; "
+           "more need fewer buffers and allow fewer replicas",
+           kRounding},
+          integer_value(c.leaf_group_size, 1, "micro-batches"));
+  v.field({"loss_chunk_tokens", "tokens whose logits exist at one time", kRounding},
           integer_value(c.loss_chunk_tokens, 1, "tokens"));
   v.field({"curriculum_from", "resume: a changed curriculum starts where the run stands", kFree},
           choice_value(

@@ -10,4 +10,9 @@ namespace phalanx {
 /// pieces that fit nothing.
 void prepare_cuda();
 
+/// What a run with `reproducible` needs besides: rings for NCCL's sums (NCCL_ALGO), whose order
+/// depends on the mesh alone. Before the first communicator. A setting of the user's that allows
+/// another order, of NCCL_ALGO or CUBLAS_WORKSPACE_CONFIG, is std::invalid_argument.
+void fix_library_sums();
+
 }  // namespace phalanx

@@ -19,6 +19,9 @@ enum class Precision { kFp32, kBf16, kFp8 };  // kFp8: bf16, linear layers in fp
 inline c10::ScalarType dtype_of(Precision precision) {
   return precision == Precision::kFp32 ? c10::kFloat : c10::kBFloat16;
 }
+/// Which runs give equal bits: kSameMesh those on one mesh, kDpInvariant those with any number of
+/// replicas.
+enum class Reproducible { kOff, kSameMesh, kDpInvariant };
 enum class Offload { kNone, kHost };
 enum class Decay { kLinear, kCosine, kConstant };  // kConstant: constant, then linear over the end
 
@@ -103,6 +106,8 @@ struct RunConfig {
   Precision precision = Precision::kBf16;
   Precision gradients = Precision::kFp32;  // of the buckets in which they add up
   Recompute recompute = Recompute::kNone;
+  Reproducible reproducible = Reproducible::kOff;
+  int64_t leaf_group_size = 1;  // kDpInvariant: micro-batches that are summed in their order
   bool curriculum_from_resume = false;  // resume: a changed curriculum starts a new ledger segment
   int64_t loss_chunk_tokens = 1024;     // tokens whose logits exist at one time
   CheckpointConfig checkpoint;

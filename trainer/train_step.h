@@ -5,6 +5,7 @@
 // sums; one over the global number of valid targets is folded into the clip factor.
 // Ownership: refers to everything it is given.
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "trainer/graphed_pass.h"
 #include "trainer/micro_batch.h"
 #include "trainer/run_context.h"
+#include "trainer/world_sums.h"
 
 namespace phalanx {
 
@@ -42,16 +44,18 @@ struct StepInputs {
 
 class TrainStep {
  public:
+  /// `summation`: of losses and squares of the gradient.
   TrainStep(const Phi4& model, ParameterSet& parameters, GradBuckets& grads, AdamW& optimizer,
             const RunContext& context, double clip_grad_norm, size_t num_sources,
-            const MicroBatchOptions& options, bool cuda_graphs = false);
+            const MicroBatchOptions& options, bool cuda_graphs = false,
+            Summation summation = Summation::kInOrder);
 
   StepResult run(const Batch& batch, const StepInputs& inputs);
 
  private:
   at::Tensor pass(const TokenBatch& tokens);
-  void accumulate(const Batch& batch, const StepInputs& inputs, LossSums& sums);
-  double reduce_sums(double sum_of_squares, LossSums& sums);
+  void accumulate(const Batch& batch, const StepInputs& inputs, WorldSums& sums);
+  LossSums losses_of(const WorldSums& sums) const;
 
   const Phi4& model_;
   ParameterSet& parameters_;
@@ -61,13 +65,19 @@ class TrainStep {
   double clip_grad_norm_;
   size_t num_sources_;
   MicroBatchOptions options_;
+  Summation summation_;
   std::unique_ptr<GraphedPass> graphed_;  // null: passes run as they are
 };
 
 /// Sums of each row's losses, fp64, on their device: [B] of loss_N, N = B rows of `length` tokens.
 at::Tensor nats_of_rows(const at::Tensor& loss_N, int64_t length);
 
-/// Adds each row's losses to its source. Host tensors.
+/// Hands each row's source, nats and valid targets over, in order. Host tensors.
+using TakeLoss = std::function<void(size_t source, double nats, double targets)>;
+void each_loss(const at::Tensor& nats_R, const at::Tensor& mask_RT,
+               const std::vector<int32_t>& source_R, const TakeLoss& take);
+
+/// Adds each row's losses to its source.
 void add_losses(const at::Tensor& nats_R, const at::Tensor& mask_RT,
                 const std::vector<int32_t>& source_R, LossSums& sums);
 

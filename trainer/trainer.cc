@@ -29,6 +29,11 @@ MicroBatchOptions micro_batch_options(const RunConfig& config, const RunContext&
   return {config.data.document_mask, context.device};
 }
 
+Summation summation(const RunConfig& config) {
+  return config.reproducible == Reproducible::kDpInvariant ? Summation::kExact
+                                                           : Summation::kInOrder;
+}
+
 /// Over all sequence lengths, padding included.
 int64_t tokens_given(const Cursor& cursor, const std::string& source) {
   int64_t tokens = 0;
@@ -69,10 +74,11 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
       replica_(config, context, start),
       train_step_(replica_.model(), replica_.parameters(), replica_.grads(), replica_.optimizer(),
                   context, config.optimizer.clip_grad_norm, data_.source_names.size(),
-                  micro_batch_options(config, context), config.parallel.cuda_graphs),
+                  micro_batch_options(config, context), config.parallel.cuda_graphs,
+                  summation(config)),
       evaluator_(replica_.model(), data_, context,
                  {config.evaluation.max_rows, config.stages.front().micro_batch_size,
-                  micro_batch_options(config, context)}),
+                  micro_batch_options(config, context), summation(config)}),
       prefetcher_(together(context.control,
                            [&] {
                              return BatchLoader(planned, data_.sources, context.mesh.dp_rank,

@@ -99,7 +99,12 @@ ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first, 
     return read_run_config(arguments.request);
   });
   set_threads(config.run, session);
-  if (config.run.parallel.device == DeviceKind::kCuda) prepare_cuda();
+  if (config.run.parallel.device == DeviceKind::kCuda) {
+    if (config.run.reproducible != Reproducible::kOff) {
+      run_together(session.control(), [] { fix_library_sums(); });
+    }
+    prepare_cuda();
+  }
   const bool stopped = train_run(arguments, config, session, signals);
   session.control().barrier();
   return stopped ? ExitCode::kStopped : ExitCode::kDone;
