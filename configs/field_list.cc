@@ -119,6 +119,8 @@ std::string tag_name(Tag tag) {
       return "fixed";
     case Tag::kResumable:
       return "resumable";
+    case Tag::kRounding:
+      return "resumable, but fixed with reproducible: dp_invariant";
     case Tag::kFree:
       return "free";
   }
@@ -147,14 +149,18 @@ std::vector<std::string> compare_for_resume(const std::string& old_text,
   std::map<std::string, std::string> old_values;
   for (const FieldValue& value : field_values(before.run)) old_values[value.path] = value.value;
   std::vector<std::string> differences;
+  const bool keeps_bits = before.run.reproducible == Reproducible::kDpInvariant &&
+                          now.run.reproducible == Reproducible::kDpInvariant;
   for (const FieldValue& value : field_values(now.run)) {
     const auto old_value = old_values.find(value.path);
-    if (value.tag != Tag::kFixed || old_value == old_values.end()) continue;
+    const bool fixed = value.tag == Tag::kFixed || (keeps_bits && value.tag == Tag::kRounding);
+    if (!fixed || old_value == old_values.end()) continue;
     if (old_value->second == value.value) continue;
     differences.push_back(
-        fmt::format("{}: fixed for a run; the checkpoint has {}, this "
+        fmt::format("{}: fixed for a run{}; the checkpoint has {}, this "
                     "configuration {} ({})",
-                    value.path, old_value->second, value.value, now.origin_text(value.path)));
+                    value.path, value.tag == Tag::kFixed ? "" : " with reproducible: dp_invariant",
+                    old_value->second, value.value, now.origin_text(value.path)));
   }
   return differences;
 }

@@ -21,16 +21,16 @@ void declare_fork(SchemaVisitor& v, ForkConfig& c) {
 }
 
 void declare_parallel(SchemaVisitor& v, ParallelConfig& c) {
-  v.field({"tensor_parallel_size", "ranks that share a replica; data parallel = the others",
-           kResumable},
-          integer_value(c.tensor_parallel_size, 1, "ranks"));
   v.field(
-      {"sequence_parallel", "split norms and residual over the tensor-parallel ranks", kResumable},
+      {"tensor_parallel_size", "ranks that share a replica; data parallel = the others", kRounding},
+      integer_value(c.tensor_parallel_size, 1, "ranks"));
+  v.field(
+      {"sequence_parallel", "split norms and residual over the tensor-parallel ranks", kRounding},
       flag_value(c.sequence_parallel));
   v.field({"overlap_chunks",
            "pieces in which a tensor-parallel product and its collective overlap; 0: 4 on cuda, 1 "
            "on cpu, whose collectives do not run beside products",
-           kResumable},
+           kRounding},
           integer_value(c.overlap_chunks, 0, "pieces"));
   v.field({"cuda_graphs",
            "start a micro-batch's kernels by one call; for small models on one GPU, without "
@@ -38,12 +38,12 @@ void declare_parallel(SchemaVisitor& v, ParallelConfig& c) {
            kResumable},
           flag_value(c.cuda_graphs));
   v.field(
-      {"device", "where tensors live", kResumable},
+      {"device", "where tensors live", kRounding},
       enum_value<DeviceKind>(c.device, {{"cpu", DeviceKind::kCpu}, {"cuda", DeviceKind::kCuda}}));
   v.field({"threads_per_rank",
            "CPU threads; 0: the cores a rank may use, shared with its host's "
            "ranks",
-           kResumable},
+           kRounding},
           integer_value(c.threads_per_rank, 0, "threads"));
 }
 
@@ -149,7 +149,7 @@ void declare_stage(SchemaVisitor& v, StageConfig& c) {
           integer_value(c.global_batch_size, 1, "rows"));
   v.list({"batch_ramp", "larger (or smaller) steps from a point of the stage on", kResumable},
          entries_of(c.batch_ramp, declare_batch_ramp_entry));
-  v.field({"micro_batch_size", "rows a forward pass of one replica", kResumable},
+  v.field({"micro_batch_size", "rows a forward pass of one replica", kRounding},
           integer_value(c.micro_batch_size, 1, "rows"));
   v.field({"allow_repeat", "may meet tokens again that were read at another sequence_length",
            kResumable},
@@ -189,6 +189,38 @@ void declare_optimizer(SchemaVisitor& v, OptimizerConfig& c) {
           enum_value<Offload>(c.offload, {{"none", Offload::kNone}, {"host", Offload::kHost}}));
 }
 
+void declare_numbers(SchemaVisitor& v, NumbersConfig& c) {
+  v.field(
+      {"max_skipped_in_a_row",
+       "steps skipped for their loss or gradient norm; as many stop the run (exit code 77)", kFree},
+      integer_value(c.max_skipped_in_a_row, 1, "steps"));
+  v.field(
+      {"run_again",
+       "a step whose loss or norm is suspicious, before anything has changed, to see whether it "
+       "was the machine",
+       kFree},
+      flag_value(c.run_again));
+  v.field({"check_interval", "steps between comparisons of hashes of the weights; 0: never", kFree},
+          integer_value(c.check_interval, 0, "steps"));
+  v.section({"spikes", "a loss or gradient norm far above those before it"}, [&] {
+    v.field(
+        {"policy",
+         "skip the step; roll_back to the newest checkpoint and pass over the steps since; stop",
+         kResumable},
+        enum_value<SpikePolicy>(c.spikes.policy, {{"off", SpikePolicy::kOff},
+                                                  {"skip", SpikePolicy::kSkip},
+                                                  {"roll_back", SpikePolicy::kRollBack},
+                                                  {"stop", SpikePolicy::kStop}}));
+    v.field({"z_score", "standard deviations above the mean of the window", kResumable},
+            real_value(c.spikes.z_score, kPositive));
+    v.field(
+        {"window", "steps that are remembered; half of them before the first spike", kResumable},
+        integer_value(c.spikes.window, 2, "steps"));
+    v.field({"max_roll_backs", "of the whole run; the next spike stops it", kResumable},
+            integer_value(c.spikes.max_roll_backs, 0));
+  });
+}
+
 void declare_numerics(SchemaVisitor& v, RunConfig& c) {
   v.field(
       {"precision",
@@ -205,7 +237,19 @@ void declare_numerics(SchemaVisitor& v, RunConfig& c) {
           enum_value<Recompute>(c.recompute, {{"none", Recompute::kNone},
                                               {"selective", Recompute::kSelective},
                                               {"full", Recompute::kFull}}));
-  v.field({"loss_chunk_tokens", "tokens whose logits exist at one time", kResumable},
+  v.field({"reproducible",
+           "runs that give equal bits: same_mesh, on one mesh; dp_invariant, on any number of "
+           "replicas, resumes included",
+           kResumable},
+          enum_value<Reproducible>(c.reproducible, {{"off", Reproducible::kOff},
+                                                    {"same_mesh", Reproducible::kSameMesh},
+                                                    {"dp_invariant", Reproducible::kDpInvariant}}));
+  v.field({"leaf_group_size",
+           "dp_invariant: micro-batches whose gradients are added in their order before the tree; "
+           "more need fewer buffers and allow fewer replicas",
+           kRounding},
+          integer_value(c.leaf_group_size, 1, "micro-batches"));
+  v.field({"loss_chunk_tokens", "tokens whose logits exist at one time", kRounding},
           integer_value(c.loss_chunk_tokens, 1, "tokens"));
   v.field({"curriculum_from", "resume: a changed curriculum starts where the run stands", kFree},
           choice_value(
@@ -255,6 +299,8 @@ void declare_run(SchemaVisitor& v, RunConfig& c) {
   });
   v.section({"watchdog", "ends ranks that hang (exit code 76), names those that are slow"},
             [&] { declare_watchdog(v, c.watchdog); });
+  v.section({"numbers", "what is looked at before it is used"},
+            [&] { declare_numbers(v, c.numbers); });
 }
 
 }  // namespace phalanx

@@ -16,6 +16,7 @@ namespace phalanx {
 enum class Tag {
   kFixed,      // another value is an error that shows both
   kResumable,  // may change; what follows is computed otherwise
+  kRounding,   // kResumable, but kFixed between runs with reproducible: dp_invariant
   kFree,       // changes no result
 };
 

@@ -14,4 +14,9 @@ void prepare_cuda();
 /// because it finds no GPU to describe. Whether the trace was written is checked by StepTrace.
 void prepare_cpu_trace();
 
+/// What a run with `reproducible` needs besides: rings for NCCL's sums (NCCL_ALGO), whose order
+/// depends on the mesh alone. Before the first communicator. A setting of the user's that allows
+/// another order, of NCCL_ALGO or CUBLAS_WORKSPACE_CONFIG, is std::invalid_argument.
+void fix_library_sums();
+
 }  // namespace phalanx

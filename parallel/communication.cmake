@@ -14,6 +14,7 @@ target_sources(phalanx_parallel PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/mpi_window.cc
   ${CMAKE_CURRENT_LIST_DIR}/rank_list.cc
   ${CMAKE_CURRENT_LIST_DIR}/recorded_communicator.cc
+  ${CMAKE_CURRENT_LIST_DIR}/row_sums.cc
   ${CMAKE_CURRENT_LIST_DIR}/session.cc
   ${CMAKE_CURRENT_LIST_DIR}/store_communicator.cc
   ${CMAKE_CURRENT_LIST_DIR}/symbol_table.cc

@@ -23,9 +23,11 @@ namespace phalanx {
 enum class ReduceOp { kSum, kMax };
 
 /// kRankOrder: sums are ((rank 0 + rank 1) + rank 2) + ..., in fp32 for bf16 input, so that they do
-/// not depend on the transport. kAny leaves the order to the transport. Host twins always use rank
-/// order, so MPI and thread ranks give equal bits.
-enum class SumOrder { kAny, kRankOrder };
+/// not depend on the transport. kTreeOrder, of reduce_scatter() only: neighbours first, then pairs
+/// of them, ((rank 0 + rank 1) + (rank 2 + rank 3)) + ..., where a sum without a neighbour stays as
+/// it is. kAny leaves the order to the transport; on host twins it is rank order, so MPI and thread
+/// ranks give equal bits.
+enum class SumOrder { kAny, kRankOrder, kTreeOrder };
 
 /// A collective in flight.
 class Work {

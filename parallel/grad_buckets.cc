@@ -51,12 +51,17 @@ at::Tensor as_rows(const at::Tensor& grad) { return grad.dim() == 1 ? grad.unsqu
 }  // namespace
 
 GradBuckets::GradBuckets(ParameterSet& parameters, Communicator& data_parallel,
-                         Communicator& tensor_parallel, uint64_t seed)
+                         Communicator& tensor_parallel, uint64_t seed, const GradientSums& sums)
     : parameters_(parameters),
       data_parallel_(data_parallel),
       tensor_parallel_(tensor_parallel),
-      seed_(seed) {
+      seed_(seed),
+      sums_(sums) {
   for (const Bucket& bucket : parameters_.buckets()) {
+    if (sums_.leaf_group_size > 0) {
+      TORCH_INTERNAL_ASSERT(bucket.grads.scalar_type() == at::kFloat, "leaves are fp32");
+      leaves_.emplace_back(sums_.leaf_group_size);
+    }
     const int64_t replicas = data_parallel_.size();
     shares_.push_back(replicas == 1
                           ? bucket.grads
@@ -68,15 +73,22 @@ void GradBuckets::begin_step(int64_t num_micro_batches, int64_t step) {
   RECORD_USER_SCOPE("zero gradients");
   step_ = step;
   contribution_ = 0;
-  contributions_left_.clear();
+  contributions_left_.assign(parameters_.buckets().size(), 0);
   reductions_.clear();
   const bool buckets_cleared = std::exchange(cleared_, false) && data_parallel_.size() == 1;
-  for (Bucket& bucket : parameters_.buckets()) {
-    if (!buckets_cleared) bucket.grads.zero_();
-    int64_t uses = 0;
-    for (const Parameter* parameter : bucket.parameters) uses += parameter->uses;
-    contributions_left_.push_back(uses * num_micro_batches);
+  for (size_t b = 0; b < contributions_left_.size(); ++b) {
+    if (!buckets_cleared) parameters_.buckets()[b].grads.zero_();
+    if (!leaves_.empty()) leaves_[b].begin(num_micro_batches);
+    expect_contributions(static_cast<int64_t>(b), leaves_.empty() ? num_micro_batches : 1);
   }
+}
+
+void GradBuckets::expect_contributions(int64_t bucket, int64_t num_passes) {
+  int64_t uses = 0;
+  for (const Parameter* parameter : parameters_.buckets()[bucket].parameters) {
+    uses += parameter->uses;
+  }
+  contributions_left_[bucket] = uses * num_passes;
 }
 
 void GradBuckets::add_rounded(Parameter& parameter, int64_t first_row, const at::Tensor& value_VC,
@@ -164,7 +176,14 @@ void GradBuckets::accumulate_rows(Parameter& parameter, const at::Tensor& index_
 void GradBuckets::note(Parameter& parameter) {
   int64_t& left = contributions_left_[parameter.bucket];
   TORCH_INTERNAL_ASSERT(left > 0, parameter.name, ": more contributions than were declared");
-  if (--left == 0) start_reduction(parameter.bucket);
+  if (--left == 0) close(parameter.bucket);
+}
+
+void GradBuckets::close(int64_t bucket) {
+  if (!leaves_.empty() && !leaves_[bucket].add(parameters_.buckets()[bucket].grads)) {
+    return expect_contributions(bucket, 1);
+  }
+  start_reduction(bucket);
 }
 
 void GradBuckets::count_pass() {
@@ -180,7 +199,7 @@ void GradBuckets::count_pass() {
 void GradBuckets::start_reduction(int64_t bucket) {
   if (data_parallel_.size() == 1) return;
   reductions_.push_back(data_parallel_.reduce_scatter(
-      shares_[bucket], parameters_.buckets()[bucket].grads, SumOrder::kRankOrder));
+      shares_[bucket], parameters_.buckets()[bucket].grads, sums_.order));
 }
 
 const std::vector<at::Tensor>& GradBuckets::finish() {
@@ -189,9 +208,12 @@ const std::vector<at::Tensor>& GradBuckets::finish() {
   }
   for (WorkHandle& reduction : reductions_) reduction->wait();
   if (tensor_parallel_.size() > 1) {
+    const bool any = sums_.order == SumOrder::kAny;
     for (size_t b = 0; b < shares_.size(); ++b) {
       if (!parameters_.buckets()[b].summed_over_tp) continue;
-      tensor_parallel_.all_reduce(shares_[b], ReduceOp::kSum, SumOrder::kRankOrder)->wait();
+      tensor_parallel_
+          .all_reduce(shares_[b], ReduceOp::kSum, any ? SumOrder::kAny : SumOrder::kRankOrder)
+          ->wait();
     }
   }
   return shares_;

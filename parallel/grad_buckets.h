@@ -4,17 +4,19 @@
 // behind the rest of the backward pass. In fp32 buckets a product accumulates in the bucket itself.
 // In bf16 buckets each contribution is summed over its tokens in fp32, added in fp32 and rounded
 // stochastically, keyed by seed, tensor, logical element, step, contribution and rank; sums over
-// ranks are taken in fp32 and rounded once, to nearest. Collective: accumulate calls of the last
-// pass may start a reduce-scatter over dp, and finish() waits for all and sums the shared bucket
-// over tp; every rank, same order (the order of the model's backward pass). Stream: that of the
-// caller; NCCL runs beside it. Ownership: refers to the ParameterSet and communicators, which must
-// outlive it.
+// ranks are taken in fp32 and rounded once, to nearest. With leaves, each micro-batch's gradient is
+// made by itself and taken into a tree (leaf_sums.h), so that the sums over all micro-batches do
+// not depend on the number of replicas. Collective: accumulate calls of the last pass may start a
+// reduce-scatter over dp, and finish() waits for all and sums the shared bucket over tp; every
+// rank, same order (the order of the model's backward pass). Stream: that of the caller; NCCL runs
+// beside it. Ownership: refers to the ParameterSet and communicators, which must outlive it.
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <vector>
 
 #include "parallel/communicator.h"
+#include "parallel/leaf_sums.h"
 #include "parallel/parameters.h"
 
 namespace phalanx {
@@ -26,11 +28,18 @@ enum class Contribution { kMore, kLast };
 /// least).
 inline constexpr int64_t kProductElements = int64_t{1} << 24;
 
+/// How gradients are added up. The order is that of sums over dp; sums over tp are in rank order
+/// unless it is kAny.
+struct GradientSums {
+  SumOrder order = SumOrder::kAny;
+  int64_t leaf_group_size = 0;  // > 0: leaves, in groups of so many micro-batches; fp32 only
+};
+
 class GradBuckets {
  public:
   /// `seed` is that of the rounding.
   GradBuckets(ParameterSet& parameters, Communicator& data_parallel, Communicator& tensor_parallel,
-              uint64_t seed = 0);
+              uint64_t seed = 0, const GradientSums& sums = {});
 
   /// Begins a step of `num_micro_batches` passes with gradients of zero. `step` keys the rounding.
   void begin_step(int64_t num_micro_batches, int64_t step = 0);
@@ -65,17 +74,22 @@ class GradBuckets {
   void add_rounded(Parameter& parameter, int64_t first_row, const at::Tensor& value_VC,
                    const at::Tensor& row_V = {});
   void note(Parameter& parameter);
+  void expect_contributions(int64_t bucket, int64_t num_passes);
+  /// All contributions to the bucket that were waited for are in.
+  void close(int64_t bucket);
   void start_reduction(int64_t bucket);
 
   ParameterSet& parameters_;
   Communicator& data_parallel_;
   Communicator& tensor_parallel_;
   uint64_t seed_;
+  GradientSums sums_;
   int64_t step_ = 0;
   uint64_t contribution_ = 0;  // of this step, of all tensors
   bool cleared_ = false;
   at::Tensor product_;                       // fp32 part of a product on its way to a bf16 bucket
-  std::vector<int64_t> contributions_left_;  // of each bucket in this step
+  std::vector<int64_t> contributions_left_;  // of each bucket in this step, or to this leaf
+  std::vector<LeafSums> leaves_;             // of each bucket; none without leaves
   std::vector<at::Tensor> shares_;           // reduced; dp 1: the bucket's gradients themselves
   std::vector<WorkHandle> reductions_;
 };

@@ -70,8 +70,9 @@ std::unique_ptr<Communicator> HostCommunicator::split(int color, int key, const 
   return make_group(plan);
 }
 
-WorkHandle HostCommunicator::all_reduce(const at::Tensor& tensor, ReduceOp op, SumOrder) {
+WorkHandle HostCommunicator::all_reduce(const at::Tensor& tensor, ReduceOp op, SumOrder order) {
   RECORD_USER_SCOPE("all-reduce");
+  TORCH_CHECK(order != SumOrder::kTreeOrder, "all_reduce: has no sums in tree order");
   check_host_tensor(tensor, "all_reduce", "tensor");
   if (size() > 1 && tensor.numel() > 0) {
     all_reduce_elements(bytes_of(tensor), tensor.numel(), tensor.scalar_type(), op);
@@ -80,7 +81,7 @@ WorkHandle HostCommunicator::all_reduce(const at::Tensor& tensor, ReduceOp op, S
 }
 
 WorkHandle HostCommunicator::reduce_scatter(const at::Tensor& output, const at::Tensor& input,
-                                            SumOrder) {
+                                            SumOrder order) {
   RECORD_USER_SCOPE("reduce-scatter");
   check_host_tensor(output, "reduce_scatter", "output");
   check_host_tensor(input, "reduce_scatter", "input");
@@ -89,7 +90,7 @@ WorkHandle HostCommunicator::reduce_scatter(const at::Tensor& output, const at::
     copy_unless_same(bytes_of(output), const_bytes_of(input), static_cast<int64_t>(input.nbytes()));
   } else if (output.numel() > 0) {
     reduce_scatter_elements(bytes_of(output), const_bytes_of(input), output.numel(),
-                            output.scalar_type());
+                            output.scalar_type(), order);
   }
   return finished_work();
 }
@@ -177,7 +178,8 @@ void HostCommunicator::meet() {
 }
 
 void HostCommunicator::reduce_scatter_elements(std::byte* output, const std::byte* input,
-                                               int64_t piece, at::ScalarType dtype) {
+                                               int64_t piece, at::ScalarType dtype,
+                                               SumOrder order) {
   const int64_t width = static_cast<int64_t>(c10::elementSize(dtype));
   const int64_t step = std::max<int64_t>(1, kScratchBytes / size() / width);
   std::vector<std::byte> scratch(size() * std::min(step, piece) * width);
@@ -195,7 +197,7 @@ void HostCommunicator::reduce_scatter_elements(std::byte* output, const std::byt
       receives[peer] = Bytes(scratch.data() + peer * bytes, bytes);
     }
     exchange(sends, receives);
-    reduce_in_order(output + begin * width, terms, count, dtype, ReduceOp::kSum);
+    sum_in(order, output + begin * width, terms, count, dtype);
   }
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 // What the host twins share: argument checks, splitting, and every collective expressed through one
 // primitive, exchange(). A transport must supply exchange() and make_group(); it overrides a
-// collective only where it knows a faster way. All of them add up with reduce_in_order(), in rank
-// order, so their results have equal bits.
+// collective only where it knows a faster way. All of them add up with host_sums.h, in rank order
+// or by the tree, so their results have equal bits.
 //
 // Collective and errors: as communicator.h says. A collective has finished when it returns.
 // Memory: reductions go through a temporary of at most kScratchBytes.
@@ -56,7 +56,7 @@ class HostCommunicator : public Communicator {
   virtual void all_reduce_elements(std::byte* data, int64_t count, at::ScalarType dtype,
                                    ReduceOp op);
   virtual void reduce_scatter_elements(std::byte* output, const std::byte* input, int64_t piece,
-                                       at::ScalarType dtype);
+                                       at::ScalarType dtype, SumOrder order);
   virtual void all_gather_bytes(std::byte* output, const std::byte* input, int64_t bytes);
   virtual void all_to_all_bytes(std::byte* output, const std::byte* input, int64_t bytes);
   virtual void broadcast_bytes(std::byte* data, int64_t bytes, int root);

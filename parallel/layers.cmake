@@ -1,5 +1,5 @@
 target_sources(phalanx_parallel PRIVATE
-  fp8.cc grad_buckets.cc parameters.cc shard_spec.cc gemm.cc tp_linear.cc tp_ops.cc tp_overlap.cc
+  fp8.cc grad_buckets.cc leaf_sums.cc parameters.cc shard_spec.cc gemm.cc tp_linear.cc tp_ops.cc tp_overlap.cc
   vocab_parallel.cc kernels/cross_entropy.cc kernels/packed_gemm.cc kernels/stochastic_add.cc)
 phalanx_row_kernels(kernels/cross_entropy.cc)
 # Each instruction set has a file of its own, compiled for it whatever the machine that builds, and is

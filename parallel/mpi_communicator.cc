@@ -113,7 +113,7 @@ class MpiWindowCommunicator final : public MpiCommunicator {
   }
 
   void reduce_scatter_elements(std::byte* output, const std::byte* input, int64_t piece,
-                               at::ScalarType dtype) override {
+                               at::ScalarType dtype, SumOrder order) override {
     const int64_t width = static_cast<int64_t>(c10::elementSize(dtype));
     const int64_t step = window_.slot_bytes() / size() / width;
     for (int64_t begin = 0; begin < piece; begin += step) {
@@ -125,7 +125,7 @@ class MpiWindowCommunicator final : public MpiCommunicator {
         copy(window_.slot(rank()) + peer * count * width, part, count * width);
       }
       window_.meet();
-      reduce_in_order(output + begin * width, terms_, count, dtype, ReduceOp::kSum);
+      sum_in(order, output + begin * width, terms_, count, dtype);
       window_.next_slot();
     }
   }

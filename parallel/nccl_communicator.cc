@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "parallel/agreement.h"
+#include "parallel/row_sums.h"
 
 namespace phalanx {
 namespace {
@@ -91,14 +92,6 @@ ncclDataType_t nccl_type(at::ScalarType dtype) {
 void* write_pointer(const at::Tensor& tensor) { return tensor.mutable_data_ptr(); }
 const void* read_pointer(const at::Tensor& tensor) { return tensor.const_data_ptr(); }
 
-// ((row 0 + row 1) + row 2) + ..., bf16 in fp32 and rounded once.
-at::Tensor sum_rows_in_order(const at::Tensor& rows_RM) {
-  const bool narrow = rows_RM.scalar_type() == at::kBFloat16;
-  at::Tensor total_M = narrow ? rows_RM[0].to(at::kFloat) : rows_RM[0].clone();
-  for (int64_t row = 1; row < rows_RM.size(0); ++row) total_M.add_(rows_RM[row]);
-  return narrow ? total_M.to(at::kBFloat16) : total_M;
-}
-
 class NcclCommunicator final : public Communicator {
  public:
   NcclCommunicator(ncclComm_t comm, int rank, int size, int device_index, const std::string& name)
@@ -121,6 +114,7 @@ class NcclCommunicator final : public Communicator {
 
   WorkHandle all_reduce(const at::Tensor& tensor, ReduceOp op, SumOrder order) override {
     check(tensor, "all_reduce");
+    TORCH_CHECK(order != SumOrder::kTreeOrder, "all_reduce: has no sums in tree order");
     return launch({tensor}, [&] {
       if (op == ReduceOp::kSum && order == SumOrder::kRankOrder) return ordered_all_reduce(tensor);
       nccl_check(ncclAllReduce(read_pointer(tensor), write_pointer(tensor), count(tensor),
@@ -134,10 +128,10 @@ class NcclCommunicator final : public Communicator {
                             SumOrder order) override {
     check_pieces(input, output, "reduce_scatter");
     return launch({output, input}, [&] {
-      if (order == SumOrder::kRankOrder) {
+      if (order != SumOrder::kAny) {
         const at::Tensor rows_RM = at::empty({size(), output.numel()}, input.options());
         exchange_pieces(rows_RM, input);
-        output.view({-1}).copy_(sum_rows_in_order(rows_RM));
+        output.view({-1}).copy_(sum_rows(rows_RM, order));
         return;
       }
       nccl_check(
@@ -237,7 +231,7 @@ class NcclCommunicator final : public Communicator {
     padded_RM.narrow(0, 0, tensor.numel()).copy_(tensor.view({-1}));
     const at::Tensor rows_RM = at::empty({size(), piece}, tensor.options());
     exchange_pieces(rows_RM, padded_RM);
-    gather(padded_RM, sum_rows_in_order(rows_RM));
+    gather(padded_RM, sum_rows(rows_RM, SumOrder::kRankOrder));
     tensor.view({-1}).copy_(padded_RM.narrow(0, 0, tensor.numel()));
   }
 

@@ -1,11 +1,9 @@
 #include "trainer/evaluator.h"
 
 #include <ATen/ops/stack.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <numbers>
-#include <numeric>
 
 #include "parallel/agreement.h"
 
@@ -34,6 +32,15 @@ double text_bytes(const Batch& rows, const std::vector<double>& token_bytes) {
   return bytes;
 }
 
+/// Rows are dealt out to the replicas in turn, so many at once.
+std::vector<int64_t> rows_of_replica(int64_t num_rows, int64_t at_once, const Mesh& mesh) {
+  std::vector<int64_t> rows;
+  for (int64_t row = 0; row < num_rows; ++row) {
+    if (row / at_once % mesh.dp_size == mesh.dp_rank) rows.push_back(row);
+  }
+  return rows;
+}
+
 }  // namespace
 
 Evaluator::Evaluator(const Phi4& model, const RunData& data, const RunContext& context,
@@ -50,20 +57,21 @@ Evaluator::Evaluator(const Phi4& model, const RunData& data, const RunContext& c
 Evaluator::Part Evaluator::read_part(const ValidationSource& source,
                                      const std::vector<double>& token_bytes) const {
   const int64_t num_rows = std::min(source.rows->num_rows(), options_.max_rows);
-  const Mesh& mesh = context_.mesh;
-  const int64_t mine = (num_rows - mesh.dp_rank + mesh.dp_size - 1) / mesh.dp_size;
-  Part part{source.name, make_batch(std::max<int64_t>(mine, 0), source.length)};
+  const bool whole_passes = options_.summation == Summation::kExact;
+  const std::vector<int64_t> mine =
+      rows_of_replica(num_rows, whole_passes ? options_.micro_batch_size : 1, context_.mesh);
+  Part part{source.name, make_batch(static_cast<int64_t>(mine.size()), source.length)};
   Row row;
-  for (int64_t r = 0; r < mine; ++r) {
+  for (size_t r = 0; r < mine.size(); ++r) {
     row.document_starts.clear();
-    source.rows->read(mesh.dp_rank + r * mesh.dp_size, row);
-    put_row(row, 0, r, options_.micro_batch.document_mask, part.rows);
+    source.rows->read(mine[r], row);
+    put_row(row, 0, static_cast<int64_t>(r), options_.micro_batch.document_mask, part.rows);
   }
   part.bytes = text_bytes(part.rows, token_bytes);
   return part;
 }
 
-double Evaluator::nats_of(const Part& part, const RopeTable& rope) const {
+std::vector<double> Evaluator::nats_of(const Part& part, const RopeTable& rope) const {
   const int64_t rows = part.rows.tokens_RT.size(0), size = options_.micro_batch_size;
   std::vector<at::Tensor> losses;  // to the host at once, which waits for them
   for (int64_t first = 0; first < rows; first += size) {
@@ -71,30 +79,28 @@ double Evaluator::nats_of(const Part& part, const RopeTable& rope) const {
         micro_batch(part.rows, first, std::min(size, rows - first), rope, options_.micro_batch);
     losses.push_back(model_.loss(batch, nullptr).sum(at::kDouble));
   }
-  if (losses.empty()) return 0.0;
+  if (losses.empty()) return {};
   const at::Tensor nats = at::stack(losses).cpu();
   const double* nat = nats.const_data_ptr<double>();
-  return std::accumulate(nat, nat + nats.numel(), 0.0);
+  return {nat, nat + nats.numel()};
 }
 
 ValidationResults Evaluator::evaluate(const RopeTable& rope) const {
-  const int64_t count = static_cast<int64_t>(parts_.size());
-  at::Tensor values = at::zeros({count, 3}, at::kDouble);
-  double* value = values.mutable_data_ptr<double>();
-  for (int64_t i = 0; i < count; ++i) {
-    const Part& part = parts_[static_cast<size_t>(i)];
-    const double nats = nats_of(part, rope);
+  WorldSums sums(3 * parts_.size(), options_.summation);  // nats, targets and bytes of each part
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    const Part& part = parts_[i];
+    const std::vector<double> nats = nats_of(part, rope);
     if (context_.mesh.tp_rank != 0) continue;  // peers compute the same
-    value[3 * i] = nats;
-    value[3 * i + 1] = static_cast<double>(part.rows.num_valid_targets);
-    value[3 * i + 2] = part.bytes;
+    sums.add_all(3 * i, nats);
+    sums.add(3 * i + 1, static_cast<double>(part.rows.num_valid_targets));
+    sums.add(3 * i + 2, part.bytes);
   }
-  context_.control.all_reduce(values, ReduceOp::kSum, SumOrder::kRankOrder)->wait();
+  sums.reduce(context_.control);
   ValidationResults results;
-  for (int64_t i = 0; i < count; ++i) {
-    const double* v = value + 3 * i;
-    results[parts_[static_cast<size_t>(i)].source] = {v[0] / v[1], v[0] / std::numbers::ln2 / v[2],
-                                                      static_cast<int64_t>(v[1])};
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    const double nats = sums[3 * i], targets = sums[3 * i + 1], bytes = sums[3 * i + 2];
+    results[parts_[i].source] = {nats / targets, nats / std::numbers::ln2 / bytes,
+                                 static_cast<int64_t>(targets)};
   }
   return results;
 }

@@ -2,7 +2,9 @@
 // Validation: bits per byte of each source's held-out part, over a fixed set of rows that are read
 // once, when the evaluator is made.
 // Collective: the constructor over control, evaluate() over tp and control; every rank. Rows go to
-// the replicas in turn; the sums do not depend on the number of replicas beyond rounding.
+// the replicas in turn, and the sums do not depend on the number of replicas beyond rounding. Or,
+// for the same bits on any number of them, whole micro-batches do, and their losses are summed
+// exactly.
 // Ownership: owns the rows, refers to the model and the context.
 // Errors: a row that cannot be read on any rank is one AgreedError on all.
 #include <cstdint>
@@ -14,6 +16,7 @@
 #include "trainer/micro_batch.h"
 #include "trainer/run_context.h"
 #include "trainer/run_data.h"
+#include "trainer/world_sums.h"
 
 namespace phalanx {
 
@@ -28,6 +31,7 @@ struct EvaluatorOptions {
   int64_t max_rows = 64;  // of each source
   int64_t micro_batch_size = 1;
   MicroBatchOptions micro_batch;
+  Summation summation = Summation::kInOrder;  // kExact: the same bits on any number of replicas
 };
 
 class Evaluator {
@@ -44,7 +48,8 @@ class Evaluator {
     double bytes = 0.0;  // of text behind their valid targets
   };
   Part read_part(const ValidationSource& source, const std::vector<double>& token_bytes) const;
-  double nats_of(const Part& part, const RopeTable& rope) const;
+  /// Of each of this replica's micro-batches.
+  std::vector<double> nats_of(const Part& part, const RopeTable& rope) const;
 
   const Phi4& model_;
   const RunContext& context_;

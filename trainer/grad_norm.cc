@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace phalanx {
 namespace {
@@ -29,25 +30,31 @@ at::Tensor block_norms(const at::Tensor& share) {
 
 }  // namespace
 
-double local_sum_of_squares(const std::vector<at::Tensor>& grad_shares,
-                            const std::vector<Bucket>& buckets, bool first_of_tensor_axis) {
+std::vector<std::vector<double>> block_squares(const std::vector<at::Tensor>& grad_shares,
+                                               const std::vector<Bucket>& buckets,
+                                               bool first_of_tensor_axis) {
   RECORD_USER_SCOPE("gradient norm");
   std::vector<at::Tensor> norms;  // to the host at once, which waits for them
   for (size_t b = 0; b < grad_shares.size(); ++b) {
     if (buckets[b].summed_over_tp && !first_of_tensor_axis) continue;
     norms.push_back(block_norms(grad_shares[b]));
   }
-  if (norms.empty()) return 0.0;
+  std::vector<std::vector<double>> squares;
+  if (norms.empty()) return squares;
   const at::Tensor norms_b = at::cat(norms).cpu();
   const double* norm = norms_b.const_data_ptr<double>();
-  double sum = 0.0;
-  size_t at = 0;
   for (const at::Tensor& of_bucket : norms) {
-    double bucket_sum = 0.0;
-    for (const size_t end = at + static_cast<size_t>(of_bucket.numel()); at < end; ++at) {
-      bucket_sum += norm[at] * norm[at];
-    }
-    sum += bucket_sum;
+    std::vector<double>& of = squares.emplace_back();
+    for (int64_t i = 0; i < of_bucket.numel(); ++i, ++norm) of.push_back(*norm * *norm);
+  }
+  return squares;
+}
+
+double local_sum_of_squares(const std::vector<at::Tensor>& grad_shares,
+                            const std::vector<Bucket>& buckets, bool first_of_tensor_axis) {
+  double sum = 0.0;
+  for (const std::vector<double>& of : block_squares(grad_shares, buckets, first_of_tensor_axis)) {
+    sum += std::accumulate(of.begin(), of.end(), 0.0);
   }
   return sum;
 }

@@ -10,8 +10,15 @@
 
 namespace phalanx {
 
-/// Sum of squares of this rank's part of the gradient, in fp64 over blocks of 4,096 elements
-/// added in order. `first_of_tensor_axis`: this rank counts the buckets that are summed over tp.
+/// Sums of squares, in fp64, of each block of 4,096 elements of this rank's part of the gradient,
+/// by bucket. Blocks are the same on any number of replicas but for those of padding, which are
+/// zero.
+std::vector<std::vector<double>> block_squares(const std::vector<at::Tensor>& grad_shares,
+                                               const std::vector<Bucket>& buckets,
+                                               bool first_of_tensor_axis);
+
+/// Their sum, in order. `first_of_tensor_axis`: this rank counts the buckets that are summed over
+/// tp.
 double local_sum_of_squares(const std::vector<at::Tensor>& grad_shares,
                             const std::vector<Bucket>& buckets, bool first_of_tensor_axis);
 

@@ -14,6 +14,19 @@ Phi4Options model_options(const RunConfig& config) {
   return {config.recompute, config.loss_chunk_tokens, config.optimizer.decay_norms};
 }
 
+/// `off` leaves the order over ranks to the library.
+GradientSums gradient_sums(const RunConfig& config) {
+  switch (config.reproducible) {
+    case Reproducible::kOff:
+      return {SumOrder::kAny, 0};
+    case Reproducible::kSameMesh:
+      return {SumOrder::kRankOrder, 0};
+    case Reproducible::kDpInvariant:
+      break;
+  }
+  return {SumOrder::kTreeOrder, config.leaf_group_size};
+}
+
 }  // namespace
 
 Replica::Replica(const RunConfig& config, const RunContext& context, const StartTensors& start)
@@ -24,7 +37,8 @@ Replica::Replica(const RunConfig& config, const RunContext& context, const Start
       model_(config.model.shape, model_options(config), parameters_, tensor_parallel_) {
   parameters_.allocate(dtype_of(config.precision), context.device, context.dp.size(),
                        dtype_of(config.gradients));
-  grads_ = std::make_unique<GradBuckets>(parameters_, context.dp, context.tp, config.model.seed);
+  grads_ = std::make_unique<GradBuckets>(parameters_, context.dp, context.tp, config.model.seed,
+                                         gradient_sums(config));
   run_together(context.control, [&] {
     optimizer_ =
         std::make_unique<AdamW>(config.optimizer, parameters_, context.dp, config.model.seed);

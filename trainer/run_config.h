@@ -20,6 +20,9 @@ enum class Precision { kFp32, kBf16, kFp8 };  // kFp8: bf16, linear layers in fp
 inline c10::ScalarType dtype_of(Precision precision) {
   return precision == Precision::kFp32 ? c10::kFloat : c10::kBFloat16;
 }
+/// Which runs give equal bits: kSameMesh those on one mesh, kDpInvariant those with any number of
+/// replicas.
+enum class Reproducible { kOff, kSameMesh, kDpInvariant };
 enum class Offload { kNone, kHost };
 enum class Decay { kLinear, kCosine, kConstant };  // kConstant: constant, then linear over the end
 
@@ -82,6 +85,23 @@ struct WatchdogConfig {
   double straggler_interval_seconds = 30;  // between comparisons of the ranks; 0: none
 };
 
+/// What is done about a loss or a gradient norm far above those before it.
+enum class SpikePolicy { kOff, kSkip, kRollBack, kStop };
+struct SpikeConfig {
+  SpikePolicy policy = SpikePolicy::kOff;
+  double z_score = 6;          // standard deviations above the mean of the window
+  int64_t window = 128;        // steps that are remembered; at least half of them must have been
+  int64_t max_roll_backs = 3;  // of the whole run
+};
+
+/// Numbers that are looked at before they are used.
+struct NumbersConfig {
+  int64_t max_skipped_in_a_row = 5;  // steps; then the run stops
+  bool run_again = true;             // a step with a suspicious loss or norm, to compare
+  int64_t check_interval = 100;      // steps between comparisons of hashes; 0: none
+  SpikeConfig spikes;
+};
+
 struct ModelConfig {
   std::string preset;  // name it was started from, for messages
   Phi4Config shape;
@@ -111,11 +131,14 @@ struct RunConfig {
   Precision precision = Precision::kBf16;
   Precision gradients = Precision::kFp32;  // of the buckets in which they add up
   Recompute recompute = Recompute::kNone;
+  Reproducible reproducible = Reproducible::kOff;
+  int64_t leaf_group_size = 1;  // kDpInvariant: micro-batches that are summed in their order
   bool curriculum_from_resume = false;  // resume: a changed curriculum starts a new ledger segment
   int64_t loss_chunk_tokens = 1024;     // tokens whose logits exist at one time
   CheckpointConfig checkpoint;
   EvaluationConfig evaluation;
   WatchdogConfig watchdog;
+  NumbersConfig numbers;
 };
 
 }  // namespace phalanx

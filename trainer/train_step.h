@@ -1,10 +1,12 @@
 #pragma once
 // One optimizer step: forward and backward over the replica's micro-batches, the reduced gradient's
 // norm, the update, the weights brought together again.
-// Collective over tp, dp and control: every rank, once a step. Losses and gradients are in units of
-// sums; one over the global number of valid targets is folded into the clip factor.
-// Ownership: refers to everything it is given.
+// Collective over tp, dp and control: every rank, same order. compute() changes nothing but the
+// gradients and may be called again for the same step; update() takes in what it left. Losses and
+// gradients are in units of sums; one over the global number of valid targets is folded into the
+// clip factor. Ownership: refers to everything it is given.
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -15,6 +17,8 @@
 #include "trainer/graphed_pass.h"
 #include "trainer/micro_batch.h"
 #include "trainer/run_context.h"
+#include "trainer/step_review.h"
+#include "trainer/world_sums.h"
 
 namespace phalanx {
 
@@ -29,8 +33,10 @@ struct LossSums {
 struct StepResult {
   double loss = 0.0;       // nats a valid target, over the global batch
   double grad_norm = 0.0;  // of the mean gradient, before clipping
-  bool updated = true;     // false: the loss or the norm was not finite, weights stayed
+  bool updated = true;     // false: the loss or the norm was not as it should be, weights stayed
   LossSums by_source;
+  StepReview review;       // by StepGuard
+  bool is_finite() const;  // loss and norm
 };
 
 struct StepInputs {
@@ -40,18 +46,30 @@ struct StepInputs {
   int64_t num_updates = 1;  // this one included
 };
 
+/// Sees this rank's reduced gradient shares before anything is computed from them.
+using GradientProbe = std::function<void(const std::vector<at::Tensor>& grad_shares)>;
+
 class TrainStep {
  public:
+  /// `probe`: for tests, which change what they are shown. `summation`: of losses and squares of
+  /// the gradient.
   TrainStep(const Phi4& model, ParameterSet& parameters, GradBuckets& grads, AdamW& optimizer,
             const RunContext& context, double clip_grad_norm, size_t num_sources,
-            const MicroBatchOptions& options, bool cuda_graphs = false);
+            const MicroBatchOptions& options, bool cuda_graphs = false,
+            Summation summation = Summation::kInOrder, GradientProbe probe = nullptr);
 
+  /// compute(), and update() unless loss or norm are not finite.
   StepResult run(const Batch& batch, const StepInputs& inputs);
+  /// Forward and backward passes, losses and norm. `updated` is false.
+  StepResult compute(const Batch& batch, const StepInputs& inputs);
+  void update(const StepInputs& inputs);
+  /// Nats of this replica's rows in the last compute().
+  double own_nats() const { return own_nats_; }
 
  private:
   at::Tensor pass(const TokenBatch& tokens);
-  void accumulate(const Batch& batch, const StepInputs& inputs, LossSums& sums);
-  double reduce_sums(double sum_of_squares, LossSums& sums);
+  void accumulate(const Batch& batch, const StepInputs& inputs, WorldSums& sums);
+  LossSums losses_of(const WorldSums& sums) const;
 
   const Phi4& model_;
   ParameterSet& parameters_;
@@ -61,13 +79,23 @@ class TrainStep {
   double clip_grad_norm_;
   size_t num_sources_;
   MicroBatchOptions options_;
-  std::unique_ptr<GraphedPass> graphed_;  // null: passes run as they are
+  Summation summation_;
+  GradientProbe probe_;
+  double own_nats_ = 0.0;
+  double grad_scale_ = 0.0;                               // of the last compute()
+  const std::vector<at::Tensor>* grad_shares_ = nullptr;  // as the scale
+  std::unique_ptr<GraphedPass> graphed_;                  // null: passes run as they are
 };
 
 /// Sums of each row's losses, fp64, on their device: [B] of loss_N, N = B rows of `length` tokens.
 at::Tensor nats_of_rows(const at::Tensor& loss_N, int64_t length);
 
-/// Adds each row's losses to its source. Host tensors.
+/// Hands each row's source, nats and valid targets over, in order. Host tensors.
+using TakeLoss = std::function<void(size_t source, double nats, double targets)>;
+void each_loss(const at::Tensor& nats_R, const at::Tensor& mask_RT,
+               const std::vector<int32_t>& source_R, const TakeLoss& take);
+
+/// Adds each row's losses to its source.
 void add_losses(const at::Tensor& nats_R, const at::Tensor& mask_RT,
                 const std::vector<int32_t>& source_R, LossSums& sums);
 

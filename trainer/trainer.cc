@@ -10,15 +10,12 @@
 #include "parallel/agreement.h"
 #include "parallel/flight_recorder.h"
 #include "trainer/metrics/memory_use.h"
+#include "trainer/step_policy.h"
 
 namespace phalanx {
 namespace {
 
 constexpr int64_t kBatchesAhead = 2;
-/// A single bad batch is passed over; a run that cannot recover by itself ends.
-constexpr int64_t kMaxSkippedInARow = 5;
-constexpr std::chrono::seconds kProgressInterval{5};
-constexpr double kMicroseconds = 1e6;
 constexpr double kNanosecond = 1e-9;
 
 using Clock = std::chrono::steady_clock;
@@ -31,28 +28,17 @@ MicroBatchOptions micro_batch_options(const RunConfig& config, const RunContext&
   return {config.data.document_mask, context.device};
 }
 
+Summation summation(const RunConfig& config) {
+  return config.reproducible == Reproducible::kDpInvariant ? Summation::kExact
+                                                           : Summation::kInOrder;
+}
+
 /// Over all sequence lengths, padding included.
 int64_t tokens_given(const Cursor& cursor, const std::string& source) {
   int64_t tokens = 0;
   const auto streams = cursor.taken.find(source);
   if (streams == cursor.taken.end()) return tokens;
   for (const auto& [length, rows] : streams->second) tokens += length * rows;
-  return tokens;
-}
-
-int64_t total_tokens(const MixturePlan& plan, const TrainState& state) {
-  int64_t tokens = state.tokens;
-  for (int64_t step = state.step; step < plan.end_step();) {
-    const StepRange range = plan.step_rows(step);
-    for (const StepSpan& span : plan.steps) {
-      const int64_t end = span.first_step + (span.end_row - span.first_row) / span.rows_per_step;
-      if (step < span.first_step || step >= end) continue;
-      tokens += (end - step) * range.num_rows *
-                plan.curriculum.stages[static_cast<size_t>(span.stage)].sequence_length;
-      step = end;
-      break;
-    }
-  }
   return tokens;
 }
 
@@ -71,10 +57,14 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
       replica_(config, context, start),
       train_step_(replica_.model(), replica_.parameters(), replica_.grads(), replica_.optimizer(),
                   context, config.optimizer.clip_grad_norm, data_.source_names.size(),
-                  micro_batch_options(config, context), config.parallel.cuda_graphs),
+                  micro_batch_options(config, context), config.parallel.cuda_graphs,
+                  summation(config)),
+      state_check_(replica_.parameters(), replica_.optimizer(), context,
+                   config.numbers.check_interval),
+      guard_(train_step_, state_check_, context, config.numbers),
       evaluator_(replica_.model(), data_, context,
                  {config.evaluation.max_rows, config.stages.front().micro_batch_size,
-                  micro_batch_options(config, context)}),
+                  micro_batch_options(config, context), summation(config)}),
       prefetcher_(together(context.control,
                            [&] {
                              return BatchLoader(planned, data_.sources, context.mesh.dp_rank,
@@ -84,24 +74,20 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
       trace_(options_.trace,
              options_.run_folder / "profile" / fmt::format("rank-{:04}.json", context.mesh.rank()),
              context.device.is_cuda()),
+      records_(together(context.control,
+                        [&] {
+                          const int64_t tokens = state_.tokens + tokens_from(*plan_, state_.step);
+                          return RunRecords(context.mesh.rank() == 0,
+                                            {options_.run_folder, options_.on_terminal, tokens},
+                                            data_.source_names);
+                        })),
       saves_(config, context, replica_.parameters(), replica_.optimizer().shares(),
              {options_.run_folder, options_.resumed_from, options_.config_yaml},
-             [this](const std::string& text) {
-               if (progress_) progress_->note(text);
-             }),
+             [this](const std::string& text) { records_.note(text); }),
       work_times_(context.device.is_cpu() && context.flight && context.mesh.world_size() > 1
                       ? config.watchdog.straggler_interval_seconds
                       : 0.0),
-      wall_clock_(config.wall_clock_limit_seconds) {
-  run_together(context.control, [&] { open_records(); });
-}
-
-void Trainer::open_records() {
-  if (context_.mesh.rank() != 0) return;
-  metrics_ = std::make_unique<Metrics>(options_.run_folder / "metrics.jsonl", data_.source_names);
-  progress_ = std::make_unique<Progress>(options_.on_terminal, kProgressInterval,
-                                         total_tokens(*plan_, state_));
-}
+      wall_clock_(config.wall_clock_limit_seconds) {}
 
 RunOutcome Trainer::run() {
   if (state_.step == 0) {
@@ -110,32 +96,39 @@ RunOutcome Trainer::run() {
       state_.start_bits_per_byte[source] = result.bits_per_byte;
     }
   }
+  bool rolls_back = false;
   try {
-    train();
+    rolls_back = train();
   } catch (const ExitError&) {  // on all ranks, at the same step
     saves_.finish();
     throw;
   }
   run_together(context_.control, [&] {
     trace_.finish();
-    if (report_failure_) std::rethrow_exception(report_failure_);
+    if (const std::exception_ptr failure = records_.take_failure()) std::rethrow_exception(failure);
   });
-  if (validated_step_ != state_.step) validation_ = evaluate();
-  return outcome();
+  RunOutcome result = outcome();
+  if (rolls_back) {
+    result.roll_back = {saves_.newest(), state_.step};
+  } else if (validated_step_ != state_.step) {
+    result.validation = evaluate();
+  }
+  return result;
 }
 
-void Trainer::train() {
+/// To the end of the run, a request to stop, or a spike; true: that ask for a step back.
+bool Trainer::train() {
   if (options_.save_first) save_start();
   if (context_.flight) context_.flight->enter(RunPhase::kTrain);
   while (state_.step < plan_->end_step()) {
     const Clock::time_point turn = Clock::now();
     if (context_.flight) context_.flight->begin_step(state_.step + 1);
-    Requests agreed;
+    StepFlags agreed;
     const int64_t tokens_before = state_.tokens;
     const Batch batch = next_batch(agreed);
     trace_.begin_step(state_.step + 1);
     StepRecord record = take_step(batch);
-    advance(batch, record);
+    advance(batch, agreed, record);
     trace_.end_step(state_.step);
     if (context_.flight) context_.flight->end_step();
     const bool at_edge = ends_phase();
@@ -144,63 +137,69 @@ void Trainer::train() {
       record.validation = validation_ = evaluate();
     }
     if (agreed.compare) record.work = work_times_.compare(context_.control);
-    report(record);
+    records_.add(record);
     wall_clock_.note_turn(seconds_since(turn));
+    if (goes_back(record)) return true;
     if (stop || agreed.save || at_edge || crosses(config_.checkpoint.interval, tokens_before)) {
       save(stop || state_.step == plan_->end_step(), at_edge);
     }
     if (stop) break;
   }
   if (context_.flight) context_.flight->enter(RunPhase::kEnd);
+  return false;
+}
+
+/// After a spike; the save under way is then the one to go back to.
+bool Trainer::goes_back(const StepRecord& record) {
+  const bool back = rolls_back(record.result,
+                               {state_.step, skipped_in_a_row_, state_.roll_backs,
+                                !saves_.newest().empty(), state_.step == plan_->end_step()},
+                               config_.numbers);
+  if (back) saves_.finish();
+  return back;
 }
 
 /// The batch, once all ranks have theirs; a rank without one ends them all.
-Batch Trainer::next_batch(Requests& agreed) {
+Batch Trainer::next_batch(StepFlags& agreed) {
   Batch batch;
-  Requests mine;
-  std::exception_ptr failure = std::exchange(report_failure_, nullptr);
+  StepFlags mine;
+  std::exception_ptr failure = records_.take_failure();
   try {
     batch = prefetcher_.next();
-    if (options_.requests) mine = options_.requests();
+    if (options_.requests) {
+      const Requests requests = options_.requests();
+      mine.stop = requests.stop;
+      mine.save = requests.save;
+    }
   } catch (...) {
     failure = std::current_exception();
   }
   if (context_.mesh.rank() == 0) add_own_requests(mine);
-  const double waited = prefetcher_.waited_seconds() - data_waited_seconds_;
+  mine.failed = failure != nullptr;
+  mine.data_wait_seconds = prefetcher_.waited_seconds() - data_waited_seconds_;
   data_waited_seconds_ = prefetcher_.waited_seconds();
-  const SaveFlags saving = saves_.flags();
-  at::Tensor flags = at::zeros({8}, at::kLong);
-  int64_t* flag = flags.mutable_data_ptr<int64_t>();
-  flag[0] = failure != nullptr;
-  flag[1] = mine.stop;
-  flag[2] = mine.save;
-  flag[3] = std::llround(waited * kMicroseconds);
-  flag[4] = saving.busy;
-  flag[5] = saving.failed;
-  flag[6] = peak_memory_bytes(context_.device);
-  flag[7] = mine.compare;
-  context_.control.all_reduce(flags, ReduceOp::kMax)->wait();
-  if (flag[0] != 0) {
+  mine.saving = saves_.flags().busy;
+  mine.save_failed = saves_.flags().failed;
+  mine.peak_memory_bytes = peak_memory_bytes(context_.device);
+  agreed = agree_on_step(mine, context_.control);
+  if (agreed.failed) {
     run_together(context_.control, [&] {
       if (failure) std::rethrow_exception(failure);
     });
   }
-  saves_.advance({flag[4] != 0, flag[5] != 0});
+  saves_.advance({agreed.saving, agreed.save_failed});
   wall_clock_.note_save(saves_.counts().longest_seconds);
-  agreed = {flag[1] != 0, flag[2] != 0, flag[7] != 0};
-  step_wait_seconds_ = double(flag[3]) / kMicroseconds;
-  peak_memory_bytes_ = flag[6];
   return batch;
 }
 
 /// What the first rank's clock asks for: one clock, so that all do the same.
-void Trainer::add_own_requests(Requests& mine) const {
+void Trainer::add_own_requests(StepFlags& mine) {
   mine.save |= config_.checkpoint.interval_seconds > 0 &&
                seconds_since(last_save_) >= config_.checkpoint.interval_seconds;
   if (wall_clock_.is_near(seconds_since(options_.started))) {
     mine.stop = true;
-    progress_->note(fmt::format("stopping in time for run.wall_clock_limit of {}",
-                                duration_text(config_.wall_clock_limit_seconds)));
+    records_.note(fmt::format("stopping in time for run.wall_clock_limit of {}",
+                              duration_text(config_.wall_clock_limit_seconds)));
   }
   mine.compare = work_times_.is_due();
 }
@@ -213,8 +212,13 @@ StepRecord Trainer::take_step(const Batch& batch) {
   state_.stage_first_rows.try_emplace(stage.name, stage.first_row);
   StepRecord record;
   record.learning_rate = stage.schedule.rate(range.first_row - stage.first_row, range.num_rows);
-  record.result = train_step_.run(
-      batch, {stage.rope, stage.micro_batch_size, record.learning_rate, state_.num_updates + 1});
+  const auto rows_of = [&](int dp_rank) {
+    return BatchLoader({plan_, state_.cursor}, data_.sources, dp_rank, context_.mesh.dp_size)
+        .next();
+  };
+  record.result = guard_.run(
+      batch, {stage.rope, stage.micro_batch_size, record.learning_rate, state_.num_updates + 1},
+      batch.step + 1, state_.recent_steps, rows_of);
   record.seconds = seconds_since(start);
   if (context_.flight) {
     work_times_.add(record.seconds -
@@ -223,14 +227,14 @@ StepRecord Trainer::take_step(const Batch& batch) {
   return record;
 }
 
-void Trainer::advance(const Batch& batch, StepRecord& record) {
+void Trainer::advance(const Batch& batch, const StepFlags& agreed, StepRecord& record) {
   record.phase = phase_name(*plan_, state_.cursor.row);
   record.step_tokens = batch.tokens_RT.numel() * context_.mesh.dp_size;
   state_.step = batch.step + 1;
   state_.tokens += record.step_tokens;
   state_.num_updates += record.result.updated;
   count_sources(batch, record);
-  state_.cursor = batch.cursor_after;
+  note_spike(batch, record);
   train_seconds_ += record.seconds;
   train_tokens_ += record.step_tokens;
   record.step = state_.step;
@@ -239,11 +243,22 @@ void Trainer::advance(const Batch& batch, StepRecord& record) {
   record.attempt = state_.attempt;
   record.saving = saves_.running();
   record.saves = saves_.counts();
-  record.data_wait_seconds = step_wait_seconds_;
-  record.peak_memory_bytes = peak_memory_bytes_;
-  wait_seconds_ += step_wait_seconds_;
+  record.data_wait_seconds = agreed.data_wait_seconds;
+  record.peak_memory_bytes = agreed.peak_memory_bytes;
+  wait_seconds_ += agreed.data_wait_seconds;
   record.validation_before = std::exchange(validation_before_, {});
   skipped_in_a_row_ = record.result.updated ? 0 : skipped_in_a_row_ + 1;
+}
+
+/// The ledger after the step, with the rows that were passed over for a spike: the loader, which
+/// runs ahead, does not know of them.
+void Trainer::note_spike(const Batch& batch, const StepRecord& record) {
+  const int64_t first_row = state_.cursor.row;
+  state_.cursor = batch.cursor_after;
+  if (record.result.review.suspicion == Suspicion::kSpike) {
+    spike_rows_.emplace_back(first_row, state_.cursor.row);
+  }
+  for (const auto& [first, end] : spike_rows_) note_skipped(state_.cursor, first, end);
 }
 
 /// From the ledger before and after the step, so that metrics and checkpoints say the same.
@@ -294,34 +309,6 @@ void Trainer::save(bool last, bool at_edge) {
   last_save_ = Clock::now();
   if (last) return saves_.save_last(state_);
   at_edge ? saves_.begin_after_running(state_) : saves_.begin(state_);
-}
-
-void Trainer::report(const StepRecord& record) {
-  try {
-    if (metrics_) metrics_->write(record);
-  } catch (...) {
-    report_failure_ = std::current_exception();  // agreed upon before the next step
-  }
-  if (progress_) {
-    progress_->show(record);
-    for (const auto& [source, result] : record.validation) {
-      progress_->note(fmt::format("step {}  validation {}  loss {:.4f}  bits per byte {:.4f}",
-                                  record.step, source, result.loss, result.bits_per_byte));
-    }
-    for (const Straggler& one : record.work ? record.work->stragglers : std::vector<Straggler>()) {
-      if (!one.is_known) progress_->note("straggler: " + straggler_text(one, *record.work));
-    }
-    if (!record.result.updated) {
-      progress_->note(
-          fmt::format("step {}: loss {} or gradient norm {} is not finite: the update was skipped",
-                      record.step, record.result.loss, record.result.grad_norm));
-    }
-  }
-  if (skipped_in_a_row_ >= kMaxSkippedInARow) {
-    throw NonFiniteError(fmt::format(
-        "loss or gradient norm was not finite in {} steps in a row, the last one step {}",
-        skipped_in_a_row_, record.step));
-  }
 }
 
 RunOutcome Trainer::outcome() const {

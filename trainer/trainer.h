@@ -1,15 +1,14 @@
 #pragma once
 // The training loop of one run, on one rank: next batch, step, record, evaluate, save, stop.
 // Collective over tp, dp and control: constructor and run(), every rank. All ranks act on the same
-// step: a small control reduction before each step carries {a rank failed, stop asked, save asked,
-// a rank is writing its part of a save, has failed at it}.
+// step (trainer/step_agreement.h).
 // Ownership: owns replica, data and state; refers to the RunContext and the config.
 // Threads: one, besides those of the prefetcher and of a save. Stream: the current one.
-// Errors: bad data on any rank ends all with one AgreedError; a loss that stays non-finite is a
+// Errors: bad data on any rank ends all with one AgreedError, and so does what StepGuard takes for
+// a fault of a machine; a loss that stays non-finite, or a spike that stops the run, is a
 // NonFiniteError; saves that fail as trainer/run_saves.h says. What was saved stays, and a save
 // under way is brought to its end first.
 #include <chrono>
-#include <exception>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -18,12 +17,13 @@
 
 #include "data/mixture/prefetcher.h"
 #include "trainer/evaluator.h"
-#include "trainer/metrics/metrics.h"
-#include "trainer/metrics/progress.h"
 #include "trainer/metrics/step_trace.h"
 #include "trainer/replica.h"
+#include "trainer/run_records.h"
 #include "trainer/run_saves.h"
 #include "trainer/stage_runs.h"
+#include "trainer/step_agreement.h"
+#include "trainer/step_guard.h"
 #include "trainer/train_state.h"
 #include "trainer/train_step.h"
 #include "trainer/wall_clock.h"
@@ -35,7 +35,6 @@ namespace phalanx {
 struct Requests {
   bool stop = false;
   bool save = false;
-  bool compare = false;  // the ranks' times
 };
 
 struct TrainerOptions {
@@ -49,6 +48,12 @@ struct TrainerOptions {
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 
+/// How a run goes on after a spike: from a checkpoint, with the steps up to `step` passed over.
+struct RollBack {
+  std::filesystem::path checkpoint;
+  int64_t step = 0;
+};
+
 struct RunOutcome {
   bool stopped = false;  // before its end; the run can be resumed
   std::filesystem::path checkpoint;
@@ -58,6 +63,7 @@ struct RunOutcome {
   SaveCounts saves;
   double tokens_per_second = 0.0;  // of this attempt, without evaluation and saving
   double data_wait_share = 0.0;    // of the time of its steps
+  std::optional<RollBack> roll_back = std::nullopt;  // instead of an end
 };
 
 class Trainer {
@@ -70,19 +76,19 @@ class Trainer {
   RunOutcome run();
 
  private:
-  void open_records();
-  void train();
-  Batch next_batch(Requests& agreed);
-  void add_own_requests(Requests& mine) const;
+  bool train();
+  bool goes_back(const StepRecord& record);
+  Batch next_batch(StepFlags& agreed);
+  void add_own_requests(StepFlags& mine);
   StepRecord take_step(const Batch& batch);
-  void advance(const Batch& batch, StepRecord& record);
+  void advance(const Batch& batch, const StepFlags& agreed, StepRecord& record);
+  void note_spike(const Batch& batch, const StepRecord& record);
   void count_sources(const Batch& batch, StepRecord& record) const;
   bool ends_phase() const;
   bool crosses(const Duration& interval, int64_t tokens_before) const;
   ValidationResults evaluate();
   void save_start();
   void save(bool last, bool at_edge);
-  void report(const StepRecord& record);
   RunOutcome outcome() const;
 
   const RunConfig& config_;
@@ -94,25 +100,24 @@ class Trainer {
   std::vector<StageRun> stages_;
   Replica replica_;
   TrainStep train_step_;
+  StateCheck state_check_;
+  StepGuard guard_;
   Evaluator evaluator_;
   Prefetcher prefetcher_;
   StepTrace trace_;
-  std::unique_ptr<Metrics> metrics_;    // first rank only
-  std::unique_ptr<Progress> progress_;  // first rank only
+  RunRecords records_;
   ValidationResults validation_, validation_before_;
   int64_t validated_step_ = -1;
   RunSaves saves_;
   std::chrono::steady_clock::time_point last_save_ = std::chrono::steady_clock::now();
-  std::exception_ptr report_failure_;  // of the first rank, until all have heard of it
-  double data_waited_seconds_ = 0.0;   // of this rank, before the step at hand
-  double step_wait_seconds_ = 0.0;     // of the rank that waited longest, for the step at hand
-  double wait_seconds_ = 0.0;          // the same, of this attempt
-  int64_t peak_memory_bytes_ = 0;      // of the fullest rank, before the step at hand
+  double data_waited_seconds_ = 0.0;  // of this rank, before the step at hand
+  double wait_seconds_ = 0.0;         // the same, of this attempt
   double train_seconds_ = 0.0;
   int64_t train_tokens_ = 0;
   int64_t skipped_in_a_row_ = 0;
   WorkTimes work_times_;
   WallClockLimit wall_clock_;
+  std::vector<std::pair<int64_t, int64_t>> spike_rows_;  // passed over in this attempt
 };
 
 }  // namespace phalanx

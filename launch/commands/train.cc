@@ -122,6 +122,9 @@ ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first, 
   guard.set_limits(config.run.watchdog.limits);
   set_threads(config.run, session);
   if (config.run.parallel.device == DeviceKind::kCuda) {
+    if (config.run.reproducible != Reproducible::kOff) {
+      run_together(session.control(), [] { fix_library_sums(); });
+    }
     prepare_cuda();
   } else if (arguments.trace.first > 0) {
     prepare_cpu_trace();

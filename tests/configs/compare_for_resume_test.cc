@@ -41,6 +41,23 @@ TEST(CompareForResume, WhatIsKeptInBf16MayChange) {
             Lines{});
 }
 
+TEST(CompareForResume, WhatChangesTheOrderOfSumsIsFixedBetweenDpInvariantRuns) {
+  const std::vector<std::string> tree{"reproducible=dp_invariant", "parallel.threads_per_rank=2"};
+  const std::string stored = resolved_yaml(read(example_yaml(), tree));
+  const auto differs = [&](std::vector<std::string> overrides) {
+    return compare_for_resume(stored, read(example_yaml(), overrides));
+  };
+  EXPECT_EQ(differs(tree), Lines{});
+  EXPECT_EQ(differs({tree[0], "parallel.threads_per_rank=4"}),
+            (Lines{"parallel.threads_per_rank: fixed for a run with reproducible: dp_invariant; "
+                   "the checkpoint has 2, this configuration 4 (command line)"}));
+  EXPECT_EQ(differs({tree[0], tree[1], "parallel.tensor_parallel_size=2",
+                     "stages[0].micro_batch_size=4", "loss_chunk_tokens=512"})
+                .size(),
+            3u);
+  EXPECT_EQ(differs({"parallel.threads_per_rank=4"}), Lines{}) << "the promise is given up";
+}
+
 TEST(CompareForResume, OptimizerAndPrecisionAreFixed) {
   EXPECT_EQ(differences({"precision=fp32"}).size(), 1u);
   EXPECT_EQ(differences({"optimizer.beta2=0.99"}).size(), 1u);

@@ -29,6 +29,38 @@ TEST(Rules, QueryHeadsSplitEvenlyButKeyValueHeadsNeedNot) {
             "heads, got 3");
 }
 
+TEST(Rules, DpInvariantRunsHaveATreeOfMicroBatchesAndPinnedThreads) {
+  // Micro-batches of 2 of 16 rows: 8 leaves.
+  const auto error = [](std::vector<std::string> overrides, int64_t ranks) {
+    overrides.push_back("reproducible=dp_invariant");
+    if (overrides[0] != "parallel.threads_per_rank=0") {
+      overrides.push_back("parallel.threads_per_rank=1");
+    }
+    return error_of(example_yaml(), overrides, ranks);
+  };
+  const std::string with = "with reproducible: dp_invariant, ";
+  EXPECT_EQ(error({"run.name=a"}, 8), "");
+  EXPECT_EQ(error({"parallel.threads_per_rank=0"}, 1),
+            "command line: parallel.threads_per_rank: " + with +
+                "expected a number of threads, which sums in LibTorch depend on, got 0");
+  EXPECT_EQ(error({"gradients=bf16"}, 1),
+            "command line: gradients: " + with +
+                "expected fp32, which micro-batches are summed in, got bf16");
+  EXPECT_EQ(error({"stages[0].global_batch_size=48"}, 1),
+            "command line: stages[0].global_batch_size: " + with +
+                "expected micro_batch_size 2 x leaf_group_size 1 x a power of two, got 48");
+  EXPECT_EQ(error({"stages[0].global_batch_size=48", "leaf_group_size=3"}, 4), "");
+  EXPECT_EQ(error({"leaf_group_size=4"}, 4),
+            "run.yaml:15:24: stages[0].global_batch_size: " + with +
+                "expected at least a group of micro_batch_size 2 x leaf_group_size 4 rows for "
+                "each of the 4 replicas, got 16");
+  EXPECT_EQ(error({"stages[0].global_batch_size=96", "leaf_group_size=3"}, 3),
+            "command line: reproducible: " + with +
+                "expected a power of two of data-parallel replicas, got 3");
+  EXPECT_EQ(error_of(example_yaml(), {"leaf_group_size=2"}, 1),
+            "command line: leaf_group_size: expected 1 without reproducible: dp_invariant, got 2");
+}
+
 TEST(Rules, Fp8AndGraphsAreForCudaAndGraphsForOneRankWithoutDocuments) {
   EXPECT_EQ(error_of(example_yaml(), {"precision=fp8"}, 1),
             "command line: precision: expected bf16 or fp32 with parallel.device: cpu, got fp8");

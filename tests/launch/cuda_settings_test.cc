@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <stdexcept>
 #include <string>
 
 namespace phalanx {
@@ -28,6 +29,35 @@ TEST(CudaSettings, AreMadeUnlessTheEnvironmentHasOthers) {
   EXPECT_TRUE(segments_grow());
   EXPECT_TRUE(at::globalContext().deterministicAlgorithms());
   EXPECT_FALSE(at::globalContext().deterministicFillUninitializedMemory());
+}
+
+/// The variable that is refused; empty: none.
+std::string refused() {
+  try {
+    fix_library_sums();
+    return "";
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+}
+
+TEST(CudaSettings, SumsOfLibrariesKeepTheirOrderOrTheRunIsRefused) {
+  unsetenv("NCCL_ALGO");
+  unsetenv("CUBLAS_WORKSPACE_CONFIG");
+  EXPECT_EQ(refused(), "");
+  EXPECT_EQ(std::string(std::getenv("NCCL_ALGO")), "Ring");
+  EXPECT_EQ(std::string(std::getenv("CUBLAS_WORKSPACE_CONFIG")), ":4096:8");
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8", 1);
+  EXPECT_EQ(refused(), "");
+  setenv("NCCL_ALGO", "Tree", 1);
+  EXPECT_EQ(refused(),
+            "NCCL_ALGO: expected Ring or nothing with reproducible, whose sums must keep their "
+            "order; found Tree");
+  unsetenv("NCCL_ALGO");
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":0:0", 1);
+  EXPECT_NE(refused().find("CUBLAS_WORKSPACE_CONFIG: expected :4096:8 or nothing"),
+            std::string::npos);
+  unsetenv("CUBLAS_WORKSPACE_CONFIG");
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ phalanx_test(NAME store_communicator_test LABEL ranks
   SOURCES $<TARGET_OBJECTS:communicator_suite> store_communicator_test.cc
   LIBS phalanx_parallel)
 phalanx_test(NAME session_test LABEL unit
-  SOURCES host_sums_test.cc launcher_test.cc mesh_test.cc session_test.cc
+  SOURCES host_sums_test.cc launcher_test.cc leaf_sums_test.cc mesh_test.cc session_test.cc
   LIBS phalanx_parallel)
 foreach(ranks 2 3 4)
   phalanx_test(NAME mpi_communicator_test LABEL mpi RANKS ${ranks}

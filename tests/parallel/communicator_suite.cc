@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "parallel/row_sums.h"
+
 namespace phalanx {
 namespace {
 
@@ -106,6 +108,24 @@ TEST_P(CommunicatorSuite, reduce_scatter_gives_each_rank_its_piece_of_the_sum) {
         expect_equal(output_N, serial_sum(world.size(), world.rank() * count, count, dtype),
                      where(world, "reduce_scatter", dtype, count));
       }
+    }
+  });
+}
+
+TEST_P(CommunicatorSuite, reduce_scatter_sums_by_a_tree_where_it_is_asked_to) {
+  GetParam().run([&](Communicator& world) {
+    for (const int64_t count : lengths(GetParam(), at::kFloat, world.size())) {
+      const int64_t all = count * world.size();
+      std::vector<at::Tensor> rows;
+      for (int rank = 0; rank < world.size(); ++rank) {
+        rows.push_back(values_of(rank, 0, all, at::kFloat));
+      }
+      const at::Tensor expected_N = sum_rows(at::stack(rows), SumOrder::kTreeOrder);
+      const at::Tensor input_RN = rows[world.rank()].to(GetParam().device);
+      const at::Tensor output_N = at::empty({count}, input_RN.options());
+      world.reduce_scatter(output_N, input_RN, SumOrder::kTreeOrder)->wait();
+      expect_equal(output_N, expected_N.narrow(0, world.rank() * count, count),
+                   where(world, "reduce_scatter by a tree", at::kFloat, count));
     }
   });
 }

@@ -1,5 +1,7 @@
 #include "parallel/host_sums.h"
 
+#include "parallel/row_sums.h"
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -26,6 +28,37 @@ TEST(HostSums, floats_are_added_in_the_order_given) {
   const at::Tensor total_1 =
       reduce({at::full({1}, 1e8f), at::full({1}, 1.0f), at::full({1}, -1e8f)}, ReduceOp::kSum);
   EXPECT_EQ(total_1.item<float>(), 0.0f);
+}
+
+at::Tensor tree_sum(const std::vector<at::Tensor>& terms) {
+  const at::Tensor total_N = at::empty_like(terms[0]);
+  std::vector<const std::byte*> inputs;
+  for (const at::Tensor& term : terms) {
+    inputs.push_back(static_cast<const std::byte*>(term.const_data_ptr()));
+  }
+  sum_in(SumOrder::kTreeOrder, static_cast<std::byte*>(total_N.mutable_data_ptr()), inputs,
+         total_N.numel(), total_N.scalar_type());
+  return total_N;
+}
+
+TEST(HostSums, a_tree_adds_neighbours_first_and_leaves_one_without_a_neighbour_as_it_is) {
+  const at::Tensor terms_RN = at::arange(9 * 5000, at::kFloat).view({9, 5000}).sin() * 1e3;
+  std::vector<at::Tensor> terms;
+  for (int64_t row = 0; row < 9; ++row) terms.push_back(terms_RN[row].clone());
+  const auto& t = terms;
+  EXPECT_TRUE(at::equal(tree_sum({t[0]}), t[0]));
+  EXPECT_TRUE(at::equal(tree_sum({t[0], t[1], t[2]}), (t[0] + t[1]) + t[2]));
+  EXPECT_TRUE(at::equal(tree_sum({t[0], t[1], t[2], t[3]}), (t[0] + t[1]) + (t[2] + t[3])));
+  EXPECT_FALSE(at::equal(tree_sum({t[0], t[1], t[2], t[3]}),
+                         reduce({t[0], t[1], t[2], t[3]}, ReduceOp::kSum)));
+  const at::Tensor left = (t[0] + t[1]) + (t[2] + t[3]), right = (t[4] + t[5]) + (t[6] + t[7]);
+  EXPECT_TRUE(at::equal(tree_sum(terms), (left + right) + t[8]));
+  EXPECT_TRUE(at::equal(sum_rows(terms_RN.clone(), SumOrder::kTreeOrder), (left + right) + t[8]));
+  const at::Tensor rows_RN = terms_RN.to(at::kBFloat16);
+  std::vector<at::Tensor> narrow;
+  for (int64_t row = 0; row < 9; ++row) narrow.push_back(rows_RN[row].clone());
+  EXPECT_TRUE(at::equal(tree_sum(narrow), sum_rows(rows_RN, SumOrder::kTreeOrder)));
+  EXPECT_TRUE(at::equal(reduce(narrow, ReduceOp::kSum), sum_rows(rows_RN, SumOrder::kRankOrder)));
 }
 
 TEST(HostSums, bf16_is_rounded_once_after_the_last_addition) {

@@ -44,16 +44,19 @@ struct MeshRunOptions {
   Precision gradients = Precision::kFp32;
   OptimizerConfig optimizer = {};
   int64_t overlap_chunks = 1;
+  Reproducible reproducible = Reproducible::kOff;
+  int64_t leaf_group_size = 1;
+  int64_t rows_per_step = 4;
 };
 
 struct MeshRunResult {
   std::vector<double> losses, grad_norms;
+  std::vector<at::Tensor> weights;  // of this rank's tensor part, after the last step, by parameter
 };
 
 inline constexpr int64_t kRunLength = 7;  // tokens of a row: divide by no axis
-inline constexpr int64_t kRunRows = 4;    // rows of a step
 
-/// Two sources over kRunRows rows a step.
+/// Two sources.
 inline BatchLoader make_run_loader(const MeshRunOptions& options, const Mesh& mesh) {
   DataConfig data;
   data.seed = 5;
@@ -61,10 +64,10 @@ inline BatchLoader make_run_loader(const MeshRunOptions& options, const Mesh& me
   StageRows stage;
   stage.name = "pretrain";
   stage.sequence_length = kRunLength;
-  stage.global_batch_size = kRunRows;
+  stage.global_batch_size = options.rows_per_step;
   PhaseConfig phase;
   phase.name = "mixed";
-  phase.tokens = options.num_steps * kRunRows * kRunLength;
+  phase.tokens = options.num_steps * options.rows_per_step * kRunLength;
   phase.mix = {{"books", 0.6}, {"web", 0.4}};
   stage.phases = {phase};
   std::vector<SourceInfo> infos;
@@ -87,10 +90,14 @@ inline MeshRunResult run_on_mesh(Communicator& world, const MeshRunOptions& opti
   config.gradients = options.gradients;
   config.optimizer = options.optimizer;
   config.parallel.overlap_chunks = options.overlap_chunks;
+  config.reproducible = options.reproducible;
+  config.leaf_group_size = options.leaf_group_size;
   Replica replica(config, mesh.context, {});
-  TrainStep step(replica.model(), replica.parameters(), replica.grads(), replica.optimizer(),
-                 mesh.context, /*clip_grad_norm=*/1.0, /*num_sources=*/2,
-                 {options.document_mask, at::kCPU});
+  TrainStep step(
+      replica.model(), replica.parameters(), replica.grads(), replica.optimizer(), mesh.context,
+      /*clip_grad_norm=*/1.0, /*num_sources=*/2, {options.document_mask, at::kCPU},
+      /*cuda_graphs=*/false,
+      options.reproducible == Reproducible::kDpInvariant ? Summation::kExact : Summation::kInOrder);
   const RopeTable rope(10000, options.shape.head_dim, kRunLength, at::kCPU);
   BatchLoader loader = make_run_loader(options, mesh.mesh);
   MeshRunResult result;
@@ -100,6 +107,9 @@ inline MeshRunResult run_on_mesh(Communicator& world, const MeshRunOptions& opti
         step.run(batch, {rope, options.micro_batch_size, /*learning_rate=*/1e-3, batch.step + 1});
     result.losses.push_back(found.loss);
     result.grad_norms.push_back(found.grad_norm);
+  }
+  for (const auto& parameter : replica.parameters().parameters()) {
+    result.weights.push_back(parameter->ready().clone());
   }
   return result;
 }

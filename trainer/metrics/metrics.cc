@@ -48,6 +48,9 @@ nlohmann::ordered_json step_json(const StepRecord& record,
   json["saves_skipped"] = record.saves.skipped;
   json["saves_failed"] = record.saves.failed;
   json["save_stall_seconds"] = record.saves.stall_seconds;
+  const StepReview& review = record.result.review;
+  if (review.suspicion != Suspicion::kNone) json["suspicion"] = name_of(review.suspicion);
+  if (review.verdict != Verdict::kNone) json["verdict"] = name_of(review.verdict);
   for (size_t s = 0; s < source_names.size(); ++s) {
     const double targets = record.result.by_source.targets[s];
     nlohmann::ordered_json source;

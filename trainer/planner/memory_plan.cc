@@ -111,13 +111,21 @@ int64_t workspace_bytes(const PlanInput& input, const Sizes& s, DeviceKind devic
   return streams + std::max(feed_forward, attention) + strip_bytes(input, s.all_tokens, device);
 }
 
-/// A host sums through windows of a fixed size; a GPU first collects the pieces of a bucket, to add
-/// them in rank order.
+/// LeafSums: sums that wait for their neighbours. Groups that are not whole are refused elsewhere.
+int64_t leaf_bytes(const PlanInput& input, const WorkSpan& span, const StoredParameters& stored) {
+  if (input.reproducible != Reproducible::kDpInvariant) return 0;
+  const int64_t leaves = std::max(micro_batches_of_replica(input, span), input.leaf_group_size);
+  return LeafSums::num_buffers(leaves, input.leaf_group_size) * stored.numel * input.state.gradient;
+}
+
+/// A host sums through windows of a fixed size; a GPU that keeps an order first collects the pieces
+/// of a bucket.
 int64_t communication_bytes(const PlanInput& input, const StoredParameters& stored,
                             DeviceKind device) {
   const int64_t replicas = input.mesh.data_parallel;
   if (replicas == 1) return 0;
-  const int64_t pieces = device == DeviceKind::kCuda ? stored.largest_bucket : 0;
+  const bool collects = device == DeviceKind::kCuda && input.reproducible != Reproducible::kOff;
+  const int64_t pieces = collects ? stored.largest_bucket : 0;
   return (stored.numel / replicas + pieces) * input.state.gradient;
 }
 
@@ -141,7 +149,8 @@ MemoryPlan plan_memory(const PlanInput& input, const WorkSpan& span,
   const int64_t share = stored.numel / input.mesh.data_parallel;
   MemoryPlan plan;
   plan.weights = stored.numel * input.state.weight;
-  plan.gradients = stored.numel * input.state.gradient + product_bytes(input, sizes);
+  plan.gradients = stored.numel * input.state.gradient + product_bytes(input, sizes) +
+                   leaf_bytes(input, span, stored);
   (input.state.offload ? plan.host : plan.optimizer) = share * input.state.optimizer();
   if (input.state.offload) plan.optimizer = stream_bytes(input.state);
   (accelerator.device == DeviceKind::kCpu ? plan.saving : plan.host) +=

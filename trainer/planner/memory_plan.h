@@ -5,15 +5,16 @@
 // norms are left out (well under 1 %).
 //
 //   weights        compute type, all buckets with their padding
-//   gradients      the buckets (GradBuckets); with bf16 ones also the fp32 rows of a product
+//   gradients      the buckets (GradBuckets); with bf16 ones also the fp32 rows of a product; with
+//                  reproducible: dp_invariant the sums that wait in a tree (LeafSums)
 //   optimizer      this replica's share of masters and moments (ZeRO-1), or, where they lie on the
 //                  host, the pieces of them that pass through the device (StateStream)
 //   saving         with checkpoint.asynchronous the copy of that share which is being written; a
 //                  GPU's lies on the host
 //   activations    what the blocks keep (model/activation_bytes.h), the last block's output and its
 //                  norm; under full recomputation also one layer as none holds it
-//   communication  reduced shares of the gradients (dp > 1) and, where the device sums in rank
-//                  order, the pieces of the largest bucket
+//   communication  reduced shares of the gradients (dp > 1) and, where a GPU sums in an order of
+//                  its own (reproducible), the pieces of the largest bucket
 //   logits         at the loss: logits of a chunk, which become their gradient, and the gradient of
 //                  the normed stream
 //   workspace      at a layer's backward pass: gradients of its inner values, its inputs

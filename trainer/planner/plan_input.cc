@@ -66,6 +66,8 @@ PlanInput plan_input(const RunConfig& config, int64_t num_ranks) {
   input.mesh = {tensor, num_ranks / tensor};
   input.sequence_parallel = config.parallel.sequence_parallel;
   input.recompute = config.recompute;
+  input.reproducible = config.reproducible;
+  input.leaf_group_size = config.leaf_group_size;
   input.loss_chunk_tokens = config.loss_chunk_tokens;
   input.state = state_bytes(config);
   input.overlap = overlap_of(config.parallel.device, config.parallel.overlap_chunks);
@@ -89,6 +91,11 @@ std::string recompute_name(Recompute recompute) {
       break;
   }
   return "full";
+}
+
+int64_t micro_batches_of_replica(const PlanInput& input, const WorkSpan& span) {
+  const int64_t rows_at_once = input.mesh.data_parallel * span.micro_batch_size;
+  return (span.rows_per_step + rows_at_once - 1) / rows_at_once;
 }
 
 ActivationOptions activation_options(const PlanInput& input) {

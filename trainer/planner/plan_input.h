@@ -51,6 +51,8 @@ struct PlanInput {
   MeshSize mesh;
   bool sequence_parallel = true;
   Recompute recompute = Recompute::kNone;
+  Reproducible reproducible = Reproducible::kOff;
+  int64_t leaf_group_size = 1;  // micro-batches
   int64_t loss_chunk_tokens = 1024;
   StateBytes state;
   Overlap overlap;
@@ -67,6 +69,9 @@ PlanInput plan_input(const RunConfig& config, int64_t num_ranks);
 
 /// How a mode is written in a configuration.
 std::string recompute_name(Recompute recompute);
+
+/// Micro-batches of a step for each replica.
+int64_t micro_batches_of_replica(const PlanInput& input, const WorkSpan& span);
 
 ActivationOptions activation_options(const PlanInput& input);
 

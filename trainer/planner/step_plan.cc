@@ -10,6 +10,7 @@ namespace phalanx {
 namespace {
 
 constexpr double kAttentionBackward = 2.5;  // of the forward pass
+constexpr double kLeafMoved = 6;            // values a gradient and micro-batch: LeafSums
 constexpr double kLogitsBytes = 26;         // moved a logit: the loss and its gradient
 
 /// Values that elementwise operations move a token and layer: of the residual stream, of query, key
@@ -160,6 +161,16 @@ void hide(Collective& c, double window) {
   c.exposed_seconds = std::max(last, c.seconds - window);
 }
 
+/// A GPU that sums in an order of its own writes the pieces of all replicas and reads them again; a
+/// host always does, which its rates contain.
+void add_ordered_sums(const PlanInput& input, const StoredParameters& stored,
+                      const Accelerator& accelerator, Collective& gradients) {
+  if (input.reproducible == Reproducible::kOff || accelerator.device == DeviceKind::kCpu) return;
+  const double bytes = 2 * double(stored.numel) * double(input.state.gradient);
+  gradients.seconds += bytes / accelerator.memory_bandwidth;
+  gradients.exposed_seconds = gradients.seconds;
+}
+
 void add_data_collectives(const PlanInput& input, const Pass& forward, const Pass& backward,
                           const Accelerator& accelerator, std::vector<Collective>& collectives) {
   const int64_t replicas = input.mesh.data_parallel, parts = input.mesh.tensor_parallel;
@@ -170,6 +181,7 @@ void add_data_collectives(const PlanInput& input, const Pass& forward, const Pas
     const double calls = double(stored.num_buckets);
     Collective gradients = collective("reduce-scatter of gradients", "dp", link, replicas, calls,
                                       sent * double(input.state.gradient) / calls);
+    add_ordered_sums(input, stored, accelerator, gradients);
     if (input.overlap.gradients) hide(gradients, backward.seconds());
     Collective weights = collective("all-gather of weights", "dp", link, replicas, calls,
                                     sent * double(input.state.weight) / calls);
@@ -186,15 +198,20 @@ void add_data_collectives(const PlanInput& input, const Pass& forward, const Pas
 }
 
 /// Gradients are zeroed, written through once more than the products do, and read for their norm;
-/// the update reads and writes the share's state.
-double update_seconds(const PlanInput& input, const Accelerator& accelerator) {
+/// the update reads and writes the share's state. Leaves of a tree are copied, added and zeroed.
+double update_seconds(const PlanInput& input, double micro_batches,
+                      const Accelerator& accelerator) {
   const StoredParameters stored = stored_parameters(input.shape, input.mesh);
   const double share = double(stored.numel) / double(input.mesh.data_parallel);
   const double state = share * 2 * double(input.state.optimizer());
   const double bytes = 3 * double(stored.numel) * double(input.state.gradient) +
                        share * double(input.state.gradient + input.state.weight);
+  const double leaves =
+      input.reproducible == Reproducible::kDpInvariant
+          ? micro_batches * kLeafMoved * double(stored.numel) * double(input.state.gradient)
+          : 0;
   const double transfer = input.state.offload ? state / accelerator.host_bandwidth : 0;
-  return (bytes + state) / accelerator.memory_bandwidth + transfer;
+  return (bytes + state + leaves) / accelerator.memory_bandwidth + transfer;
 }
 
 }  // namespace
@@ -218,10 +235,8 @@ double gemm_seconds(const Accelerator& accelerator, double m, double n, double k
 StepPlan plan_step(const PlanInput& input, const WorkSpan& span, const Accelerator& accelerator) {
   const RankWork work(input, span, accelerator);
   const Pass forward = work.forward(), backward = work.backward();
-  const double replicas = double(input.mesh.data_parallel);
   StepPlan plan;
-  plan.num_micro_batches =
-      std::ceil(double(span.rows_per_step) / (replicas * double(span.micro_batch_size)));
+  plan.num_micro_batches = double(micro_batches_of_replica(input, span));
   plan.tokens = double(span.tokens_per_step());
   plan.flops = plan.tokens * flops_per_token(input.shape, span.sequence_length);
   const double micro = plan.num_micro_batches;
@@ -229,7 +244,7 @@ StepPlan plan_step(const PlanInput& input, const WorkSpan& span, const Accelerat
   plan.attention_seconds = micro * (forward.attention + backward.attention);
   plan.elementwise_seconds = micro * (forward.elementwise + backward.elementwise);
   plan.loss_seconds = micro * backward.loss;
-  plan.optimizer_seconds = update_seconds(input, accelerator);
+  plan.optimizer_seconds = update_seconds(input, micro, accelerator);
   add_tensor_collectives(input, span, micro, plan.gemm_seconds, accelerator, plan.collectives);
   add_data_collectives(input, forward, backward, accelerator, plan.collectives);
   if (input.mesh.num_ranks() > accelerator.ranks_per_node && input.mesh.data_parallel > 1) {

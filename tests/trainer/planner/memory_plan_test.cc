@@ -141,6 +141,24 @@ TEST(MemoryPlan, OffloadMovesMastersAndMomentsToTheHost) {
       here.optimizer - there.optimizer + here.gradients / 2 - product + here.communication / 2);
 }
 
+TEST(MemoryPlan, ATreeOfMicroBatchesHoldsTheSumsThatWait) {
+  PlanInput input;
+  input.shape = {1024, 64, 128, 2, 8, 4, 8};
+  input.mesh = {1, 2};
+  input.spans = {{"s", 32, 32, 1, 0}};
+  const Accelerator gpu;
+  const MemoryPlan off = plan_memory(input, gpu);
+  input.reproducible = Reproducible::kSameMesh;
+  const MemoryPlan ordered = plan_memory(input, gpu);
+  const StoredParameters stored = stored_parameters(input.shape, input.mesh);
+  EXPECT_EQ(ordered.communication - off.communication, stored.largest_bucket * 4);
+  EXPECT_EQ(ordered.gradients, off.gradients);
+  input.reproducible = Reproducible::kDpInvariant;
+  EXPECT_EQ(plan_memory(input, gpu).gradients, off.gradients * (1 + 4)) << "16 leaves of a replica";
+  input.leaf_group_size = 4;
+  EXPECT_EQ(plan_memory(input, gpu).gradients, off.gradients * (1 + 3)) << "4 groups, and one";
+}
+
 TEST(MemoryPlan, Bf16GradientsHoldTheLargestProductOfASmallModelInFp32) {
   PlanInput input;
   input.shape = {1024, 64, 128, 2, 8, 4, 8};

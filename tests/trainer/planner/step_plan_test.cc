@@ -105,6 +105,21 @@ TEST(StepPlan, CollectivesMoveTheBytesOfARing) {
   EXPECT_LE(gradients->exposed_seconds, gradients->seconds);
 }
 
+TEST(StepPlan, SumsInAnOrderOfTheirOwnCostPassesOverTheGradients) {
+  PlanInput input = small_input({1, 2});
+  const Accelerator a = plain_accelerator();
+  const double bytes = 4 * double(stored_parameters(input.shape, input.mesh).numel);
+  const StepPlan off = plan_step(input, input.spans[0], a);
+  input.reproducible = Reproducible::kSameMesh;
+  const StepPlan ordered = plan_step(input, input.spans[0], a);
+  const char* name = "reduce-scatter of gradients";
+  EXPECT_NEAR(find(ordered, name)->seconds - find(off, name)->seconds, 2 * bytes / 1e11, 1e-12);
+  input.reproducible = Reproducible::kDpInvariant;
+  const StepPlan tree = plan_step(input, input.spans[0], a);
+  EXPECT_NEAR(tree.optimizer_seconds - off.optimizer_seconds, 4 * 6 * bytes / 1e11, 1e-12);
+  EXPECT_DOUBLE_EQ(find(tree, name)->seconds, find(ordered, name)->seconds);
+}
+
 TEST(StepPlan, WhatIsHiddenIsNotExposedButForTheLastCall) {
   PlanInput input = small_input({1, 2});
   Accelerator a = plain_accelerator();

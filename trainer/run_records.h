@@ -1,0 +1,39 @@
+#pragma once
+// What the first rank records of each step and shows of it: metrics.jsonl and the progress line.
+//
+// Local: on other ranks nothing happens. Errors: the constructor throws std::system_error with the
+// path; a step that cannot be written is kept until take_failure(), so that all ranks can hear of
+// it at the same step.
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "trainer/metrics/metrics.h"
+#include "trainer/metrics/progress.h"
+
+namespace phalanx {
+
+struct RecordPlace {
+  std::filesystem::path run_folder;
+  bool on_terminal = false;
+  int64_t num_tokens = 0;  // that the whole run will have taken
+};
+
+class RunRecords {
+ public:
+  RunRecords(bool is_first_rank, const RecordPlace& place,
+             const std::vector<std::string>& source_names);
+
+  void add(const StepRecord& record);
+  void note(const std::string& text);
+  /// Null if there was none since the last call.
+  std::exception_ptr take_failure() { return std::exchange(failure_, nullptr); }
+
+ private:
+  std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<Progress> progress_;
+  std::exception_ptr failure_;
+};
+
+}  // namespace phalanx
