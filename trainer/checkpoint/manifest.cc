@@ -46,7 +46,10 @@ void check_file_name(const std::string& name, const std::string& where) {
                      std::all_of(name.begin(), name.end(), [](unsigned char c) {
                        return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
                      });
-  if (!plain) throw std::invalid_argument(where + ": expected a plain file name");
+  if (plain) return;
+  const std::string quoted = json(name).dump(-1, ' ', /*ensure_ascii=*/true);
+  throw std::invalid_argument(fmt::format("{}: file {}: expected a plain file name", where,
+                                          quoted.substr(1, quoted.size() - 2)));
 }
 
 ManifestFile parse_file(const json& value, const std::string& where) {
@@ -175,7 +178,7 @@ Manifest parse_body(const json& body, const std::string& where) {
   }
   manifest.model = parse_model_json(member(body, "model", where), where + ": model");
   for (const auto& [name, file] : object(member(body, "files", where), where + ": files").items()) {
-    check_file_name(name, fmt::format("{}: file {}", where, name));
+    check_file_name(name, where);
     manifest.files[name] = parse_file(file, fmt::format("{}: file {}", where, name));
   }
   const json& tensors = object(member(body, "tensors", where), where + ": tensors");

@@ -135,8 +135,7 @@ TEST(BadManifests, Files) {
   for (const char* name : {"", ".", "..", ".hidden", "../a", "/etc/passwd", "a/b", "a\\u0000b",
                            "a b", "a\\nb", "\\u00e4"}) {
     const std::string files = fmt::format("{{\"{}\": {{\"bytes\": 0, \"xxh3\": []}}}}", name);
-    const std::string parsed = json::parse(fmt::format("\"{}\"", name)).get<std::string>();
-    const std::string message = fmt::format("m: file {}: expected a plain file name", parsed);
+    const std::string message = fmt::format("m: file {}: expected a plain file name", name);
     json whole = json::parse(manifest_text(sample()));
     whole["checkpoint"]["files"] = json::parse(files);
     EXPECT_EQ(error_of(hashed(whole)), message);
