@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <tuple>
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 namespace phalanx {
@@ -14,6 +16,32 @@ namespace {
 
 constexpr int kMaxDepth = 32;
 constexpr int kMaxNodes = 1'000'000;  // an alias inside aliases multiplies
+
+/// Passes over the events of a document.
+class Ignored final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+/// YAML::LoadAll() never ends where something that belongs to no document follows the first: it
+/// makes empty ones of it.
+bool has_second_document(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  Ignored ignored;
+  return parser.HandleNextDocument(ignored) && parser.HandleNextDocument(ignored);
+}
 
 std::string join(std::string_view path, std::string_view key) {
   return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
@@ -184,12 +212,11 @@ ConfigNode parse_yaml(const std::string& text, const std::string& source, Proble
   ConfigNode empty;
   empty.origin = start;
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() > 1) {
-      problems.add(start, "", fmt::format("expected one YAML document, got {}", documents.size()));
+    if (has_second_document(text)) {
+      problems.add(start, "", "expected one YAML document, got more");
+      return empty;
     }
-    if (documents.empty()) return empty;
-    return TreeBuilder(source, problems).build(documents.front(), "", start);
+    return TreeBuilder(source, problems).build(YAML::Load(text), "", start);
   } catch (const YAML::Exception& error) {
     Origin origin = start;
     if (!error.mark.is_null() && start.line != 0) {

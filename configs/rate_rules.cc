@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "configs/units.h"
-#include "trainer/stage_runs.h"
+#include "trainer/lr_schedule.h"
 
 namespace phalanx {
 namespace {

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 namespace phalanx {
 
@@ -32,7 +34,7 @@ std::string_view type_name(const JsonValue& value) {
 std::string syntax_error(std::string_view json, const char* otherwise) {
   try {
     [[maybe_unused]] const Json parsed = Json::parse(json);
-  } catch (const Json::parse_error& error) {
+  } catch (const Json::exception& error) {  // a number beyond range is no parse_error
     return error.what();
   }
   return otherwise;
@@ -61,6 +63,12 @@ JsonFields::JsonFields(const JsonValue& object, std::string place) : place_(std:
   if (object.get(object_) != simdjson::SUCCESS) {
     refuse(place_, "an object", std::string(type_name(object)));
   }
+  // The parser keeps a doubled key and finds the first.
+  std::vector<std::string_view> keys;
+  for (const auto field : object_) keys.push_back(field.key);
+  std::sort(keys.begin(), keys.end());
+  const auto doubled = std::adjacent_find(keys.begin(), keys.end());
+  if (doubled != keys.end()) refuse(place_, "each key once", fmt::format("{} twice", *doubled));
 }
 
 std::string JsonFields::place(std::string_view key) const {

@@ -18,10 +18,12 @@ readonly BUILD_PACKAGES=(g++:c++ cmake:cmake ninja-build:ninja ccache:ccache
   libopenmpi-dev openmpi-bin:mpirun libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libfmt-dev
   libxxhash-dev libsimdjson-dev libzstd-dev zlib1g-dev)
 # clang-format of another major version lays the code out differently, so the version is named.
-readonly TEST_PACKAGES=(libgtest-dev clang-format-14 clang-tidy-14 strace)
+# clang 16 builds the fuzz targets: libFuzzer is its own, and 14 lacks parts of C++20.
+readonly TEST_PACKAGES=(libgtest-dev clang-format-14 clang-tidy-14 clang-16 libclang-rt-16-dev
+  strace)
 
 # Measured with du; the wheels are those of torch, the CUDA libraries that it links, and pyarrow.
-readonly TORCH_GB=5.2 PACKAGES_GB=0.5
+readonly TORCH_GB=5.2 PACKAGES_GB=0.8
 
 usage() {
   cat <<'TEXT'

@@ -5,8 +5,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "configs/field_list.h"
@@ -26,24 +24,12 @@
 #include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/manifest_model.h"
 #include "trainer/host_heap.h"
+#include "trainer/metrics/attempts.h"
 
 namespace phalanx {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// One more than the attempt of the last whole line; 0 without a file.
-int64_t next_attempt(const fs::path& metrics) {
-  std::ifstream file(metrics);
-  int64_t attempt = 0;
-  for (std::string line; std::getline(file, line);) {
-    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && json.contains("attempt") && json["attempt"].is_number_integer()) {
-      attempt = json["attempt"].get<int64_t>() + 1;
-    }
-  }
-  return attempt;
-}
 
 /// Takes the folder for this start of the run. One at a time works there: two would set each
 /// other's checkpoints aside.

@@ -7,15 +7,9 @@
 #include <vector>
 
 #include "trainer/run_config.h"
+#include "trainer/stage_steps.h"
 
 namespace phalanx {
-
-/// Consecutive steps of equal size; rows count from the start of the stage.
-struct StageSteps {
-  int64_t first_row = 0;
-  int64_t end_row = 0;
-  int64_t rows_per_step = 1;
-};
 
 class LrSchedule {
  public:

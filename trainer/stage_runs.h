@@ -23,9 +23,6 @@ struct StageRun {
   RopeTable evaluation_rope;  // their length may decide otherwise between rope factors
 };
 
-/// Steps of the stage by itself, as its batch sizes and phases make them.
-std::vector<StageSteps> steps_of(const StageConfig& stage);
-
 /// The plan may start inside a stage (a curriculum changed on resume); the stage's learning rate
 /// still counts from where it began, which `stage_first_rows` (TrainState) remembers. Steps before
 /// the plan count as having had the sizes that the configuration gives. Of a plan without steps

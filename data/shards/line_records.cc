@@ -158,8 +158,10 @@ class LineReader final : public RecordReader {
     const size_t got = stream_->read(std::span(text).subspan(old));
     text.resize(old + got);
     ended_ = got < wanted;
-    if (std::exchange(at_start_, false) && text.starts_with(kByteOrderMark)) {
-      text.erase(0, kByteOrderMark.size());
+    // It may come in pieces: while `text` is a part of it, nothing is decided.
+    if (at_start_ && (text.size() >= kByteOrderMark.size() || !kByteOrderMark.starts_with(text))) {
+      at_start_ = false;
+      if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
     }
     return end_of_lines(text, std::min(old, text.size()));
   }

@@ -34,6 +34,11 @@ def syntax():
         code, output = output_of(str(ROOT / 'launch' / name), '--no-such-thing')
         expect(code == 2 and output.count('\n') == 1 and '--no-such-thing' in output,
                f'{name} with an unknown argument: {code} {output}')
+    for option, value in (('--sanitize', 'memory'), ('--fuzz', 'long'), ('--fuzz', None)):
+        code, output = output_of(str(ROOT / 'launch' / 'test.sh'),
+                                 *[word for word in (option, value) if word])
+        expect(code == 2 and output.count('\n') == 1 and f"{option}: expected" in output,
+               f'test.sh {option} {value}: {code} {output}')
     if shutil.which('shellcheck') is None:
         skip('no shellcheck here')
     code, output = output_of('shellcheck', *map(str, SCRIPTS))

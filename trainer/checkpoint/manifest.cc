@@ -46,13 +46,16 @@ void check_file_name(const std::string& name, const std::string& where) {
                      std::all_of(name.begin(), name.end(), [](unsigned char c) {
                        return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
                      });
-  if (!plain) throw std::invalid_argument(where + ": expected a plain file name");
+  if (plain) return;
+  const std::string quoted = json(name).dump(-1, ' ', /*ensure_ascii=*/true);
+  throw std::invalid_argument(fmt::format("{}: file {}: expected a plain file name", where,
+                                          quoted.substr(1, quoted.size() - 2)));
 }
 
 ManifestFile parse_file(const json& value, const std::string& where) {
   ManifestFile file;
   file.bytes = integer(member(value, "bytes", where), where + ".bytes");
-  for (const json& hash : member(value, "xxh3", where)) {
+  for (const json& hash : array(member(value, "xxh3", where), where + ".xxh3")) {
     file.block_hashes.push_back(parse_hash(hash, where + ".xxh3"));
   }
   const auto blocks = static_cast<int64_t>(file.block_hashes.size());
@@ -88,11 +91,11 @@ Range parse_range(const json& value, const std::string& where) {
 
 ManifestTensor parse_tensor(const json& value, const std::string& where) {
   ManifestTensor tensor;
-  for (const json& size : member(value, "shape", where)) {
+  for (const json& size : array(member(value, "shape", where), where + ".shape")) {
     tensor.shape.push_back(integer(size, where + ".shape"));
   }
   (void)checked_numel(tensor.shape, where);
-  for (const json& item : member(value, "pieces", where)) {
+  for (const json& item : array(member(value, "pieces", where), where + ".pieces")) {
     ManifestPiece piece;
     piece.file = text(member(item, "file", where), where + ".file");
     piece.dim = integer(member(item, "dim", where), where + ".dim");
@@ -160,13 +163,13 @@ void check_tensor(const Manifest& manifest, const ManifestTensor& tensor,
 
 Manifest parse_body(const json& body, const std::string& where) {
   Manifest manifest;
-  manifest.step = integer(member(body, "step", where), where + ": step");
-  manifest.tokens = integer(member(body, "tokens", where), where + ": tokens");
+  manifest.step = count(member(body, "step", where), 0, where + ": step");
+  manifest.tokens = count(member(body, "tokens", where), 0, where + ": tokens");
   const json& world = member(body, "world", where);
   manifest.tensor_parallel_size =
-      integer(member(world, "tensor_parallel_size", where), where + ": world");
+      count(member(world, "tensor_parallel_size", where), 1, where + ": world");
   manifest.data_parallel_size =
-      integer(member(world, "data_parallel_size", where), where + ": world");
+      count(member(world, "data_parallel_size", where), 1, where + ": world");
   if (body.contains("weights_only")) {
     if (!body["weights_only"].is_boolean()) {
       refuse_json(where + ": weights_only", "true or false", body["weights_only"]);
@@ -177,11 +180,12 @@ Manifest parse_body(const json& body, const std::string& where) {
     manifest.saved_at = integer(body["saved_at"], where + ": saved_at");
   }
   manifest.model = parse_model_json(member(body, "model", where), where + ": model");
-  for (const auto& [name, file] : member(body, "files", where).items()) {
-    check_file_name(name, fmt::format("{}: file {}", where, name));
+  for (const auto& [name, file] : object(member(body, "files", where), where + ": files").items()) {
+    check_file_name(name, where);
     manifest.files[name] = parse_file(file, fmt::format("{}: file {}", where, name));
   }
-  for (const auto& [name, tensor] : member(body, "tensors", where).items()) {
+  const json& tensors = object(member(body, "tensors", where), where + ": tensors");
+  for (const auto& [name, tensor] : tensors.items()) {
     manifest.tensors[name] = parse_tensor(tensor, fmt::format("{}: tensor {}", where, name));
   }
   return manifest;

@@ -18,12 +18,21 @@ namespace {
 
 const nlohmann::json& member(const nlohmann::json& object, const char* key,
                              const std::string& where) {
-  if (!object.is_object()) wrong_type(object, "an object", where);
-  const auto found = object.find(key);
+  const auto found = phalanx::object(object, where).find(key);
   if (found == object.end()) {
     throw std::invalid_argument(fmt::format("{}: key {} is missing", where, key));
   }
   return *found;
+}
+
+const nlohmann::json& object(const nlohmann::json& value, const std::string& where) {
+  if (!value.is_object()) wrong_type(value, "an object", where);
+  return value;
+}
+
+const nlohmann::json& array(const nlohmann::json& value, const std::string& where) {
+  if (!value.is_array()) wrong_type(value, "an array", where);
+  return value;
 }
 
 int64_t integer(const nlohmann::json& value, const std::string& where) {
@@ -32,6 +41,13 @@ int64_t integer(const nlohmann::json& value, const std::string& where) {
     throw std::invalid_argument(fmt::format("{}: {} is too large", where, value.get<uint64_t>()));
   }
   return value.get<int64_t>();
+}
+
+int64_t count(const nlohmann::json& value, int64_t low, const std::string& where) {
+  const int64_t found = integer(value, where);
+  if (found >= low) return found;
+  throw std::invalid_argument(
+      fmt::format("{}: expected a number >= {}, found {}", where, low, found));
 }
 
 std::string text(const nlohmann::json& value, const std::string& where) {

@@ -56,8 +56,21 @@ const SafetensorsHeader& VerifiedFiles::header(const std::string& file) {
       .first->second;
 }
 
+// A checkpoint is copied and deleted as one folder, and from elsewhere should not make us open what
+// it likes.
+void VerifiedFiles::check_inside(const std::string& file) const {
+  const std::filesystem::path path = folder_ / file;
+  if (!std::filesystem::is_symlink(path)) return;
+  const std::filesystem::path target = std::filesystem::weakly_canonical(path);
+  if (target.parent_path() == std::filesystem::canonical(folder_)) return;
+  throw std::invalid_argument(
+      fmt::format("{}: file {}: expected a file of the folder itself, found a link to {}", where_,
+                  file, target.string()));
+}
+
 void VerifiedFiles::check_sizes() const {
   for (const auto& [name, file] : files_) {
+    check_inside(name);
     const int64_t found = File::open_read(folder_ / name).size();
     if (found == file.bytes) continue;
     throw std::invalid_argument(

@@ -33,6 +33,7 @@ class VerifiedFiles {
   /// Read once, then kept.
   const SafetensorsHeader& header(const std::string& file);
 
+  /// Of each file, and that it is none elsewhere by way of a link.
   void check_sizes() const;
   /// Hashes the blocks whose number, counted over all files, is `part` modulo `num_parts`.
   void check_blocks(int64_t part, int64_t num_parts);
@@ -45,6 +46,7 @@ class VerifiedFiles {
   };
   const Block& block(const std::string& file, int64_t index);
   void load(Block& block) const;
+  void check_inside(const std::string& file) const;
   const ManifestFile& listed(const std::string& file) const;
 
   std::filesystem::path folder_;

@@ -94,6 +94,20 @@ TEST(BadManifest, NotJson) {
             std::string::npos);
 }
 
+/// Found by fuzzing: the parser that tells the place throws something else then.
+TEST(BadManifest, ANumberBeyondEveryRange) {
+  const std::string message = refusal("\"text_bytes\": 400", "\"text_bytes\": 939e3466");
+  EXPECT_TRUE(message.starts_with("d/dataset.json: not valid JSON: ")) << message;
+  EXPECT_NE(message.find("939e3466"), std::string::npos) << message;
+}
+
+TEST(BadManifest, AKeyTwice) {
+  EXPECT_EQ(refusal("\"name\"", "\"licence\": \"MIT\",\n \"name\""),
+            "d/dataset.json: expected each key once, found licence twice");
+  EXPECT_EQ(refusal("\"seed\"", "\"part\": \"train\", \"seed\""),
+            "d/dataset.json: packing: expected each key once, found part twice");
+}
+
 TEST(BadManifest, AnotherFormatOrVersion) {
   EXPECT_EQ(refusal("phalanx.dataset", "webdataset"),
             "d/dataset.json: format: expected \"phalanx.dataset\", found \"webdataset\"");

@@ -54,6 +54,15 @@ TEST_F(Records, JsonIsReadLineByLineAndOtherFilesWhole) {
   EXPECT_TRUE(records_of(write("c.ndjson", "")).empty());
 }
 
+/// Found by fuzzing: of a mark that came in pieces, the first line kept the rest.
+TEST_F(Records, AByteOrderMarkMayComeInPieces) {
+  const auto file = write("a.jsonl", "\xef\xbb\xbf{\"text\": \"1\"}\n\xef\xbb\xbf{}\n");
+  const std::vector<Found> whole = records_of(file);
+  ASSERT_EQ(whole.size(), 2u);
+  EXPECT_EQ(whole[0], (Found{1, "1", ""}));
+  for (const int64_t bytes : {1, 2, 3, 4}) EXPECT_EQ(records_of(file, in_chunks(bytes)), whole);
+}
+
 TEST_F(Records, TheFieldIsAChoice) {
   const auto file = write("a.jsonl", "{\"text\": \"no\", \"content\": \"yes\"}\n");
   EXPECT_EQ(records_of(file, {.text_field = "content"}), (std::vector<Found>{{1, "yes", ""}}));

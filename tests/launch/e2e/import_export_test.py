@@ -248,11 +248,10 @@ class Refused(Folders):
                 ('ckpt/manifest.json', 'a file of the checkpoint ckpt'),
                 ('theirs/model.safetensors', 'a file of the Hugging Face folder theirs'),
                 ('web', 'a data set'), ('words', 'the folder of a tokenizer')):
-            for what, command in (('Hugging Face folder', ('import', path, 'out')),
-                                  ('checkpoint (with manifest.json)', ('export', path, 'out')),
-                                  ('Hugging Face folder or a checkpoint',
-                                   ('score', path, '--jsonl'))):
-                self.refuse([f'{path}: expected a {what}, found {found}\n'], *command)
+            self.refuse([f'{path}: expected a checkpoint (with manifest.json), found {found}\n'],
+                        'export', path, 'out')
+        self.refuse([f'run: expected a Hugging Face folder or a checkpoint, found the folder of a '
+                     f'run, {newest}\n'], 'score', 'run', '--jsonl')
         self.refuse(['ckpt: expected a Hugging Face folder, found a checkpoint\n'], 'import', 'ckpt',
                     'out')
 

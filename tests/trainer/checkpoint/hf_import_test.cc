@@ -164,6 +164,23 @@ TEST_F(HfImportErrors, NothingIsWrong) {
             target().string() + ": expected no such folder, found one");
 }
 
+TEST_F(HfImportErrors, ACheckpointReachesNoFileOutsideOfItByALink) {
+  import_hf(source(), target());
+  const Path file = target() / "hf.config.json";
+  std::filesystem::rename(file, target() / "kept");
+  std::filesystem::create_symlink("kept", file);
+  EXPECT_EQ(message_of([&] { CheckpointReader(target()).verify(); }), "");
+  for (const Path& link : {source() / "config.json", Path("../theirs/config.json")}) {
+    std::filesystem::remove(file);
+    std::filesystem::create_symlink(link, file);
+    EXPECT_EQ(
+        message_of([&] { CheckpointReader reader(target()); }),
+        fmt::format("checkpoint {}: file hf.config.json: expected a file of the folder itself, "
+                    "found a link to {}",
+                    target().string(), (source() / "config.json").string()));
+  }
+}
+
 TEST_F(HfImportErrors, SourceThatIsNoFolder) {
   const Path file = source() / "config.json";
   EXPECT_EQ(message_of([&] { import_hf(file, target()); }),
