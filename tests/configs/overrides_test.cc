@@ -88,5 +88,24 @@ TEST(Overrides, GivenTwiceIsRefused) {
             "command line: precision: given twice");
 }
 
+TEST(Overrides, TimesOfTheWatchdog) {
+  const RunConfig usual = read(example_yaml(), {}).run;
+  EXPECT_EQ(usual.watchdog.limits.train, std::nullopt);
+  EXPECT_EQ(usual.wall_clock_limit_seconds, 0);
+  const RunConfig run =
+      read(example_yaml(), {"watchdog.timeout=90s", "watchdog.save_timeout=0",
+                            "watchdog.straggler_interval=500ms", "run.wall_clock_limit=23h"})
+          .run;
+  EXPECT_EQ(run.watchdog.limits.train, 90);
+  EXPECT_EQ(run.watchdog.limits.save, 0);
+  EXPECT_EQ(run.watchdog.straggler_interval_seconds, 0.5);
+  EXPECT_EQ(run.wall_clock_limit_seconds, 82800);
+  EXPECT_EQ(read(example_yaml(), {"watchdog.timeout=auto"}).run.watchdog.limits.train,
+            std::nullopt);
+  EXPECT_EQ(error_of(example_yaml(), {"watchdog.timeout=90"}),
+            "command line: watchdog.timeout: expected auto, a time (90s, 20min, 1.5h) or 0, got "
+            "'90'");
+}
+
 }  // namespace
 }  // namespace phalanx
