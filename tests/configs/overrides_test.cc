@@ -48,7 +48,7 @@ TEST(Overrides, UnknownFieldGetsDidYouMean) {
       error_of(example_yaml(), {"train.learning_rate=1"}),
       "command line: train: unknown key; known here: run, fork, model, parallel, data, stages, "
       "optimizer, precision, gradients, recompute, loss_chunk_tokens, curriculum_from, checkpoint, "
-      "evaluation");
+      "evaluation, watchdog");
   EXPECT_EQ(error_of(example_yaml(), {"lr=1"}),
             "command line: lr: unknown key; did you mean 'learning_rate.peak'?");
 }
