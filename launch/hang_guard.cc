@@ -26,6 +26,8 @@ constexpr std::chrono::milliseconds kGathering{500};
 constexpr std::chrono::milliseconds kHearing{1500};
 // For the report: what hangs may be the file system that it goes to.
 constexpr std::chrono::seconds kReporting{3};
+// For the launcher's daemon to end once its ranks have.
+constexpr int kDaemonSeconds = 5;
 
 void print_hang(const std::string& text, const std::filesystem::path& folder) {
   std::string message = "phalanx: hang: " + text + "\n";
@@ -144,6 +146,7 @@ void HangGuard::end_hang(double silent_seconds) {
     }
     std::this_thread::sleep_until(start + kHearing);
   }
+  launcher_.end_daemon_after(kDaemonSeconds);
   _exit(static_cast<int>(ExitCode::kHang));
 }
 

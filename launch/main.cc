@@ -1,5 +1,5 @@
 // The program: hands the command line to the commands and turns what leaves them into a message
-// on stderr and an exit code. Exit codes are in ARCHITECTURE.md; a command that ends with one of
+// on stderr and an exit code. Exit codes are in README.md; a command that ends with one of
 // its own throws CLI::RuntimeError(code).
 #include <CLI/CLI.hpp>
 #include <cerrno>

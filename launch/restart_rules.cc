@@ -20,6 +20,7 @@ constexpr int code(ExitCode value) { return static_cast<int>(value); }
 bool is_worth_repeating(int exit_code) {
   switch (exit_code) {
     case code(ExitCode::kBadInput):
+    case code(ExitCode::kFaultyHardware):  // the same machine would do it again
     case code(ExitCode::kNonFinite):
     case kConfigError:
     case kCannotRun:
@@ -40,6 +41,8 @@ std::string meaning_of_exit(int exit_code) {
       return "an internal error, or one of the launcher";
     case code(ExitCode::kBadInput):
       return "bad input, or a failing machine";
+    case code(ExitCode::kFaultyHardware):
+      return "a machine computed or kept something wrong";
     case code(ExitCode::kStopped):
       return "stopped on request, saved";
     case code(ExitCode::kHang):

@@ -1,6 +1,10 @@
 #include "parallel/launcher_watch.h"
 
 #include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -53,10 +57,29 @@ LauncherWatch::LauncherWatch() {
     chain.push_back({pid, process->started});
     if (is_launcher(process->name)) {
       chain_ = chain;
+      is_daemon_ = process->name == "orted";
       break;
     }
     pid = process->parent;
   }
+}
+
+void LauncherWatch::end_daemon_after(int seconds) const {
+  if (!is_daemon_) return;
+  // A descriptor of the process, since its number may be another's by then.
+  const int daemon = static_cast<int>(syscall(SYS_pidfd_open, chain_.back().pid, 0));
+  // The system call, not fork(): what a thread that hangs has locked stays locked in the child,
+  // which therefore makes nothing but system calls.
+  if (daemon < 0 || syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr) != 0) return;
+  setsid();
+  prctl(PR_SET_NAME, "end-orted");
+  if (daemon > 0) syscall(SYS_close_range, 0u, static_cast<unsigned>(daemon) - 1, 0u);
+  syscall(SYS_close_range, static_cast<unsigned>(daemon) + 1, ~0u, 0u);
+  pollfd ended{daemon, POLLIN, 0};
+  if (poll(&ended, 1, seconds * 1000) == 0) {
+    syscall(SYS_pidfd_send_signal, daemon, SIGKILL, nullptr, 0);
+  }
+  syscall(SYS_exit_group, 0);
 }
 
 bool LauncherWatch::is_lost() const {

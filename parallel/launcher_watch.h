@@ -20,6 +20,10 @@ class LauncherWatch {
   bool has_launcher() const { return !chain_.empty(); }
   /// A launcher was there, and it, or a process between it and this one, has ended.
   bool is_lost() const;
+  /// For a rank that ends because of a hang: if it was started by Open MPI's daemon on a host
+  /// (orted), leaves a process that kills the daemon once it has had `seconds` to end by itself.
+  /// One that was cut off from mpirun would stay for a quarter of an hour.
+  void end_daemon_after(int seconds) const;
 
  private:
   struct Ancestor {
@@ -27,6 +31,7 @@ class LauncherWatch {
     uint64_t started = 0;  // a number of its own in the life of the system
   };
   std::vector<Ancestor> chain_;  // from the parent to the launcher; empty: none
+  bool is_daemon_ = false;       // the launcher is an orted
 };
 
 }  // namespace phalanx

@@ -48,7 +48,7 @@ TEST(Overrides, UnknownFieldGetsDidYouMean) {
       error_of(example_yaml(), {"train.learning_rate=1"}),
       "command line: train: unknown key; known here: run, fork, model, parallel, data, stages, "
       "optimizer, precision, gradients, recompute, reproducible, leaf_group_size, "
-      "loss_chunk_tokens, curriculum_from, checkpoint, evaluation, numbers");
+      "loss_chunk_tokens, curriculum_from, checkpoint, evaluation, watchdog, numbers");
   EXPECT_EQ(error_of(example_yaml(), {"lr=1"}),
             "command line: lr: unknown key; did you mean 'learning_rate.peak'?");
 }
@@ -86,6 +86,25 @@ TEST(Overrides, WhatIsNoAssignmentIsRefused) {
 TEST(Overrides, GivenTwiceIsRefused) {
   EXPECT_EQ(error_of(example_yaml(), {"precision=fp32", "precision=bf16"}),
             "command line: precision: given twice");
+}
+
+TEST(Overrides, TimesOfTheWatchdog) {
+  const RunConfig usual = read(example_yaml(), {}).run;
+  EXPECT_EQ(usual.watchdog.limits.train, std::nullopt);
+  EXPECT_EQ(usual.wall_clock_limit_seconds, 0);
+  const RunConfig run =
+      read(example_yaml(), {"watchdog.timeout=90s", "watchdog.save_timeout=0",
+                            "watchdog.straggler_interval=500ms", "run.wall_clock_limit=23h"})
+          .run;
+  EXPECT_EQ(run.watchdog.limits.train, 90);
+  EXPECT_EQ(run.watchdog.limits.save, 0);
+  EXPECT_EQ(run.watchdog.straggler_interval_seconds, 0.5);
+  EXPECT_EQ(run.wall_clock_limit_seconds, 82800);
+  EXPECT_EQ(read(example_yaml(), {"watchdog.timeout=auto"}).run.watchdog.limits.train,
+            std::nullopt);
+  EXPECT_EQ(error_of(example_yaml(), {"watchdog.timeout=90"}),
+            "command line: watchdog.timeout: expected auto, a time (90s, 20min, 1.5h) or 0, got "
+            "'90'");
 }
 
 }  // namespace

@@ -39,7 +39,8 @@ TEST(ReadErrors, ASecondLengthFieldIsRefused) {
 
 TEST(ReadErrors, UnknownKeyWithoutAnythingNearListsTheKnownOnes) {
   EXPECT_EQ(error_of(example_with("dir: runs", "zzzzzz: runs")),
-            "run.yaml:1:22: run.zzzzzz: unknown key; known here: name, dir, stop_after_steps");
+            "run.yaml:1:22: run.zzzzzz: unknown key; known here: name, dir, stop_after_steps, "
+            "wall_clock_limit");
 }
 
 TEST(ReadErrors, MissingKeyNamesWhatIsExpected) {

@@ -12,7 +12,7 @@ bool restarts(int exit_code, const RestartRules& rules = {}) {
 
 TEST(RestartRules, ByExitCode) {
   for (const int code : {1, 3, 76, 134, 137, 139, 143}) EXPECT_TRUE(restarts(code)) << code;
-  for (const int code : {0, 2, 75, 77, 78, 126, 127}) EXPECT_FALSE(restarts(code)) << code;
+  for (const int code : {0, 2, 16, 75, 77, 78, 126, 127}) EXPECT_FALSE(restarts(code)) << code;
   EXPECT_TRUE(restarts(75, {.restart_stopped = true}));
   EXPECT_EQ(judge({0}, 0, 0, {}).reason, "");
 }
