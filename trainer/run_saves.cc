@@ -60,7 +60,7 @@ void RunSaves::begin_after_running(const TrainState& state) {
   refuse_many_failures();
 }
 
-void RunSaves::save_last(const TrainState& state) {
+void RunSaves::save_and_wait(const TrainState& state) {
   finish();
   start(state, /*gently=*/false);
   const SaveResult result = wait();

@@ -6,7 +6,7 @@
 // the same step. Ownership: refers to what the context refers to, config, parameters and shares.
 // Threads: see CheckpointSaver. Errors: a save that fails does not end the run, so a disk that is
 // full for an hour costs the saves of that hour; the third failure in a row does, with an
-// AgreedError, and so does a failure of save_last().
+// AgreedError, and so does a failure of save_and_wait().
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -51,7 +51,7 @@ class RunSaves {
   /// The same, but waits for the other one.
   void begin_after_running(const TrainState& state);
   /// Waits for the one under way, then saves `state` and waits. A failure is thrown.
-  void save_last(const TrainState& state);
+  void save_and_wait(const TrainState& state);
   /// Waits for the one under way, if there is one. Does not throw when it fails.
   void finish();
 

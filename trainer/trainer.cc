@@ -299,7 +299,7 @@ void Trainer::save_start() {
     if (stage.first_row >= state_.cursor.row) continue;
     state_.stage_first_rows.try_emplace(stage.name, stage.first_row);
   }
-  save(/*last=*/false, /*at_edge=*/true);
+  saves_.save_and_wait(state_);  // so that a kill after the first step does not skip them again
 }
 
 /// What people and later starts count on, the last state and the edges of phases, is saved whatever
@@ -307,7 +307,7 @@ void Trainer::save_start() {
 void Trainer::save(bool last, bool at_edge) {
   const FlightPhase mark(context_.flight, RunPhase::kSave);
   last_save_ = Clock::now();
-  if (last) return saves_.save_last(state_);
+  if (last) return saves_.save_and_wait(state_);
   at_edge ? saves_.begin_after_running(state_) : saves_.begin(state_);
 }
 

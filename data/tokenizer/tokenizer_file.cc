@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "data/file.h"
+
 namespace phalanx {
 namespace {
 
@@ -15,7 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMaxFileBytes = int64_t{1} << 28;
 
-using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+using OpenFile = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
 [[noreturn]] void fail_on(const std::string& path, const char* action) {
   throw std::system_error(errno, std::generic_category(),
@@ -23,7 +25,7 @@ using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 }
 
 std::string read_whole(const std::string& path) {
-  const File file(std::fopen(path.c_str(), "rb"), &std::fclose);
+  const OpenFile file(std::fopen(path.c_str(), "rb"), &std::fclose);
   if (!file) fail_on(path, "open");
   std::string text;
   char buffer[1 << 16];
@@ -36,13 +38,6 @@ std::string read_whole(const std::string& path) {
   }
   if (std::ferror(file.get())) fail_on(path, "read");
   return text;
-}
-
-void write_whole(const std::string& path, const std::string& text) {
-  File file(std::fopen(path.c_str(), "wb"), &std::fclose);
-  if (!file) fail_on(path, "open");
-  if (std::fwrite(text.data(), 1, text.size(), file.get()) != text.size()) fail_on(path, "write");
-  if (std::fclose(file.release()) != 0) fail_on(path, "write");
 }
 
 }  // namespace
@@ -66,14 +61,9 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path) {
 }
 
 std::string save_tokenizer(const Tokenizer& tokenizer, const std::string& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) throw std::system_error(error, fmt::format("cannot make the folder {}", folder));
+  make_folders(folder);
   const std::string path = (fs::path(folder) / "tokenizer.json").string();
-  const std::string partial = path + ".partial";
-  write_whole(partial, tokenizer_json(tokenizer));
-  fs::rename(partial, path, error);
-  if (error) throw std::system_error(error, fmt::format("cannot rename {} to {}", partial, path));
+  commit_file(path, tokenizer_json(tokenizer));
   return path;
 }
 

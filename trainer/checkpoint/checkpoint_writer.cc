@@ -15,8 +15,8 @@
 namespace phalanx {
 namespace {
 
-// Of a rank's file. Two keep a disk busy while blocks are hashed; ranks of a host add up.
-constexpr int kStreams = 2;
+// Of a rank's file. Four keep a fast disk busy while blocks are copied and hashed (tests/bench).
+constexpr int kStreams = 4;
 
 // Every tensor-parallel rank stores a replicated or shared tensor alike; the first one writes it.
 std::vector<SharePiece> written_pieces(const CheckpointContents& contents, const Mesh& mesh) {

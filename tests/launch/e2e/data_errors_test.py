@@ -183,7 +183,8 @@ class FailingDisk(DataErrors):
         source = self.workspace.path / 'failing_read.c'
         source.write_text(FAILING_READ)
         subprocess.run(['cc', '-shared', '-fPIC', '-o', library, source, '-ldl'], check=True)
-        options = ('checkpoint.interval=1 steps', 'checkpoint.keep_last=99')
+        options = ('checkpoint.interval=1 steps', 'checkpoint.keep_last=99',
+                   'checkpoint.asynchronous=false')
         whole = self.train(2, 'no-error', *options)
         self.workspace.environment['LD_PRELOAD'] = str(library)
         self.addCleanup(self.workspace.environment.pop, 'LD_PRELOAD', None)
@@ -201,7 +202,8 @@ class FailingDisk(DataErrors):
 
     def test_a_shard_that_is_cut_while_it_is_read(self):
         shard = self.copy_of('prose', 'cut') / 'shard-00000.bin'
-        options = (*LONG, 'data.sources.prose.path=cut', 'checkpoint.interval=1 steps')
+        options = (*LONG, 'data.sources.prose.path=cut', 'checkpoint.interval=1 steps',
+                   'checkpoint.asynchronous=false')
         training = self.workspace.start(2, 'cut', *options)
         training.wait_for_steps(3)
         whole = shard.read_bytes()

@@ -48,7 +48,8 @@ class DataOrder(RunTest):
                              state_of(runs[0].checkpoint(STEPS))['cursor'])
 
     def test_rows_follow_the_plan(self):
-        run = self.train(2, 'rows', 'checkpoint.interval=1 steps', 'checkpoint.keep_last=100')
+        run = self.train(2, 'rows', 'checkpoint.interval=1 steps', 'checkpoint.keep_last=100',
+                         'checkpoint.asynchronous=false')
         phases = planned(run.err)
         self.assertEqual([sum(phase.values()) for phase in phases], list(PHASE_ROWS))
         for step in range(1, STEPS + 1):

@@ -13,10 +13,11 @@ from support import (BAD_INPUT, DONE, STEPS, STOPPED, RunTest, main, read_metric
 from stop_test import LONG
 
 EVERY = 'checkpoint.interval={} steps'.format
-SEEDS = int(os.environ.get('PHALANX_KILL_SEEDS', '3'))
 STRACE = shutil.which('strace')
 LAST = 3  # step of the save in which runs are killed
-KILLED_CALLS = ('mkdir', 'fallocate', 'pwrite64', 'fsync', 'rename')
+ALL = os.environ.get('PHALANX_ALL_FAULTS', '') == '1'  # also those that take minutes
+SEEDS = 100 if ALL else 3
+KILLED_CALLS = ('mkdir', 'fallocate', 'pwrite64', 'fsync', 'rename') if ALL else ('fsync', 'rename')
 FILES = ('rank-00000.safetensors', 'state.json', 'config.yaml', 'manifest.json')
 
 
@@ -112,7 +113,7 @@ class Faults(RunTest):
         calls = ','.join(sorted({rule.split(':')[0] for rule in rules}))
         words += ['-e', f'trace={calls}']
         words += [word for rule in rules for word in ('-e', f'inject={rule}')]
-        command = [STRACE, '-f', '--seccomp-bpf', '-qq', '-o', '/dev/null', *words,
+        command = [STRACE, '-f', '-qq', '-o', '/dev/null', *words,
                    self.workspace.binary, 'train', 'run.yaml', f'run.name={name}', *options]
         done = subprocess.run(command, cwd=self.workspace.path, env=self.workspace.environment,
                               capture_output=True, text=True, timeout=limit, check=False)
@@ -210,7 +211,7 @@ class Faults(RunTest):
                     self.assertEqual(newest, 'step-000003')
                     break
                 killed += 1
-        self.assertGreater(killed, len(KILLED_CALLS))
+        self.assertGreater(killed, 6)
 
 
 if __name__ == '__main__':

@@ -75,7 +75,7 @@ class Stop(RunTest):
                           'no second phalanx train works there'])
 
     def test_a_killed_rank_ends_the_run_and_resume_repeats_its_steps(self):
-        options = (*LONG, 'checkpoint.interval=5 steps')
+        options = (*LONG, 'checkpoint.interval=5 steps', 'checkpoint.asynchronous=false')
         training = self.workspace.start(2, 'killed', *options)
         training.wait_for_steps(12)
         os.kill(training.ranks()[1], signal.SIGKILL)

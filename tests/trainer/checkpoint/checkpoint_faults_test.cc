@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 
 #include "tests/support/faulty_disk.h"
 #include "tests/trainer/checkpoint/toy_checkpoint.h"
@@ -190,6 +191,48 @@ TEST_F(CheckpointFaults, OneRankThatFailsKeepsAllFromCommitting) {
   disk.ask = nullptr;
   run_ranks(4, [&](Communicator& world) { save(world, 2, keep_all(at_), 1); });
   EXPECT_EQ(wrong_after_load(step(1), 4, 2), 0);
+}
+
+/// Falls back from step 2 to step 1 and says `words` of step 2, which is then as it was.
+void expect_found_out(const Path& at, const std::vector<std::string>& words,
+                      const std::function<void(const Path&)>& damage) {
+  const Path damaged = checkpoint_path(at, 2), whole = at.parent_path() / "whole";
+  std::filesystem::copy(damaged, whole, std::filesystem::copy_options::recursive);
+  damage(damaged);
+  const FoundCheckpoint found = find(at);
+  EXPECT_EQ(found.path, checkpoint_path(at, 1));
+  ASSERT_EQ(found.notes.size(), 1U);
+  for (const std::string& word : words) EXPECT_CONTAINS(found.notes[0], word);
+  std::filesystem::remove_all(damaged);
+  std::filesystem::rename(whole, damaged);
+}
+
+TEST_F(CheckpointFaults, DamageAnywhereIsFoundOutAndTheOneBeforeIsTaken) {
+  run_ranks(2, [&](Communicator& world) {
+    for (const int64_t number : {1, 2}) save(world, 1, keep_all(at_), number);
+  });
+  const std::string other = "rank-00001.safetensors";
+  for (const std::string& file : {std::string(kRankFile), other, std::string("state.json")}) {
+    const auto bytes = static_cast<int64_t>(std::filesystem::file_size(step(2) / file));
+    for (int64_t at = bytes % 4096 / 2; at < bytes; at += 4096) {
+      expect_found_out(at_, {"file " + file + ": block 0", "the file is damaged"},
+                       [&](const Path& damaged) { flip_bit(damaged / file, at); });
+    }
+    const std::string expected = "file " + file + ": expected " + std::to_string(bytes) + " bytes";
+    for (const int64_t size : {bytes - 1, bytes + 1, int64_t{0}}) {
+      expect_found_out(at_, {expected}, [&](const Path& damaged) {
+        std::filesystem::resize_file(damaged / file, static_cast<uintmax_t>(size));
+      });
+    }
+    expect_found_out(at_, {file, "No such file"},
+                     [&](const Path& damaged) { std::filesystem::remove(damaged / file); });
+  }
+  expect_found_out(at_, {"file rank-0000"}, [&](const Path& damaged) {
+    std::filesystem::rename(damaged / other, damaged / "x");
+    std::filesystem::rename(damaged / kRankFile, damaged / other);
+    std::filesystem::rename(damaged / "x", damaged / kRankFile);
+  });
+  EXPECT_EQ(find(at_).path, step(2));
 }
 
 TEST_F(CheckpointFaults, WhatIsSavedIsWhatTheSnapshotTookWhateverTheRunDoesMeanwhile) {
