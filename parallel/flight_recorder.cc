@@ -3,7 +3,6 @@
 #include <c10/util/Exception.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,6 +40,13 @@ struct Slot {
 
 std::string path_of(const std::string& file) { return fmt::format("{}/{}", kFlightFolder, file); }
 
+/// A lock of the open file, gone with the last process that has it. False: another's is in the way.
+bool lock(int descriptor, short kind) {
+  struct flock whole {};
+  whole.l_type = kind;
+  return fcntl(descriptor, F_OFD_SETLK, &whole) == 0;
+}
+
 /// What processes that were killed have left: nobody holds its lock.
 void remove_abandoned() {
   std::error_code unknown;
@@ -48,7 +54,7 @@ void remove_abandoned() {
     if (!entry.path().filename().string().starts_with(kPrefix)) continue;
     const int descriptor = open(entry.path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (descriptor < 0) continue;  // another user's
-    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) unlink(entry.path().c_str());
+    if (lock(descriptor, F_RDLCK)) unlink(entry.path().c_str());
     close(descriptor);
   }
 }
@@ -138,8 +144,7 @@ FlightRecorder::FlightRecorder() {
   if (descriptor_ < 0) fail(fmt::format("make a file in {}", kFlightFolder));
   file_ = fmt::format("{}{}-{}", kPrefix, getpid(), flight_now_ns());
   const std::string path = path_of(file_);
-  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 ||
-      ftruncate(descriptor_, sizeof(FlightPage)) != 0) {
+  if (!lock(descriptor_, F_WRLCK) || ftruncate(descriptor_, sizeof(FlightPage)) != 0) {
     fail(path);
   }
   void* memory =
