@@ -15,6 +15,7 @@ namespace phalanx {
 namespace {
 
 constexpr int kMaxDepth = 32;
+constexpr int kMaxDocuments = 100;
 constexpr int kMaxNodes = 1'000'000;  // an alias inside aliases multiplies
 
 /// Passes over the events of a document.
@@ -34,13 +35,15 @@ class Ignored final : public YAML::EventHandler {
   void OnMapEnd() override {}
 };
 
-/// YAML::LoadAll() never ends where something that belongs to no document follows the first: it
-/// makes empty ones of it.
-bool has_second_document(const std::string& text) {
+/// At most kMaxDocuments: what belongs to no document makes the parser (and YAML::LoadAll()) find
+/// empty ones for ever.
+int num_documents(const std::string& text) {
   std::istringstream stream(text);
   YAML::Parser parser(stream);
   Ignored ignored;
-  return parser.HandleNextDocument(ignored) && parser.HandleNextDocument(ignored);
+  int found = 0;
+  while (found < kMaxDocuments && parser.HandleNextDocument(ignored)) ++found;
+  return found;
 }
 
 std::string join(std::string_view path, std::string_view key) {
@@ -212,8 +215,10 @@ ConfigNode parse_yaml(const std::string& text, const std::string& source, Proble
   ConfigNode empty;
   empty.origin = start;
   try {
-    if (has_second_document(text)) {
-      problems.add(start, "", "expected one YAML document, got more");
+    if (const int found = num_documents(text); found > 1) {
+      problems.add(start, "",
+                   fmt::format("expected one YAML document, got {}{}", found,
+                               found == kMaxDocuments ? " or more" : ""));
       return empty;
     }
     return TreeBuilder(source, problems).build(YAML::Load(text), "", start);
