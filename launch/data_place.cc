@@ -43,13 +43,28 @@ std::optional<AttemptStart> newest_checkpoint(const fs::path& folder) {
   return std::nullopt;
 }
 
+/// The newest attempt's, or its newest checkpoint, which knows of the spikes since.
+std::optional<AttemptStart> newest_start(const fs::path& folder) {
+  std::optional<AttemptStart> start = load_attempt_start(folder);
+  if (!start) return newest_checkpoint(folder / "checkpoints");
+  try {
+    std::optional<AttemptStart> saved = newest_checkpoint(folder / "checkpoints");
+    if (saved && saved->state.attempt == start->state.attempt &&
+        saved->state.step > start->state.step) {
+      return saved;
+    }
+  } catch (const std::invalid_argument&) {
+    // A damaged checkpoint; the start is as good for all but spikes.
+  }
+  return start;
+}
+
 void read_folder(const fs::path& folder, DataPlace& place) {
   std::optional<AttemptStart> found;
   if (fs::exists(folder / "manifest.json")) {
     found = read_checkpoint(folder);
   } else {
-    found = load_attempt_start(folder);
-    if (!found) found = newest_checkpoint(folder / "checkpoints");
+    found = newest_start(folder);
   }
   if (!found) {
     throw std::invalid_argument(

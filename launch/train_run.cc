@@ -167,6 +167,53 @@ void check_machine(const RunConfig& config, const TrainArguments& arguments, Ses
   say_kernels(config);
 }
 
+/// What a start of the run is made of.
+struct RunParts {
+  RunStart start;
+  RunData data;
+  PlannedRun planned;
+};
+
+/// Collective. `checkpoint` may be empty; so many steps behind it are passed over.
+RunParts open_parts(const fs::path& checkpoint, int64_t skip_steps, const ResolvedConfig& resolved,
+                    Session& session) {
+  Communicator& control = session.control();
+  RunParts parts;
+  parts.start = together(control, [&] { return open_run_start(checkpoint, resolved); });
+  parts.data = together(
+      control, [&] { return open_run_data(resolved.run, session.rank(), session.size()); });
+  parts.planned = together(
+      control, [&] { return plan_run(resolved.run, parts.data, skip_steps, parts.start); });
+  return parts;
+}
+
+/// After a spike: the start behind the steps that led to it. Collective.
+RunParts roll_back(const RunOutcome& outcome, const ResolvedConfig& resolved, Session& session,
+                   const fs::path& run_folder) {
+  const RollBack& back = *outcome.roll_back;
+  RunParts parts = open_parts(back.checkpoint, back.skip_steps, resolved, session);
+  TrainState& state = parts.start.state;
+  state.roll_backs = outcome.state.roll_backs + 1;
+  state.attempt = outcome.state.attempt + 1;
+  run_together(session.control(), [&] {
+    if (session.rank() != 0) return;
+    std::fprintf(stderr, "rolled back to %s\n%s", back.checkpoint.c_str(),
+                 parts.start.notes.c_str());
+    save_attempt_start(run_folder, {resolved_yaml(resolved), state});
+  });
+  return parts;
+}
+
+/// Collective.
+RunOutcome train(const RunConfig& config, const RunContext& context, RunParts parts,
+                 const TrainerOptions& options) {
+  Trainer trainer(config, context, std::move(parts.data), std::move(parts.planned),
+                  std::move(parts.start.state), {parts.start.checkpoint.get(), parts.start.moments},
+                  options);
+  parts.start.checkpoint.reset();
+  return trainer.run();
+}
+
 }  // namespace
 
 bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, Session& session,
@@ -177,15 +224,11 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   const bool speaks = session.rank() == 0;
 
   const fs::path checkpoint = choose_checkpoint(arguments.resume, run_folder, session);
-  RunStart start = together(control, [&] { return open_run_start(checkpoint, resolved); });
-  RunData data =
-      together(control, [&] { return open_run_data(config, session.rank(), session.size()); });
-  PlannedRun planned =
-      together(control, [&] { return plan_run(config, data, arguments.skip_steps, start); });
+  RunParts parts = open_parts(checkpoint, arguments.skip_steps, resolved, session);
   run_together(control, [&] {
     if (!speaks) return;
-    print_plan(*planned.plan, config, data.warnings, start.notes);
-    if (start.new_weights()) note_rope_base(config);
+    print_plan(*parts.planned.plan, config, parts.data.warnings, parts.start.notes);
+    if (parts.start.new_weights()) note_rope_base(config);
   });
   if (arguments.dry_run) return false;
   check_machine(config, arguments, session);
@@ -193,7 +236,7 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   // The first rank's, held to the end.
   const std::optional<FileLock> lock = together(control, [&]() -> std::optional<FileLock> {
     if (!speaks) return std::nullopt;
-    return take_folder(run_folder, resolved, start.state);
+    return take_folder(run_folder, resolved, parts.start.state);
   });
   // Kernels and allocations without a device of their own go to the current one.
   const c10::DeviceGuard guard(device_of(config, session));
@@ -201,11 +244,14 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
                               static_cast<int>(config.parallel.tensor_parallel_size));
   const MeshGroups groups = session.make_groups(mesh);
   const RunContext context{mesh, control, *groups.tp, *groups.dp, device_of(config, session)};
-  Trainer trainer(config, context, std::move(data), std::move(planned), std::move(start.state),
-                  {start.checkpoint.get(), start.moments},
-                  trainer_options(run_folder, resolved, checkpoint, arguments, signals));
-  start.checkpoint.reset();
-  const RunOutcome outcome = trainer.run();
+  TrainerOptions options = trainer_options(run_folder, resolved, checkpoint, arguments, signals);
+  RunOutcome outcome = train(resolved.run, context, std::move(parts), options);
+  while (outcome.roll_back) {
+    parts = roll_back(outcome, resolved, session, run_folder);
+    options.resumed_from = outcome.roll_back->checkpoint;
+    options.save_first = true;
+    outcome = train(resolved.run, context, std::move(parts), options);
+  }
   if (speaks) {
     print_report(config, outcome, {run_folder, resume_line(arguments, session), session.size()});
     note_trace(arguments.trace, outcome.state.step, run_folder);

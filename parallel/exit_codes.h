@@ -10,14 +10,15 @@
 
 namespace phalanx {
 
-/// 16, 17 and 78 stay reserved for suspected hardware.
+/// 17 and 78 stay reserved for suspected hardware.
 enum class ExitCode : int {
   kDone = 0,
   kBug = 1,
   kBadInput = 2,
-  kStopped = 75,    // stopped on request; the run can be resumed
-  kHang = 76,       // a rank made no progress within its deadline
-  kNonFinite = 77,  // the loss or the gradient norm stayed non-finite
+  kFaultyHardware = 16,  // a rank computed or kept something wrong; the message names it
+  kStopped = 75,         // stopped on request; the run can be resumed
+  kHang = 76,            // a rank made no progress within its deadline
+  kNonFinite = 77,  // the loss or the gradient norm stayed non-finite, or a spike stops the run
 };
 
 /// An error that knows the code to end with.

@@ -78,6 +78,23 @@ struct EvaluationConfig {
   int64_t max_rows = 64;                         // of each source's held-out part
 };
 
+/// What is done about a loss or a gradient norm far above those before it.
+enum class SpikePolicy { kOff, kSkip, kRollBack, kStop };
+struct SpikeConfig {
+  SpikePolicy policy = SpikePolicy::kOff;
+  double z_score = 6;          // standard deviations above the mean of the window
+  int64_t window = 128;        // steps that are remembered; at least half of them must have been
+  int64_t max_roll_backs = 3;  // of the whole run
+};
+
+/// Numbers that are looked at before they are used.
+struct NumbersConfig {
+  int64_t max_skipped_in_a_row = 5;  // steps; then the run stops
+  bool run_again = true;             // a step with a suspicious loss or norm, to compare
+  int64_t check_interval = 100;      // steps between comparisons of hashes; 0: none
+  SpikeConfig spikes;
+};
+
 struct ModelConfig {
   std::string preset;  // name it was started from, for messages
   Phi4Config shape;
@@ -112,6 +129,7 @@ struct RunConfig {
   int64_t loss_chunk_tokens = 1024;     // tokens whose logits exist at one time
   CheckpointConfig checkpoint;
   EvaluationConfig evaluation;
+  NumbersConfig numbers;
 };
 
 }  // namespace phalanx

@@ -91,6 +91,17 @@ std::vector<StageRun> make_stage_runs(const RunConfig& config, const MixturePlan
   return stages;
 }
 
+int64_t tokens_from(const MixturePlan& plan, int64_t step) {
+  int64_t tokens = 0;
+  for (const StepSpan& span : plan.steps) {
+    const int64_t end = span.first_step + (span.end_row - span.first_row) / span.rows_per_step;
+    if (step >= end) continue;
+    tokens += (end - std::max(step, span.first_step)) * span.rows_per_step *
+              plan.curriculum.stages[static_cast<size_t>(span.stage)].sequence_length;
+  }
+  return tokens;
+}
+
 const StageRun& stage_of(const std::vector<StageRun>& stages, int64_t step) {
   for (const StageRun& stage : stages) {
     if (step < stage.end_step) return stage;

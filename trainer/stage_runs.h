@@ -34,6 +34,9 @@ std::vector<StageRun> make_stage_runs(const RunConfig& config, const MixturePlan
                                       const std::map<std::string, int64_t>& stage_first_rows,
                                       at::Device device);
 
+/// Of the steps from `step` to the end of the plan; padding included.
+int64_t tokens_from(const MixturePlan& plan, int64_t step);
+
 const StageRun& stage_of(const std::vector<StageRun>& stages, int64_t step);
 
 }  // namespace phalanx

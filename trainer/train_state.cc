@@ -45,6 +45,28 @@ std::vector<std::string> past_configs(const nlohmann::json& json) {
   return configs;
 }
 
+std::vector<double> numbers(const nlohmann::json& json, const std::string& where) {
+  if (!json.is_array()) refuse_json(where, "a list", json);
+  std::vector<double> values;
+  for (const nlohmann::json& value : json) values.push_back(number(value, where));
+  return values;
+}
+
+/// Absent in older checkpoints.
+void read_spikes(const nlohmann::json& json, TrainState& state) {
+  const std::string file = "state.json";
+  if (json.contains("recent_steps")) {
+    const nlohmann::json& recent = json["recent_steps"];
+    const std::string where = file + ": recent_steps";
+    state.recent_steps.losses = numbers(member(recent, "losses", where), where + ".losses");
+    state.recent_steps.grad_norms =
+        numbers(member(recent, "grad_norms", where), where + ".grad_norms");
+  }
+  if (json.contains("roll_backs")) {
+    state.roll_backs = count(json["roll_backs"], file + ": roll_backs");
+  }
+}
+
 /// Older checkpoints hold the first step of each stage instead. Where the plan begins with the run,
 /// it says where stages begin; where a curriculum was changed on the way, nothing else would.
 std::map<std::string, int64_t> stage_first_rows(const nlohmann::json& json, const Cursor& cursor) {
@@ -71,7 +93,10 @@ nlohmann::json to_json(const TrainState& state) {
           {"stage_first_rows", state.stage_first_rows},
           {"start_bits_per_byte", state.start_bits_per_byte},
           {"past_configs", state.past_configs},
-          {"masked_documents", to_json(state.masked_documents)}};
+          {"masked_documents", to_json(state.masked_documents)},
+          {"recent_steps",
+           {{"losses", state.recent_steps.losses}, {"grad_norms", state.recent_steps.grad_norms}}},
+          {"roll_backs", state.roll_backs}};
 }
 
 TrainState train_state_from_json(const nlohmann::json& json) {
@@ -94,6 +119,7 @@ TrainState train_state_from_json(const nlohmann::json& json) {
     state.masked_documents =
         mask_history_from_json(field("masked_documents"), file + ": masked_documents");
   }
+  read_spikes(json, state);
   return state;
 }
 

@@ -10,6 +10,7 @@
 
 #include "data/mixture/ledger.h"
 #include "trainer/mask_history.h"
+#include "trainer/spike_window.h"
 
 namespace phalanx {
 
@@ -25,6 +26,8 @@ struct TrainState {
   /// state: what past steps read stays known. Empty: not recorded.
   std::vector<std::string> past_configs;
   MaskHistory masked_documents;
+  RecentSteps recent_steps;  // that spikes are told from
+  int64_t roll_backs = 0;    // that spikes have caused so far
 };
 
 nlohmann::json to_json(const TrainState& state);

@@ -2,10 +2,12 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "trainer/grad_norm.h"
 
@@ -15,6 +17,8 @@ double LossSums::total_nats() const { return std::accumulate(nats.begin(), nats.
 double LossSums::total_targets() const {
   return std::accumulate(targets.begin(), targets.end(), 0.0);
 }
+
+bool StepResult::is_finite() const { return std::isfinite(loss) && std::isfinite(grad_norm); }
 
 at::Tensor nats_of_rows(const at::Tensor& loss_N, int64_t length) {
   return loss_N.view({-1, length}).sum(1, /*keepdim=*/false, at::kDouble);
@@ -40,7 +44,7 @@ void add_losses(const at::Tensor& nats_R, const at::Tensor& mask_RT,
 TrainStep::TrainStep(const Phi4& model, ParameterSet& parameters, GradBuckets& grads,
                      AdamW& optimizer, const RunContext& context, double clip_grad_norm,
                      size_t num_sources, const MicroBatchOptions& options, bool cuda_graphs,
-                     Summation summation)
+                     Summation summation, GradientProbe probe)
     : model_(model),
       parameters_(parameters),
       grads_(grads),
@@ -50,6 +54,7 @@ TrainStep::TrainStep(const Phi4& model, ParameterSet& parameters, GradBuckets& g
       num_sources_(num_sources),
       options_(options),
       summation_(summation),
+      probe_(std::move(probe)),
       graphed_(cuda_graphs ? std::make_unique<GraphedPass>(model, grads) : nullptr) {}
 
 at::Tensor TrainStep::pass(const TokenBatch& tokens) {
@@ -59,6 +64,7 @@ at::Tensor TrainStep::pass(const TokenBatch& tokens) {
 /// Tensor-parallel peers compute the same losses; the first of them speaks for its replica.
 void TrainStep::accumulate(const Batch& batch, const StepInputs& inputs, WorldSums& sums) {
   const int64_t rows = batch.tokens_RT.size(0), size = inputs.micro_batch_size;
+  own_nats_ = 0.0;
   grads_.begin_step((rows + size - 1) / size, inputs.num_updates);
   // Losses stay on their device until all passes are under way: the host must not wait for each.
   std::vector<at::Tensor> nats;
@@ -69,6 +75,7 @@ void TrainStep::accumulate(const Batch& batch, const StepInputs& inputs, WorldSu
   }
   if (nats.empty()) return;
   const at::Tensor nats_R = at::cat(nats).cpu();
+  own_nats_ = nats_R.sum().item<double>();
   if (context_.mesh.tp_rank != 0) return;
   each_loss(nats_R, batch.loss_mask_RT, batch.source_R,
             [&](size_t source, double nats_of_row, double targets) {
@@ -86,13 +93,14 @@ LossSums TrainStep::losses_of(const WorldSums& sums) const {
   return losses;
 }
 
-StepResult TrainStep::run(const Batch& batch, const StepInputs& inputs) {
+StepResult TrainStep::compute(const Batch& batch, const StepInputs& inputs) {
   WorldSums sums(1 + 2 * num_sources_, summation_);  // squares, nats and targets by source
   accumulate(batch, inputs, sums);
-  const std::vector<at::Tensor>& grad_shares = grads_.finish();
+  grad_shares_ = &grads_.finish();
+  if (probe_) probe_(*grad_shares_);
   const bool first_of_tensor_axis = context_.mesh.tp_rank == 0;
   for (const std::vector<double>& squares :
-       block_squares(grad_shares, parameters_.buckets(), first_of_tensor_axis)) {
+       block_squares(*grad_shares_, parameters_.buckets(), first_of_tensor_axis)) {
     sums.add_all(0, squares);
   }
   sums.reduce(context_.control);
@@ -102,12 +110,23 @@ StepResult TrainStep::run(const Batch& batch, const StepInputs& inputs) {
   const ClippedGradient clipped = clip_gradient(sums[0], num_valid, clip_grad_norm_);
   result.loss = result.by_source.total_nats() / num_valid;
   result.grad_norm = clipped.norm;
-  result.updated = clipped.finite && std::isfinite(result.loss);
-  if (result.updated) {
-    optimizer_.update(grad_shares, inputs.learning_rate, clipped.scale, inputs.num_updates);
-    grads_.note_cleared();
-    optimizer_.gather_weights();
-  }
+  result.updated = false;
+  grad_scale_ = clipped.scale;
+  return result;
+}
+
+void TrainStep::update(const StepInputs& inputs) {
+  TORCH_INTERNAL_ASSERT(grad_shares_ != nullptr, "no gradient was computed since the last update");
+  optimizer_.update(*std::exchange(grad_shares_, nullptr), inputs.learning_rate, grad_scale_,
+                    inputs.num_updates);
+  grads_.note_cleared();
+  optimizer_.gather_weights();
+}
+
+StepResult TrainStep::run(const Batch& batch, const StepInputs& inputs) {
+  StepResult result = compute(batch, inputs);
+  result.updated = result.is_finite();
+  if (result.updated) update(inputs);
   return result;
 }
 

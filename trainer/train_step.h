@@ -1,9 +1,10 @@
 #pragma once
 // One optimizer step: forward and backward over the replica's micro-batches, the reduced gradient's
 // norm, the update, the weights brought together again.
-// Collective over tp, dp and control: every rank, once a step. Losses and gradients are in units of
-// sums; one over the global number of valid targets is folded into the clip factor.
-// Ownership: refers to everything it is given.
+// Collective over tp, dp and control: every rank, same order. compute() changes nothing but the
+// gradients and may be called again for the same step; update() takes in what it left. Losses and
+// gradients are in units of sums; one over the global number of valid targets is folded into the
+// clip factor. Ownership: refers to everything it is given.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "trainer/graphed_pass.h"
 #include "trainer/micro_batch.h"
 #include "trainer/run_context.h"
+#include "trainer/step_review.h"
 #include "trainer/world_sums.h"
 
 namespace phalanx {
@@ -31,8 +33,10 @@ struct LossSums {
 struct StepResult {
   double loss = 0.0;       // nats a valid target, over the global batch
   double grad_norm = 0.0;  // of the mean gradient, before clipping
-  bool updated = true;     // false: the loss or the norm was not finite, weights stayed
+  bool updated = true;     // false: the loss or the norm was not as it should be, weights stayed
   LossSums by_source;
+  StepReview review;       // by StepGuard
+  bool is_finite() const;  // loss and norm
 };
 
 struct StepInputs {
@@ -42,15 +46,25 @@ struct StepInputs {
   int64_t num_updates = 1;  // this one included
 };
 
+/// Sees this rank's reduced gradient shares before anything is computed from them.
+using GradientProbe = std::function<void(const std::vector<at::Tensor>& grad_shares)>;
+
 class TrainStep {
  public:
-  /// `summation`: of losses and squares of the gradient.
+  /// `probe`: for tests, which change what they are shown. `summation`: of losses and squares of
+  /// the gradient.
   TrainStep(const Phi4& model, ParameterSet& parameters, GradBuckets& grads, AdamW& optimizer,
             const RunContext& context, double clip_grad_norm, size_t num_sources,
             const MicroBatchOptions& options, bool cuda_graphs = false,
-            Summation summation = Summation::kInOrder);
+            Summation summation = Summation::kInOrder, GradientProbe probe = nullptr);
 
+  /// compute(), and update() unless loss or norm are not finite.
   StepResult run(const Batch& batch, const StepInputs& inputs);
+  /// Forward and backward passes, losses and norm. `updated` is false.
+  StepResult compute(const Batch& batch, const StepInputs& inputs);
+  void update(const StepInputs& inputs);
+  /// Nats of this replica's rows in the last compute().
+  double own_nats() const { return own_nats_; }
 
  private:
   at::Tensor pass(const TokenBatch& tokens);
@@ -66,7 +80,11 @@ class TrainStep {
   size_t num_sources_;
   MicroBatchOptions options_;
   Summation summation_;
-  std::unique_ptr<GraphedPass> graphed_;  // null: passes run as they are
+  GradientProbe probe_;
+  double own_nats_ = 0.0;
+  double grad_scale_ = 0.0;                               // of the last compute()
+  const std::vector<at::Tensor>* grad_shares_ = nullptr;  // as the scale
+  std::unique_ptr<GraphedPass> graphed_;                  // null: passes run as they are
 };
 
 /// Sums of each row's losses, fp64, on their device: [B] of loss_N, N = B rows of `length` tokens.

@@ -9,13 +9,12 @@
 #include "data/mixture/plan_report.h"
 #include "parallel/agreement.h"
 #include "trainer/checkpoint/checkpoint_writer.h"
+#include "trainer/step_policy.h"
 
 namespace phalanx {
 namespace {
 
 constexpr int64_t kBatchesAhead = 2;
-/// A single bad batch is passed over; a run that cannot recover by itself ends.
-constexpr int64_t kMaxSkippedInARow = 5;
 constexpr std::chrono::seconds kProgressInterval{5};
 constexpr double kMicroseconds = 1e6;
 
@@ -43,22 +42,6 @@ int64_t tokens_given(const Cursor& cursor, const std::string& source) {
   return tokens;
 }
 
-int64_t total_tokens(const MixturePlan& plan, const TrainState& state) {
-  int64_t tokens = state.tokens;
-  for (int64_t step = state.step; step < plan.end_step();) {
-    const StepRange range = plan.step_rows(step);
-    for (const StepSpan& span : plan.steps) {
-      const int64_t end = span.first_step + (span.end_row - span.first_row) / span.rows_per_step;
-      if (step < span.first_step || step >= end) continue;
-      tokens += (end - step) * range.num_rows *
-                plan.curriculum.stages[static_cast<size_t>(span.stage)].sequence_length;
-      step = end;
-      break;
-    }
-  }
-  return tokens;
-}
-
 }  // namespace
 
 Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData data,
@@ -76,6 +59,9 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
                   context, config.optimizer.clip_grad_norm, data_.source_names.size(),
                   micro_batch_options(config, context), config.parallel.cuda_graphs,
                   summation(config)),
+      state_check_(replica_.parameters(), replica_.optimizer(), context,
+                   config.numbers.check_interval),
+      guard_(train_step_, state_check_, context, config.numbers),
       evaluator_(replica_.model(), data_, context,
                  {config.evaluation.max_rows, config.stages.front().micro_batch_size,
                   micro_batch_options(config, context), summation(config)}),
@@ -88,7 +74,8 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
       trace_(options_.trace,
              options_.run_folder / "profile" / fmt::format("rank-{:04}.json", context.mesh.rank()),
              context.device.is_cuda()),
-      last_checkpoint_(options_.resumed_from) {
+      last_checkpoint_(options_.resumed_from),
+      checkpoint_step_(state_.step) {
   run_together(context.control, [&] { open_records(); });
 }
 
@@ -96,7 +83,7 @@ void Trainer::open_records() {
   if (context_.mesh.rank() != 0) return;
   metrics_ = std::make_unique<Metrics>(options_.run_folder / "metrics.jsonl", data_.source_names);
   progress_ = std::make_unique<Progress>(options_.on_terminal, kProgressInterval,
-                                         total_tokens(*plan_, state_));
+                                         state_.tokens + tokens_from(*plan_, state_.step));
 }
 
 RunOutcome Trainer::run() {
@@ -107,6 +94,7 @@ RunOutcome Trainer::run() {
     }
   }
   if (options_.save_first) save_start();
+  bool roll_back = false;
   while (state_.step < plan_->end_step()) {
     Requests agreed;
     const int64_t tokens_before = state_.tokens;
@@ -121,6 +109,11 @@ RunOutcome Trainer::run() {
       record.validation = validation_ = evaluate();
     }
     report(record);
+    roll_back = rolls_back(record.result,
+                           {state_.step, skipped_in_a_row_, state_.roll_backs,
+                            !last_checkpoint_.empty(), state_.step == plan_->end_step()},
+                           config_.numbers);
+    if (roll_back) break;
     if (stop || agreed.save || at_edge || crosses(config_.checkpoint.interval, tokens_before)) {
       save();
     }
@@ -130,6 +123,11 @@ RunOutcome Trainer::run() {
     trace_.finish();
     if (report_failure_) std::rethrow_exception(report_failure_);
   });
+  if (roll_back) {
+    RunOutcome back = outcome();
+    back.roll_back = {last_checkpoint_, state_.step - checkpoint_step_};
+    return back;
+  }
   if (validated_step_ != state_.step) validation_ = evaluate();
   return outcome();
 }
@@ -174,8 +172,13 @@ StepRecord Trainer::take_step(const Batch& batch) {
   state_.stage_first_rows.try_emplace(stage.name, stage.first_row);
   StepRecord record;
   record.learning_rate = stage.schedule.rate(range.first_row - stage.first_row, range.num_rows);
-  record.result = train_step_.run(
-      batch, {stage.rope, stage.micro_batch_size, record.learning_rate, state_.num_updates + 1});
+  const auto rows_of = [&](int dp_rank) {
+    return BatchLoader({plan_, state_.cursor}, data_.sources, dp_rank, context_.mesh.dp_size)
+        .next();
+  };
+  record.result = guard_.run(
+      batch, {stage.rope, stage.micro_batch_size, record.learning_rate, state_.num_updates + 1},
+      batch.step + 1, state_.recent_steps, rows_of);
   record.seconds = seconds_since(start);
   return record;
 }
@@ -187,7 +190,7 @@ void Trainer::advance(const Batch& batch, StepRecord& record) {
   state_.tokens += record.step_tokens;
   state_.num_updates += record.result.updated;
   count_sources(batch, record);
-  state_.cursor = batch.cursor_after;
+  note_spike(batch, record);
   train_seconds_ += record.seconds;
   train_tokens_ += record.step_tokens;
   record.step = state_.step;
@@ -198,6 +201,17 @@ void Trainer::advance(const Batch& batch, StepRecord& record) {
   wait_seconds_ += step_wait_seconds_;
   record.validation_before = std::exchange(validation_before_, {});
   skipped_in_a_row_ = record.result.updated ? 0 : skipped_in_a_row_ + 1;
+}
+
+/// The ledger after the step, with the rows that were passed over for a spike: the loader, which
+/// runs ahead, does not know of them.
+void Trainer::note_spike(const Batch& batch, const StepRecord& record) {
+  const int64_t first_row = state_.cursor.row;
+  state_.cursor = batch.cursor_after;
+  if (record.result.review.suspicion == Suspicion::kSpike) {
+    spike_rows_.emplace_back(first_row, state_.cursor.row);
+  }
+  for (const auto& [first, end] : spike_rows_) note_skipped(state_.cursor, first, end);
 }
 
 /// From the ledger before and after the step, so that metrics and checkpoints say the same.
@@ -248,6 +262,7 @@ void Trainer::save() {
                             options_.resumed_from};
   last_checkpoint_ = save_checkpoint({options_.run_folder / "checkpoints", retention}, contents,
                                      context_.mesh, context_.control);
+  checkpoint_step_ = state_.step;
   last_save_ = Clock::now();
   if (progress_) progress_->note(fmt::format("saved {}", last_checkpoint_.string()));
 }
@@ -264,16 +279,7 @@ void Trainer::report(const StepRecord& record) {
       progress_->note(fmt::format("step {}  validation {}  loss {:.4f}  bits per byte {:.4f}",
                                   record.step, source, result.loss, result.bits_per_byte));
     }
-    if (!record.result.updated) {
-      progress_->note(
-          fmt::format("step {}: loss {} or gradient norm {} is not finite: the update was skipped",
-                      record.step, record.result.loss, record.result.grad_norm));
-    }
-  }
-  if (skipped_in_a_row_ >= kMaxSkippedInARow) {
-    throw NonFiniteError(fmt::format(
-        "loss or gradient norm was not finite in {} steps in a row, the last one step {}",
-        skipped_in_a_row_, record.step));
+    if (!record.result.review.note.empty()) progress_->note(record.result.review.note);
   }
 }
 

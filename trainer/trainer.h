@@ -4,7 +4,8 @@
 // step: a small control reduction before each step carries {a rank failed, stop asked, save asked}.
 // Ownership: owns replica, data and state; refers to the RunContext and the config.
 // Threads: one, besides the prefetcher's. Stream: the current one.
-// Errors: bad data on any rank ends all with one AgreedError; a loss that stays non-finite is a
+// Errors: bad data on any rank ends all with one AgreedError, and so does what StepGuard takes for
+// a fault of a machine; a loss that stays non-finite, or a spike that stops the run, is a
 // NonFiniteError. What was saved stays.
 #include <chrono>
 #include <exception>
@@ -21,6 +22,7 @@
 #include "trainer/metrics/step_trace.h"
 #include "trainer/replica.h"
 #include "trainer/stage_runs.h"
+#include "trainer/step_guard.h"
 #include "trainer/train_state.h"
 #include "trainer/train_step.h"
 
@@ -42,6 +44,12 @@ struct TrainerOptions {
   TraceSteps trace;  // written to RUN/profile/, a file a rank
 };
 
+/// Where a run goes on after a spike: behind so many steps that follow a checkpoint.
+struct RollBack {
+  std::filesystem::path checkpoint;
+  int64_t skip_steps = 0;
+};
+
 struct RunOutcome {
   bool stopped = false;  // before its end; the run can be resumed
   std::filesystem::path checkpoint;
@@ -50,6 +58,7 @@ struct RunOutcome {
   ValidationResults validation;    // after the last step of this attempt
   double tokens_per_second = 0.0;  // of this attempt, without evaluation and saving
   double data_wait_share = 0.0;    // of the time of its steps
+  std::optional<RollBack> roll_back = std::nullopt;  // instead of an end
 };
 
 class Trainer {
@@ -66,6 +75,7 @@ class Trainer {
   Batch next_batch(Requests& agreed);
   StepRecord take_step(const Batch& batch);
   void advance(const Batch& batch, StepRecord& record);
+  void note_spike(const Batch& batch, const StepRecord& record);
   void count_sources(const Batch& batch, StepRecord& record) const;
   bool ends_phase() const;
   bool crosses(const Duration& interval, int64_t tokens_before) const;
@@ -84,6 +94,8 @@ class Trainer {
   std::vector<StageRun> stages_;
   Replica replica_;
   TrainStep train_step_;
+  StateCheck state_check_;
+  StepGuard guard_;
   Evaluator evaluator_;
   Prefetcher prefetcher_;
   StepTrace trace_;
@@ -100,6 +112,8 @@ class Trainer {
   double train_seconds_ = 0.0;
   int64_t train_tokens_ = 0;
   int64_t skipped_in_a_row_ = 0;
+  int64_t checkpoint_step_ = 0;                          // of last_checkpoint_
+  std::vector<std::pair<int64_t, int64_t>> spike_rows_;  // passed over in this attempt
 };
 
 }  // namespace phalanx

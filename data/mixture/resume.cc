@@ -214,13 +214,17 @@ Cursor skip_steps(RowSchedule& schedule, const Cursor& cursor, int64_t num_steps
         "steps to skip: expected 1 to the {} that are left, found {}", left, num_steps));
   }
   Cursor next = cursor_at(schedule, cursor, cursor.step + num_steps);
-  auto& skipped = next.segments.back().skipped;
-  if (!skipped.empty() && skipped.back().second == cursor.row) {
-    skipped.back().second = next.row;
-  } else {
-    skipped.emplace_back(cursor.row, next.row);
-  }
+  note_skipped(next, cursor.row, next.row);
   return next;
+}
+
+void note_skipped(Cursor& cursor, int64_t first_row, int64_t end_row) {
+  auto& skipped = cursor.segments.back().skipped;
+  if (!skipped.empty() && skipped.back().second == first_row) {
+    skipped.back().second = end_row;
+  } else {
+    skipped.emplace_back(first_row, end_row);
+  }
 }
 
 size_t segment_of(const Cursor& cursor, int64_t step) {

@@ -33,6 +33,9 @@ struct PlannedRun {
 /// Passes over `num_steps` steps (a loss spike): they count as taken and are noted in the ledger.
 [[nodiscard]] Cursor skip_steps(RowSchedule& schedule, const Cursor& cursor, int64_t num_steps);
 
+/// Notes rows of the newest segment, after those noted before, as passed over without training.
+void note_skipped(Cursor& cursor, int64_t first_row, int64_t end_row);
+
 /// The segment of the ledger under which `step` was read, or will be.
 [[nodiscard]] size_t segment_of(const Cursor& cursor, int64_t step);
 

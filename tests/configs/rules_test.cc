@@ -51,7 +51,7 @@ TEST(Rules, DpInvariantRunsHaveATreeOfMicroBatchesAndPinnedThreads) {
                 "expected micro_batch_size 2 x leaf_group_size 1 x a power of two, got 48");
   EXPECT_EQ(error({"stages[0].global_batch_size=48", "leaf_group_size=3"}, 4), "");
   EXPECT_EQ(error({"leaf_group_size=4"}, 4),
-            "run.yaml:25: stages[0].global_batch_size: " + with +
+            "run.yaml:15:24: stages[0].global_batch_size: " + with +
                 "expected at least a group of micro_batch_size 2 x leaf_group_size 4 rows for "
                 "each of the 4 replicas, got 16");
   EXPECT_EQ(error({"stages[0].global_batch_size=96", "leaf_group_size=3"}, 3),

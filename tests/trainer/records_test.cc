@@ -6,6 +6,7 @@
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -249,12 +250,27 @@ TEST(TrainState, AMeasureThatWasNotFiniteDoesNotStopAResume) {
   EXPECT_TRUE(std::isnan(found.start_bits_per_byte.at("web")));
 }
 
+TEST(TrainState, RemembersWhatSpikesAreToldFrom) {
+  TrainState state = some_state();
+  state.recent_steps = {{4.25, 1.0 / 3}, {0.1, 7}};
+  state.roll_backs = 2;
+  nlohmann::json json = nlohmann::json::parse(to_json(state).dump());
+  EXPECT_EQ(train_state_from_json(json).recent_steps.losses, state.recent_steps.losses);
+  EXPECT_EQ(train_state_from_json(json).recent_steps.grad_norms, state.recent_steps.grad_norms);
+  EXPECT_EQ(train_state_from_json(json).roll_backs, 2);
+  json.erase("recent_steps");
+  json.erase("roll_backs");
+  EXPECT_TRUE(train_state_from_json(json).recent_steps.losses.empty());
+  EXPECT_EQ(train_state_from_json(json).roll_backs, 0);
+}
+
 TEST(TrainState, AMissingOrIllTypedFieldIsNamed) {
   const nlohmann::json good = to_json(some_state());
   for (const auto& item : good.items()) {
     nlohmann::json bad = good;
-    if (item.key() != "past_configs" &&
-        item.key() != "masked_documents") {  // older checkpoints have none
+    const std::set<std::string> newer{"past_configs", "masked_documents", "recent_steps",
+                                      "roll_backs"};  // older checkpoints have none
+    if (!newer.contains(item.key())) {
       bad.erase(item.key());
       EXPECT_CONTAINS(message_of([&] { train_state_from_json(bad); }), item.key());
       EXPECT_THROW(train_state_from_json(bad), std::invalid_argument) << item.key();

@@ -31,6 +31,9 @@ nlohmann::ordered_json step_json(const StepRecord& record,
   json["data_wait_share"] = data_wait_share(record.data_wait_seconds, record.seconds);
   json["phase"] = record.phase;
   json["skipped"] = !record.result.updated;
+  const StepReview& review = record.result.review;
+  if (review.suspicion != Suspicion::kNone) json["suspicion"] = name_of(review.suspicion);
+  if (review.verdict != Verdict::kNone) json["verdict"] = name_of(review.verdict);
   for (size_t s = 0; s < source_names.size(); ++s) {
     const double targets = record.result.by_source.targets[s];
     nlohmann::ordered_json source;

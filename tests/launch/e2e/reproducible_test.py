@@ -41,8 +41,9 @@ class Reproducible(RunTest):
             self.assertEqual(exact(mine), exact(theirs))
         self.assertEqual([line['attempt'] for line in end.metrics()],
                          [step // 15 for step in range(STEPS)])
-        self.assertTrue(self.weights(whole, STEPS))
-        self.assertEqual(self.weights(end, STEPS), self.weights(whole, STEPS))
+        expected = self.weights(whole, STEPS)
+        self.assertTrue(expected)
+        self.assertEqual(self.weights(end, STEPS), expected)
         return whole
 
     def test_moves_between_one_and_eight_replicas(self):
@@ -63,7 +64,7 @@ class Reproducible(RunTest):
         self.assertEqual(tensors_of(first.checkpoint(20)), tensors_of(second.checkpoint(20)))
 
     def refused(self, ranks, name, *options):
-        return self.train(ranks, name, *TREE, *options, code=BAD_INPUT).our_errors()[0]
+        return self.train(ranks, name, *TREE, *options, code=BAD_INPUT).err
 
     def test_what_stands_against_it_is_refused(self):
         self.train(1, 'pinned', *TREE, 'run.stop_after_steps=1', code=STOPPED)

@@ -1,0 +1,47 @@
+#pragma once
+// One flipped bit in what a run keeps from step to step, found by hashes every `interval` steps:
+// - weights after they were gathered, before the next pass reads them: the same on all replicas,
+// and
+//   what is not cut over tp on all ranks. Where they differ they are made again from the masters,
+//   which mends them; what differs again ends the run.
+// - masters and moments: hashed right after an update, and again before the next one reads them.
+//   They cannot be made again, so that a difference ends the run.
+// Collective over control and dp: both calls, every rank, every step. Ownership: refers to
+// everything it is given.
+// Errors: AgreedError with ExitCode::kFaultyHardware on all ranks, naming rank and tensor.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "parallel/parameters.h"
+#include "trainer/adamw.h"
+#include "trainer/run_context.h"
+
+namespace phalanx {
+
+class StateCheck {
+ public:
+  /// 0: nothing is looked at.
+  StateCheck(ParameterSet& parameters, AdamW& optimizer, const RunContext& context,
+             int64_t interval)
+      : parameters_(parameters), optimizer_(optimizer), context_(context), interval_(interval) {}
+
+  /// Before the update of a step.
+  void before_update();
+  /// After the update of `step`, from 1. What was mended, for people; empty: nothing.
+  std::string after_update(int64_t step);
+
+ private:
+  /// Where copies of the weights differ: "TENSOR on rank R (one of N copies)"; empty: nowhere.
+  std::string differing_weights();
+  std::string name_copies(const std::vector<uint64_t>& hashes, size_t parameter);
+  std::vector<uint64_t> state_hashes() const;
+
+  ParameterSet& parameters_;
+  AdamW& optimizer_;
+  const RunContext& context_;
+  int64_t interval_;
+  std::vector<uint64_t> state_;  // of the last update, until the next; empty: not hashed
+};
+
+}  // namespace phalanx

@@ -1,0 +1,140 @@
+#include "trainer/step_guard.h"
+
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <bit>
+#include <cmath>
+
+#include "parallel/agreement.h"
+
+namespace phalanx {
+namespace {
+
+/// Another division of rows among replicas gives other roundings, but no more than these.
+constexpr double kRounding = 1e-3;
+
+bool same_bits(double a, double b) {
+  return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b) ||
+         (std::isnan(a) && std::isnan(b));
+}
+
+bool same(const StepResult& a, const StepResult& b) {
+  return same_bits(a.loss, b.loss) && same_bits(a.grad_norm, b.grad_norm);
+}
+
+bool nearly_same(double a, double b) {
+  if (!std::isfinite(a) || !std::isfinite(b)) return std::isfinite(a) == std::isfinite(b);
+  return std::abs(a - b) <= kRounding * std::max(std::abs(a), std::abs(b));
+}
+
+const char* text_of(Suspicion suspicion) {
+  return suspicion == Suspicion::kSpike ? "is a spike" : "is not finite";
+}
+
+const char* text_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kNone:
+      return "";
+    case Verdict::kTransient:
+      return "; computed again it came out differently: transient, the second result counts";
+    case Verdict::kReal:
+      return "; another replica computes the same: real";
+    case Verdict::kRepeated:
+      break;
+  }
+  return "; computed again it is the same, with no other replica to ask";
+}
+
+}  // namespace
+
+Suspicion StepGuard::suspicion_of(const StepResult& result, const RecentSteps& recent) const {
+  if (!result.is_finite()) return Suspicion::kNotFinite;
+  const bool spike = is_spike(recent, config_.spikes, result.loss, result.grad_norm);
+  return spike ? Suspicion::kSpike : Suspicion::kNone;
+}
+
+StepResult StepGuard::run(const Batch& batch, const StepInputs& inputs, int64_t number,
+                          RecentSteps& recent, const RowsOf& rows_of) {
+  StepResult result = step_.compute(batch, inputs);
+  const Suspicion suspected = suspicion_of(result, recent);
+  StepReview review{suspected, Verdict::kNone, ""};
+  if (suspected != Suspicion::kNone) {
+    review.note = fmt::format("step {}: loss {} or gradient norm {} {}", number, result.loss,
+                              result.grad_norm, text_of(suspected));
+    if (config_.run_again) {
+      review.verdict = look_again(batch, inputs, number, rows_of, result);
+      review.suspicion = suspicion_of(result, recent);
+      review.note += text_of(review.verdict);
+    }
+    if (review.suspicion != Suspicion::kNone) review.note += ": the update was skipped";
+  }
+  if (review.suspicion == Suspicion::kNone) {
+    check_.before_update();
+    step_.update(inputs);
+    result.updated = true;
+    const std::string mended = check_.after_update(number);
+    if (!mended.empty()) review.note += (review.note.empty() ? "" : "\n") + mended;
+    remember(recent, config_.spikes, result.loss, result.grad_norm);
+  }
+  result.review = review;
+  return result;
+}
+
+/// `result` becomes that of the last time the rows of this replica were computed here.
+Verdict StepGuard::look_again(const Batch& batch, const StepInputs& inputs, int64_t number,
+                              const RowsOf& rows_of, StepResult& result) {
+  const StepResult first = result;
+  result = step_.compute(batch, inputs);
+  if (!same(result, first)) return Verdict::kTransient;
+  if (context_.mesh.dp_size == 1 || !rows_of) return Verdict::kRepeated;
+  return ask_the_others(first, inputs, number, rows_of);
+}
+
+/// Throws on all ranks if a replica's rows come out differently on another.
+Verdict StepGuard::ask_the_others(const StepResult& first, const StepInputs& inputs, int64_t number,
+                                  const RowsOf& rows_of) {
+  const double own = step_.own_nats();
+  const Mesh& mesh = context_.mesh;
+  const Batch moved =
+      together(context_.control, [&] { return rows_of((mesh.dp_rank + 1) % mesh.dp_size); });
+  const StepResult other = step_.compute(moved, inputs);
+  const std::string suspects = suspected_replicas(own, step_.own_nats());
+  if (nearly_same(other.loss, first.loss) && nearly_same(other.grad_norm, first.grad_norm)) {
+    return Verdict::kReal;
+  }
+  throw AgreedError(
+      ExitCode::kFaultyHardware,
+      fmt::format(
+          "numbers: step {}: loss {} and gradient norm {} come out the same again, but as "
+          "{} and {} when each replica computes the rows of the next: persistent, {}. Go on "
+          "from the newest checkpoint, without that machine",
+          number, first.loss, first.grad_norm, other.loss, other.grad_norm, suspects));
+}
+
+/// Collective over control. `own`: this replica's rows here; `others`: the next one's rows here. A
+/// replica is suspected if its rows come out differently elsewhere and those of another differently
+/// on it.
+std::string StepGuard::suspected_replicas(double own, double others) {
+  const Mesh& mesh = context_.mesh;
+  const at::Tensor sums = at::zeros({2, mesh.dp_size}, at::kDouble);
+  double* of_own = sums.mutable_data_ptr<double>();
+  double* of_others = of_own + mesh.dp_size;
+  if (mesh.tp_rank == 0) {
+    of_own[mesh.dp_rank] = own;
+    of_others[mesh.dp_rank] = others;
+  }
+  context_.control.all_reduce(sums, ReduceOp::kSum)->wait();
+  std::vector<int> found;
+  for (int r = 0; r < mesh.dp_size; ++r) {
+    const int before = (r + mesh.dp_size - 1) % mesh.dp_size, next = (r + 1) % mesh.dp_size;
+    if (!same_bits(of_own[r], of_others[before]) && !same_bits(of_own[next], of_others[r])) {
+      found.push_back(r);
+    }
+  }
+  if (found.empty()) return "on a replica that losses do not show";
+  return fmt::format("on replica{} {}", found.size() == 1 ? "" : "s", fmt::join(found, " or "));
+}
+
+}  // namespace phalanx
