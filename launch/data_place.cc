@@ -43,15 +43,16 @@ std::optional<AttemptStart> newest_checkpoint(const fs::path& folder) {
   return std::nullopt;
 }
 
-/// The newest attempt's, or its newest checkpoint, which knows of the spikes since.
+/// That of the newest attempt, with the spikes that its newest checkpoint knows of.
 std::optional<AttemptStart> newest_start(const fs::path& folder) {
   std::optional<AttemptStart> start = load_attempt_start(folder);
   if (!start) return newest_checkpoint(folder / "checkpoints");
   try {
-    std::optional<AttemptStart> saved = newest_checkpoint(folder / "checkpoints");
+    const auto saved = newest_checkpoint(folder / "checkpoints");
+    std::vector<LedgerSegment>& segments = start->state.cursor.segments;
     if (saved && saved->state.attempt == start->state.attempt &&
-        saved->state.step > start->state.step) {
-      return saved;
+        saved->state.cursor.segments.size() == segments.size()) {
+      segments.back().skipped = saved->state.cursor.segments.back().skipped;
     }
   } catch (const std::invalid_argument&) {
     // A damaged checkpoint; the start is as good for all but spikes.
