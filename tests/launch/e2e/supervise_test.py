@@ -13,7 +13,10 @@ from support import BAD_INPUT, DONE, STOPPED, RunTest, main, read_metrics, tenso
 
 HANG = 76
 LIMIT = 3
-SAVES = ('checkpoint.interval=3 steps', 'checkpoint.keep_last=2', f'watchdog.timeout={LIMIT}s')
+# A rank may be stopped in a save or at the end as well, which have limits of their own.
+SAVES = ('checkpoint.interval=3 steps', 'checkpoint.keep_last=2', f'watchdog.timeout={LIMIT}s',
+         f'watchdog.save_timeout={LIMIT}s', f'watchdog.evaluation_timeout={LIMIT}s',
+         'watchdog.start_timeout=30s')
 # Exit codes with which the command below ends, one a start.
 FAILING = 'import pathlib, sys; n = pathlib.Path(sys.argv[1]); i = int(n.read_text()) if n.exists() ' \
           'else 0; n.write_text(str(i + 1)); sys.exit(int(sys.argv[2].split(",")[i]))'
