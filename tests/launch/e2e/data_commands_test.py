@@ -184,7 +184,7 @@ class DataCommands(RunTest):
                     'inspect', 'foreign')
         said = self.program('convert', '--adopt', prefix, '--tokenizer', 'tokenizer', '--licence',
                             'mine')
-        self.assertIn('1 documents, 2000 tokens of uint16 in 1 shard, in the order of the input',
+        self.assertIn('1 document, 2000 tokens of uint16 in 1 shard, in the order of the input',
                       said)
         self.assertIn(f'largest id {max(ids)} of a vocabulary of 512', said)
         part = self.inspect('foreign', '--verify')[0]
