@@ -1,9 +1,9 @@
 #include "configs/schema.h"
 
 #include "configs/entries_of.h"
+#include "configs/guard_schema.h"
 #include "configs/model_schema.h"
 #include "configs/values.h"
-#include "configs/watchdog_schema.h"
 
 namespace phalanx {
 namespace {
@@ -189,38 +189,6 @@ void declare_optimizer(SchemaVisitor& v, OptimizerConfig& c) {
           enum_value<Offload>(c.offload, {{"none", Offload::kNone}, {"host", Offload::kHost}}));
 }
 
-void declare_numbers(SchemaVisitor& v, NumbersConfig& c) {
-  v.field(
-      {"max_skipped_in_a_row",
-       "steps skipped for their loss or gradient norm; as many stop the run (exit code 77)", kFree},
-      integer_value(c.max_skipped_in_a_row, 1, "steps"));
-  v.field(
-      {"run_again",
-       "a step whose loss or norm is suspicious, before anything has changed, to see whether it "
-       "was the machine",
-       kFree},
-      flag_value(c.run_again));
-  v.field({"check_interval", "steps between comparisons of hashes of the weights; 0: never", kFree},
-          integer_value(c.check_interval, 0, "steps"));
-  v.section({"spikes", "a loss or gradient norm far above those before it"}, [&] {
-    v.field(
-        {"policy",
-         "skip the step; roll_back to the newest checkpoint and pass over the steps since; stop",
-         kResumable},
-        enum_value<SpikePolicy>(c.spikes.policy, {{"off", SpikePolicy::kOff},
-                                                  {"skip", SpikePolicy::kSkip},
-                                                  {"roll_back", SpikePolicy::kRollBack},
-                                                  {"stop", SpikePolicy::kStop}}));
-    v.field({"z_score", "standard deviations above the mean of the window", kResumable},
-            real_value(c.spikes.z_score, kPositive));
-    v.field(
-        {"window", "steps that are remembered; half of them before the first spike", kResumable},
-        integer_value(c.spikes.window, 2, "steps"));
-    v.field({"max_roll_backs", "of the whole run; the next spike stops it", kResumable},
-            integer_value(c.spikes.max_roll_backs, 0));
-  });
-}
-
 void declare_numerics(SchemaVisitor& v, RunConfig& c) {
   v.field(
       {"precision",
@@ -297,10 +265,7 @@ void declare_run(SchemaVisitor& v, RunConfig& c) {
             integer_value(c.evaluation.sequence_length, 0, "tokens"));
     v.field({"max_rows", "of each source", kFree}, integer_value(c.evaluation.max_rows, 1, "rows"));
   });
-  v.section({"watchdog", "ends ranks that hang (exit code 76), names those that are slow"},
-            [&] { declare_watchdog(v, c.watchdog); });
-  v.section({"numbers", "what is looked at before it is used"},
-            [&] { declare_numbers(v, c.numbers); });
+  declare_guards(v, c);
 }
 
 }  // namespace phalanx

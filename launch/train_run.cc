@@ -247,12 +247,11 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   const RunContext context{
       mesh, control, *groups.tp, *groups.dp, device_of(config, session), &hang_guard.recorder()};
   TrainerOptions options = trainer_options(run_folder, resolved, checkpoint, arguments, signals);
-  RunOutcome outcome = train(resolved.run, context, std::move(parts), options);
+  RunOutcome outcome = train(config, context, std::move(parts), options);
   while (outcome.roll_back) {
-    parts = roll_back(outcome, resolved, session, run_folder);
     options.resumed_from = outcome.roll_back->checkpoint;
     options.save_first = true;
-    outcome = train(resolved.run, context, std::move(parts), options);
+    outcome = train(config, context, roll_back(outcome, resolved, session, run_folder), options);
   }
   if (speaks) {
     print_report(config, outcome, {run_folder, resume_line(arguments, session), session.size()});

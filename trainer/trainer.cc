@@ -1,15 +1,12 @@
 #include "trainer/trainer.h"
 
-#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
-
-#include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "data/mixture/plan_report.h"
 #include "parallel/agreement.h"
 #include "parallel/flight_recorder.h"
 #include "trainer/metrics/memory_use.h"
+#include "trainer/step_marks.h"
 #include "trainer/step_policy.h"
 
 namespace phalanx {
@@ -31,15 +28,6 @@ MicroBatchOptions micro_batch_options(const RunConfig& config, const RunContext&
 Summation summation(const RunConfig& config) {
   return config.reproducible == Reproducible::kDpInvariant ? Summation::kExact
                                                            : Summation::kInOrder;
-}
-
-/// Over all sequence lengths, padding included.
-int64_t tokens_given(const Cursor& cursor, const std::string& source) {
-  int64_t tokens = 0;
-  const auto streams = cursor.taken.find(source);
-  if (streams == cursor.taken.end()) return tokens;
-  for (const auto& [length, rows] : streams->second) tokens += length * rows;
-  return tokens;
 }
 
 }  // namespace
@@ -100,6 +88,7 @@ RunOutcome Trainer::run() {
   try {
     rolls_back = train();
   } catch (const ExitError&) {  // on all ranks, at the same step
+    const FlightPhase mark(context_.flight, RunPhase::kSave);
     saves_.finish();
     throw;
   }
@@ -131,16 +120,17 @@ bool Trainer::train() {
     advance(batch, agreed, record);
     trace_.end_step(state_.step);
     if (context_.flight) context_.flight->end_step();
-    const bool at_edge = ends_phase();
+    const bool at_edge = ends_phase(*plan_, state_.step);
     const bool stop = agreed.stop || state_.step == config_.stop_after_steps;
-    if (at_edge || crosses(config_.evaluation.interval, tokens_before)) {
+    if (at_edge || crosses(config_.evaluation.interval, state_, tokens_before)) {
       record.validation = validation_ = evaluate();
     }
     if (agreed.compare) record.work = work_times_.compare(context_.control);
     records_.add(record);
     wall_clock_.note_turn(seconds_since(turn));
     if (goes_back(record)) return true;
-    if (stop || agreed.save || at_edge || crosses(config_.checkpoint.interval, tokens_before)) {
+    if (stop || agreed.save || at_edge ||
+        crosses(config_.checkpoint.interval, state_, tokens_before)) {
       save(stop || state_.step == plan_->end_step(), at_edge);
     }
     if (stop) break;
@@ -155,8 +145,10 @@ bool Trainer::goes_back(const StepRecord& record) {
                                {state_.step, skipped_in_a_row_, state_.roll_backs,
                                 !saves_.newest().empty(), state_.step == plan_->end_step()},
                                config_.numbers);
-  if (back) saves_.finish();
-  return back;
+  if (!back) return false;
+  const FlightPhase mark(context_.flight, RunPhase::kSave);
+  saves_.finish();
+  return true;
 }
 
 /// The batch, once all ranks have theirs; a rank without one ends them all.
@@ -233,7 +225,7 @@ void Trainer::advance(const Batch& batch, const StepFlags& agreed, StepRecord& r
   state_.step = batch.step + 1;
   state_.tokens += record.step_tokens;
   state_.num_updates += record.result.updated;
-  count_sources(batch, record);
+  count_sources(data_.source_names, state_.cursor, batch.cursor_after, record);
   note_spike(batch, record);
   train_seconds_ += record.seconds;
   train_tokens_ += record.step_tokens;
@@ -259,31 +251,6 @@ void Trainer::note_spike(const Batch& batch, const StepRecord& record) {
     spike_rows_.emplace_back(first_row, state_.cursor.row);
   }
   for (const auto& [first, end] : spike_rows_) note_skipped(state_.cursor, first, end);
-}
-
-/// From the ledger before and after the step, so that metrics and checkpoints say the same.
-void Trainer::count_sources(const Batch& batch, StepRecord& record) const {
-  for (const std::string& source : data_.source_names) {
-    const int64_t before = tokens_given(state_.cursor, source);
-    record.source_total_tokens.push_back(tokens_given(batch.cursor_after, source));
-    record.source_tokens.push_back(record.source_total_tokens.back() - before);
-  }
-}
-
-/// Has the last step taken the last row of a phase?
-bool Trainer::ends_phase() const {
-  const StepRange range = plan_->step_rows(state_.step - 1);
-  const int64_t end_row = range.first_row + range.num_rows;
-  for (const PlanPhase& phase : plan_->phases) {
-    if (range.first_row < phase.end_row && phase.end_row <= end_row) return true;
-  }
-  return false;
-}
-
-bool Trainer::crosses(const Duration& interval, int64_t tokens_before) const {
-  if (interval.count == 0) return false;
-  if (interval.unit == Duration::Unit::kSteps) return state_.step % interval.count == 0;
-  return state_.tokens / interval.count > tokens_before / interval.count;
 }
 
 ValidationResults Trainer::evaluate() {

@@ -83,9 +83,6 @@ class Trainer {
   StepRecord take_step(const Batch& batch);
   void advance(const Batch& batch, const StepFlags& agreed, StepRecord& record);
   void note_spike(const Batch& batch, const StepRecord& record);
-  void count_sources(const Batch& batch, StepRecord& record) const;
-  bool ends_phase() const;
-  bool crosses(const Duration& interval, int64_t tokens_before) const;
   ValidationResults evaluate();
   void save_start();
   void save(bool last, bool at_edge);
