@@ -33,7 +33,8 @@ namespace fs = std::filesystem;
 
 /// Takes the folder for this start of the run. One at a time works there: two would set each
 /// other's checkpoints aside.
-FileLock take_folder(const fs::path& run_folder, const ResolvedConfig& config, TrainState& state) {
+std::optional<FileLock> take_folder(const fs::path& run_folder, const ResolvedConfig& config,
+                                    TrainState& state) {
   make_folders(run_folder / "checkpoints");
   std::optional<FileLock> lock = FileLock::try_exclude(run_folder / "lock");
   if (!lock) {
@@ -53,7 +54,7 @@ FileLock take_folder(const fs::path& run_folder, const ResolvedConfig& config, T
   state.attempt = next_attempt(run_folder / "metrics.jsonl");
   commit_file(run_folder / "config.yaml", resolved_yaml(config));
   save_attempt_start(run_folder, {resolved_yaml(config), state});
-  return std::move(*lock);
+  return lock;
 }
 
 /// The command that goes on with this run, as a person would type it here.
@@ -234,9 +235,8 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   if (arguments.dry_run) return false;
 
   // The first rank's, held to the end.
-  const std::optional<FileLock> lock = together(control, [&]() -> std::optional<FileLock> {
-    if (!speaks) return std::nullopt;
-    return take_folder(run_folder, resolved, parts.start.state);
+  const std::optional<FileLock> lock = together(control, [&] {
+    return speaks ? take_folder(run_folder, resolved, parts.start.state) : std::nullopt;
   });
   hang_guard.set_folder(run_folder / "hangs");
   // Kernels and allocations without a device of their own go to the current one.
