@@ -48,7 +48,7 @@ std::string meaning_of_exit(int exit_code) {
     case code(ExitCode::kHang):
       return "a rank hung";
     case code(ExitCode::kNonFinite):
-      return "loss or gradient norm stayed non-finite";
+      return "loss or gradient norm stayed non-finite, or a spike ended the run";
     case kConfigError:
       return "a configuration error";
     case kCannotRun:

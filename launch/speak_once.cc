@@ -19,12 +19,16 @@ ExitCode speak_once(Session& session, const std::function<ExitCode()>& work) {
     }
     session.control().barrier();
     return error.code();
-  } catch (const std::exception& error) {  // this rank alone: the others wait for it
-    const ExitCode code = exit_code_of(error);
-    std::fprintf(stderr, "phalanx: %s on rank %d: %s\n", message_kind(code), session.rank(),
-                 error.what());
-    session.abort(code);
+  } catch (const std::exception& error) {
+    speak_and_abort(session, error);
   }
+}
+
+void speak_and_abort(Session& session, const std::exception& error) {
+  const ExitCode code = exit_code_of(error);
+  std::fprintf(stderr, "phalanx: %s on rank %d: %s\n", message_kind(code), session.rank(),
+               error.what());
+  session.abort(code);
 }
 
 }  // namespace phalanx

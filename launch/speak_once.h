@@ -3,6 +3,7 @@
 // all leave with the same code; what one rank alone met ends the job.
 //
 // Collective over the session's ranks. Prints to stderr.
+#include <exception>
 #include <functional>
 
 #include "parallel/exit_codes.h"
@@ -16,5 +17,8 @@ namespace phalanx {
 /// Runs work() and returns its code. An ExitError (AgreedError among them) is printed by rank 0 and
 /// all ranks return its code after a barrier; any other error is printed here and aborts the job.
 ExitCode speak_once(Session& session, const std::function<ExitCode()>& work);
+
+/// An error of this rank alone, which others may be waiting for: prints it and aborts the job.
+[[noreturn]] void speak_and_abort(Session& session, const std::exception& error);
 
 }  // namespace phalanx

@@ -111,12 +111,13 @@ AttemptEnd Supervisor::run_attempt(AttemptWatch& watch) {
 }
 
 /// A launcher that has lost its ranks, or the way to them, may wait for ever.
-void Supervisor::end_hung(ChildProcess& child) const {
+void Supervisor::end_hung(ChildProcess& child) {
   child.send(SIGTERM);
   const Clock::time_point told = Clock::now();
   bool killed = false;
   while (!child.ended()) {
-    signals_.wait(kPollSeconds);
+    const std::optional<int> signal = signals_.wait(kPollSeconds);
+    stop_asked_ |= signal && asks_to_stop(*signal);
     if (killed || seconds_since(told) < kTermSeconds) continue;
     child.send(SIGKILL);
     killed = true;

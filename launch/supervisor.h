@@ -26,7 +26,7 @@ class Supervisor {
 
  private:
   AttemptEnd run_attempt(AttemptWatch& watch);
-  void end_hung(ChildProcess& child) const;
+  void end_hung(ChildProcess& child);
   bool wait_before_restart();
   void gather_notes() const;
   void keep_steps(const AttemptWatch& watch);

@@ -18,6 +18,7 @@
 #include "launch/plan_text.h"
 #include "launch/run_report.h"
 #include "launch/run_start.h"
+#include "launch/speak_once.h"
 #include "parallel/agreement.h"
 #include "parallel/nccl_communicator.h"
 #include "trainer/attempt_start.h"
@@ -207,14 +208,21 @@ RunParts roll_back(const RunOutcome& outcome, const ResolvedConfig& resolved, Se
 
 /// Collective.
 RunOutcome train(const RunConfig& config, const RunContext& context, RunParts parts,
-                 const TrainerOptions& options) {
+                 const TrainerOptions& options, Session& session) {
   map_tensors_one_by_one();
   Trainer trainer(config, context, std::move(parts.data), std::move(parts.planned),
                   std::move(parts.start.state), {parts.start.checkpoint.get(), parts.start.moments},
                   options);
   parts.start.checkpoint.reset();
   keep_freed_tensors();
-  return trainer.run();
+  try {
+    return trainer.run();
+  } catch (const ExitError&) {
+    throw;
+  } catch (const std::exception& error) {
+    // Before the trainer goes, which would wait for a save under way while the others wait for us.
+    speak_and_abort(session, error);
+  }
 }
 
 }  // namespace
@@ -247,11 +255,13 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   const RunContext context{
       mesh, control, *groups.tp, *groups.dp, device_of(config, session), &hang_guard.recorder()};
   TrainerOptions options = trainer_options(run_folder, resolved, checkpoint, arguments, signals);
-  RunOutcome outcome = train(config, context, std::move(parts), options);
+  RunOutcome outcome = train(config, context, std::move(parts), options, session);
   while (outcome.roll_back) {
     options.resumed_from = outcome.roll_back->checkpoint;
     options.save_first = true;
-    outcome = train(config, context, roll_back(outcome, resolved, session, run_folder), options);
+    options.stop_first = outcome.roll_back->stop;
+    outcome =
+        train(config, context, roll_back(outcome, resolved, session, run_folder), options, session);
   }
   if (speaks) {
     print_report(config, outcome, {run_folder, resume_line(arguments, session), session.size()});

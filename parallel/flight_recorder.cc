@@ -190,14 +190,20 @@ void FlightRecorder::begin(int group, FlightOperation operation, int64_t bytes) 
   slot.ended_ns.store(0, kRelaxed);
   last.store(last.load(kRelaxed) + 1, kRelaxed);
   page_->num_collectives.store(++next_, kRelaxed);
-  page_->progress_ns.store(begun_ns_, std::memory_order_release);
+  note_progress(begun_ns_);
 }
 
 void FlightRecorder::end() {
   const int64_t now = flight_now_ns();
   page_->ring[(next_ - 1) % kRing].ended_ns.store(now, kRelaxed);
-  page_->progress_ns.store(now, std::memory_order_release);
+  note_progress(now);
   collective_ns_ += now - begun_ns_;
+}
+
+/// Ranks that wait for a save ask each other again and again whether it is done; that alone is no
+/// progress of it.
+void FlightRecorder::note_progress(int64_t now) {
+  if (phase() != RunPhase::kSave) page_->progress_ns.store(now, std::memory_order_release);
 }
 
 void FlightRecorder::enter(RunPhase phase) {

@@ -96,6 +96,7 @@ class FlightRecorder {
   const std::string& file() const { return file_; }
 
  private:
+  void note_progress(int64_t now);
   FlightPage* page_;
   int descriptor_;
   std::string file_;

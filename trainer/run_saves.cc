@@ -70,6 +70,7 @@ void RunSaves::save_and_wait(const TrainState& state) {
 
 void RunSaves::start(const TrainState& state, bool gently) {
   begin_ = Clock::now();
+  gently_ = gently;
   const bool copies = snapshot_ && (gently || !on_host(shares_));
   if (copies) snapshot_->take(shares_);
   saver_.start({parameters_, copies ? snapshot_->shares() : shares_, config_.model.shape,
@@ -94,8 +95,16 @@ void RunSaves::advance(SaveFlags agreed) {
   refuse_many_failures();
 }
 
+/// One that is written behind the training gives way to it, and ends at the edge of a step: it says
+/// little of one that is waited for, but more than nothing.
+double RunSaves::expected_seconds() const {
+  if (longest_waited_ > 0) return longest_waited_;
+  return std::max(longest_behind_, running() ? seconds_since(begin_) : 0.0);
+}
+
 void RunSaves::count(const SaveResult& result) {
-  counts_.longest_seconds = std::max(counts_.longest_seconds, seconds_since(begin_));
+  double& longest = gently_ ? longest_behind_ : longest_waited_;
+  longest = std::max(longest, seconds_since(begin_));
   if (result.error.empty()) {
     ++counts_.saved;
     failed_in_a_row_ = 0;

@@ -29,8 +29,7 @@ struct SaveCounts {
   int64_t saved = 0;
   int64_t skipped = 0;  // due while an earlier one was still being written
   int64_t failed = 0;
-  double stall_seconds = 0.0;    // the training stood still for them, on this rank
-  double longest_seconds = 0.0;  // from the beginning of one to its end
+  double stall_seconds = 0.0;  // the training stood still for them, on this rank
 };
 
 struct SavedRun {
@@ -61,6 +60,8 @@ class RunSaves {
   void advance(SaveFlags agreed);
 
   const SaveCounts& counts() const { return counts_; }
+  /// What a save that the run waits for will take at most, as far as is known; 0: nothing is.
+  double expected_seconds() const;
   /// The last one saved, or the one resumed from; empty: none.
   const std::filesystem::path& newest() const { return newest_; }
 
@@ -78,7 +79,9 @@ class RunSaves {
   std::optional<ShareSnapshot> snapshot_;  // where saves need one
   CheckpointSaver saver_;
   SaveCounts counts_;
-  std::chrono::steady_clock::time_point begin_;  // of the one under way
+  std::chrono::steady_clock::time_point begin_;         // of the one under way
+  bool gently_ = false;                                 // it gives way to the training
+  double longest_waited_ = 0.0, longest_behind_ = 0.0;  // seconds, from begin to end
   int64_t failed_in_a_row_ = 0;
   SaveResult last_failure_;
   std::filesystem::path newest_;

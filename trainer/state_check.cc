@@ -113,8 +113,8 @@ std::vector<uint64_t> StateCheck::state_hashes() const {
 }
 
 void StateCheck::before_update() {
-  if (state_.empty()) return;
-  const std::vector<uint64_t> before = std::exchange(state_, {});
+  if (!state_) return;
+  const std::vector<uint64_t> before = *std::exchange(state_, std::nullopt);
   const std::vector<uint64_t> now = state_hashes();
   run_together(context_.control, [&] {
     if (now == before) return;
@@ -124,8 +124,8 @@ void StateCheck::before_update() {
         share_pieces(parameters_, optimizer_.shares())[place / kShareKinds.size()];
     throw ExitError(ExitCode::kFaultyHardware,
                     fmt::format("numbers: {} of {} on rank {} (replica {}) changed between two "
-                                "updates: its memory is not to be trusted. Go on from the newest "
-                                "checkpoint, without that machine",
+                                "updates: its memory is not to be trusted. Go on without that "
+                                "machine, from a checkpoint of an earlier step",
                                 kShareKinds[place % kShareKinds.size()].name, piece.parameter->name,
                                 context_.mesh.rank(), context_.mesh.dp_rank));
   });

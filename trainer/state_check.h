@@ -10,6 +10,7 @@
 // everything it is given.
 // Errors: AgreedError with ExitCode::kFaultyHardware on all ranks, naming rank and tensor.
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,8 @@ class StateCheck {
   AdamW& optimizer_;
   const RunContext& context_;
   int64_t interval_;
-  std::vector<uint64_t> state_;  // of the last update, until the next; empty: not hashed
+  // Of the last update, until the next. Empty on a rank that holds padding alone.
+  std::optional<std::vector<uint64_t>> state_;
 };
 
 }  // namespace phalanx

@@ -84,9 +84,9 @@ RunOutcome Trainer::run() {
       state_.start_bits_per_byte[source] = result.bits_per_byte;
     }
   }
-  bool rolls_back = false;
+  std::optional<RollBack> roll_back;
   try {
-    rolls_back = train();
+    roll_back = train();
   } catch (const ExitError&) {  // on all ranks, at the same step
     const FlightPhase mark(context_.flight, RunPhase::kSave);
     saves_.finish();
@@ -97,17 +97,18 @@ RunOutcome Trainer::run() {
     if (const std::exception_ptr failure = records_.take_failure()) std::rethrow_exception(failure);
   });
   RunOutcome result = outcome();
-  if (rolls_back) {
-    result.roll_back = {saves_.newest(), state_.step};
+  if (roll_back) {
+    result.roll_back = roll_back;
   } else if (validated_step_ != state_.step) {
     result.validation = evaluate();
   }
   return result;
 }
 
-/// To the end of the run, a request to stop, or a spike; true: that ask for a step back.
-bool Trainer::train() {
+/// To the end of the run, a request to stop, or a spike that the run goes back for.
+std::optional<RollBack> Trainer::train() {
   if (options_.save_first) save_start();
+  if (options_.stop_first) return std::nullopt;
   if (context_.flight) context_.flight->enter(RunPhase::kTrain);
   while (state_.step < plan_->end_step()) {
     const Clock::time_point turn = Clock::now();
@@ -128,7 +129,7 @@ bool Trainer::train() {
     if (agreed.compare) record.work = work_times_.compare(context_.control);
     records_.add(record);
     wall_clock_.note_turn(seconds_since(turn));
-    if (goes_back(record)) return true;
+    if (goes_back(record)) return RollBack{saves_.newest(), state_.step, stop};
     if (stop || agreed.save || at_edge ||
         crosses(config_.checkpoint.interval, state_, tokens_before)) {
       save(stop || state_.step == plan_->end_step(), at_edge);
@@ -136,19 +137,22 @@ bool Trainer::train() {
     if (stop) break;
   }
   if (context_.flight) context_.flight->enter(RunPhase::kEnd);
-  return false;
+  return std::nullopt;
 }
 
-/// After a spike; the save under way is then the one to go back to.
+/// A save under way is the one to go back to.
 bool Trainer::goes_back(const StepRecord& record) {
+  if (record.result.review.suspicion == Suspicion::kSpike &&
+      config_.numbers.spikes.policy == SpikePolicy::kRollBack) {
+    const FlightPhase mark(context_.flight, RunPhase::kSave);
+    saves_.finish();
+  }
   const bool back = rolls_back(record.result,
                                {state_.step, skipped_in_a_row_, state_.roll_backs,
                                 !saves_.newest().empty(), state_.step == plan_->end_step()},
                                config_.numbers);
-  if (!back) return false;
-  const FlightPhase mark(context_.flight, RunPhase::kSave);
-  saves_.finish();
-  return true;
+  if (back && context_.flight) context_.flight->enter(RunPhase::kStart);  // all is built anew
+  return back;
 }
 
 /// The batch, once all ranks have theirs; a rank without one ends them all.
@@ -180,7 +184,7 @@ Batch Trainer::next_batch(StepFlags& agreed) {
     });
   }
   saves_.advance({agreed.saving, agreed.save_failed});
-  wall_clock_.note_save(saves_.counts().longest_seconds);
+  wall_clock_.note_save(saves_.expected_seconds());
   return batch;
 }
 
@@ -266,6 +270,7 @@ void Trainer::save_start() {
     if (stage.first_row >= state_.cursor.row) continue;
     state_.stage_first_rows.try_emplace(stage.name, stage.first_row);
   }
+  const FlightPhase mark(context_.flight, RunPhase::kSave);
   saves_.save_and_wait(state_);  // so that a kill after the first step does not skip them again
 }
 

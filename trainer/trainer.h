@@ -42,6 +42,7 @@ struct TrainerOptions {
   std::string config_yaml;             // resolved, stored in each checkpoint
   std::filesystem::path resumed_from;  // a checkpoint; empty: a new run
   bool save_first = false;             // before the first step, what the start has changed
+  bool stop_first = false;             // after that
   std::function<Requests()> requests;  // asked once a step
   bool on_terminal = false;
   TraceSteps trace;  // written to RUN/profile/, a file a rank
@@ -52,6 +53,7 @@ struct TrainerOptions {
 struct RollBack {
   std::filesystem::path checkpoint;
   int64_t step = 0;
+  bool stop = false;  // asked for in the step of the spike: save there, then stop
 };
 
 struct RunOutcome {
@@ -76,7 +78,7 @@ class Trainer {
   RunOutcome run();
 
  private:
-  bool train();
+  std::optional<RollBack> train();
   bool goes_back(const StepRecord& record);
   Batch next_batch(StepFlags& agreed);
   void add_own_requests(StepFlags& mine);

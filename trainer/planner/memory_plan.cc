@@ -64,9 +64,12 @@ int64_t stream_bytes(const StateBytes& state) {
   return 2 * kStreamPieceElements * state.optimizer();
 }
 
-/// ShareSnapshot. A bf16 master is stored, though it is the weight itself.
-int64_t snapshot_bytes(const PlanInput& input, int64_t share) {
-  if (!input.asynchronous_saves) return 0;
+/// ShareSnapshot; a save that is waited for reads shares on the host as they are. A bf16 master is
+/// stored, though it is the weight itself.
+int64_t snapshot_bytes(const PlanInput& input, int64_t share, DeviceKind device) {
+  const bool on_host =
+      device == DeviceKind::kCpu || (input.state.offload && input.state.master > 0);
+  if (!input.asynchronous_saves && on_host) return 0;
   const int64_t master = input.state.master > 0 ? input.state.master : input.state.weight;
   return share * (master + 2 * input.state.moment);
 }
@@ -154,7 +157,7 @@ MemoryPlan plan_memory(const PlanInput& input, const WorkSpan& span,
   (input.state.offload ? plan.host : plan.optimizer) = share * input.state.optimizer();
   if (input.state.offload) plan.optimizer = stream_bytes(input.state);
   (accelerator.device == DeviceKind::kCpu ? plan.saving : plan.host) +=
-      snapshot_bytes(input, share);
+      snapshot_bytes(input, share, accelerator.device);
   plan.activations = kept_bytes(input, sizes);
   plan.communication = communication_bytes(input, stored, accelerator.device);
   plan.logits = logits_bytes(input, sizes, accelerator.device);

@@ -15,7 +15,8 @@
 //   but for Overlap::tensor of the layers', at most what the products take; the gradients'
 //   reduce-scatter runs behind the last micro-batch's backward pass except its last bucket; the
 //   weights' all-gather as Overlap says.
-// - Sums in an order of their own (reproducible) on a GPU pass twice more over the gradients; leaves
+// - Sums in an order of their own (reproducible) on a GPU pass twice more over the gradients;
+// leaves
 //   of a tree pass six times over them a micro-batch.
 // - Reading data, validation and restarts cost nothing.
 #include <string>

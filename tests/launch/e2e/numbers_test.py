@@ -65,7 +65,8 @@ class Spikes(RunTest):
         self.assertEqual(state_of(parts.checkpoint(STEPS)) | {'attempt': 0}, state)
 
     def test_roll_back(self):
-        options = (*SPIKES, 'numbers.spikes.policy=roll_back', 'checkpoint.interval=3 steps')
+        options = (*SPIKES, 'numbers.spikes.policy=roll_back', 'checkpoint.interval=3 steps',
+                   'checkpoint.asynchronous=false')
         run = self.train(2, 'back', *options, 'numbers.spikes.max_roll_backs=1', code=NON_FINITE)
         spikes = spikes_of(run.metrics())
         self.assertEqual(len(spikes), 2)
