@@ -43,6 +43,24 @@ TEST(FlightRecorder, AnotherReaderSeesTheLastCollectives) {
   EXPECT_EQ(found.progress_ns, found.recent.back().begun_ns);
 }
 
+/// Ranks that wait for a save ask each other all the time whether it is done.
+TEST(FlightRecorder, CollectivesOfASaveAreNoProgressOfIt) {
+  FlightRecorder recorder;
+  const int world = recorder.add_group("world", {0});
+  const auto progress_after_a_collective = [&] {
+    const int64_t before = recorder.snapshot().progress_ns;
+    while (flight_now_ns() == before) continue;
+    recorder.begin(world, FlightOperation::kAllReduce, 8);
+    recorder.end();
+    return recorder.snapshot().progress_ns - before;
+  };
+  recorder.enter(RunPhase::kTrain);
+  EXPECT_GT(progress_after_a_collective(), 0);
+  recorder.enter(RunPhase::kSave);
+  EXPECT_EQ(progress_after_a_collective(), 0);
+  EXPECT_EQ(recorder.snapshot().recent.size(), 2u) << "noted all the same";
+}
+
 TEST(FlightRecorder, StepsAndPhases) {
   FlightRecorder recorder;
   EXPECT_EQ(recorder.snapshot().phase, RunPhase::kStart);

@@ -10,6 +10,7 @@
 #include "parallel/agreement.h"
 #include "tests/support/ranks.h"
 #include "tests/trainer/mesh_run.h"
+#include "trainer/checkpoint/share_pieces.h"
 #include "trainer/step_guard.h"
 #include "trainer/step_policy.h"
 
@@ -329,6 +330,28 @@ TEST(StepGuard, AFlippedBitInAMasterEndsTheRunBeforeItIsUsed) {
     numbers.check_interval = 3;  // not hashed after step 4
     EXPECT_EQ(error_of([&] { (void)run(2, numbers, faults); }).first, "");
   }
+}
+
+/// A rank that holds padding alone has nothing to hash, and must not leave the others waiting.
+TEST(StepGuard, ARankWithoutStateTakesPartInTheChecks) {
+  MeshRunOptions options = options_of();
+  options.num_steps = 3;
+  options.rows_per_step = 8;
+  options.shape.vocab_size = 64;
+  options.shape.num_hidden_layers = 1;
+  bool one_is_empty = false;
+  std::mutex mutex;
+  run_ranks(8, [&](Communicator& world) {
+    NumbersConfig numbers;
+    numbers.check_interval = 1;
+    GuardedRun guarded(world, options, numbers, {});
+    EXPECT_EQ(guarded.run().size(), 3u);
+    const TestMesh mesh(world, 1);
+    Replica replica(GuardedRun::config_of(options), mesh.context, {});
+    const std::lock_guard lock(mutex);
+    one_is_empty |= share_pieces(replica.parameters(), replica.optimizer().shares()).empty();
+  });
+  EXPECT_TRUE(one_is_empty) << "else this shows nothing";
 }
 
 }  // namespace
