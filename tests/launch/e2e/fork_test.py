@@ -108,13 +108,16 @@ class Fork(RunTest):
 
     def refuse(self, message, *options):
         refused = self.train(2, 'refused', *options, code=BAD_INPUT)
-        self.assertEqual(refused.our_errors(), [f'phalanx: error: {message}'], str(refused))
+        first_line = message.split('\n')[0]
+        self.assertEqual(refused.our_errors(), [f'phalanx: error: {first_line}'], str(refused))
+        self.assertIn(f'{message}\n', refused.err)
 
     def test_forks_that_cannot_be(self):
-        self.refuse('fork.from: expected the folder of a checkpoint (with manifest.json), found '
-                    'none at runs/parent', 'fork.from=runs/parent')
-        self.refuse(f'fork.from: checkpoint {PARENT}: model.rms_norm_eps: expected 0.001, found '
-                    '1e-05', *fork(), 'model.rms_norm_eps=1e-3')
+        self.refuse('fork.from: runs/parent: expected a checkpoint (with manifest.json), found the '
+                    f'folder of a run, whose newest checkpoint is {PARENT}', 'fork.from=runs/parent')
+        self.refuse(f'fork.from: checkpoint {PARENT}: expected the model of the configuration, found '
+                    'another:\n  model.rms_norm_eps: the configuration has 0.001, '
+                    f'{PARENT} has 1e-05', *fork(), 'model.rms_norm_eps=1e-3')
         self.refuse('command line: fork.optimizer: expected false without fork.weights, whose '
                     'moments they are, got true', *fork(weights='false'))
         self.refuse('command line: fork.ledger: expected false only with fork.from',
