@@ -163,7 +163,7 @@ class Faults(RunTest):
     def test_a_failed_fsync_is_made_good_by_a_new_file(self):
         """A8: strace fails the first fsync of the folder's file once, in one thread."""
         done, _ = self.traced('fsync', 'fsync:error=EIO:when=1', steps=[6],
-                              options=(EVERY(6), 'checkpoint.keep_last=0'))
+                              options=(EVERY(6), 'checkpoint.keep_last=9'))
         self.assertEqual(done.returncode, DONE, done.stderr)
         self.assertNotIn('save failed: ', done.stderr)
         verified = self.workspace.program('checkpoint', 'verify', 'runs/fsync/checkpoints/step-000006')
