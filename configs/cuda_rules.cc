@@ -15,6 +15,9 @@ void check_cuda(const ResolvedConfig& config, int64_t num_ranks, Problems& probl
   if (run.precision == Precision::kFp8 && !on_cuda) {
     fail("precision", "expected bf16 or fp32 with parallel.device: cpu, got fp8");
   }
+  if (run.precision != Precision::kFp8 && run.fp8_scaling != Fp8Scaling::kTensor) {
+    fail("fp8_scaling", "expected tensorwise without precision: fp8, got rowwise");
+  }
   if (!run.parallel.cuda_graphs) return;
   const std::string path = "parallel.cuda_graphs";
   if (!on_cuda) fail(path, "expected false with parallel.device: cpu, got true");

@@ -76,6 +76,8 @@ void declare_gpu(SchemaVisitor& v, Accelerator& a) {
         enum_value<DeviceKind>(a.device, {{"cpu", DeviceKind::kCpu}, {"cuda", DeviceKind::kCuda}}));
   field("bf16_tflops", "peak", scaled_value(a.bf16_flops, kTera));
   field("fp32_tflops", "peak", scaled_value(a.fp32_flops, kTera));
+  v.field({"fp8_tflops", "peak; left out where there is none", Tag::kFree},
+          scaled_value(a.fp8_flops, kTera));
   field("memory", "of a rank", bytes_value(a.memory_bytes));
   field("runtime_memory", "taken before the first tensor", bytes_value(a.runtime_bytes));
   field("memory_gb_s", "as elementwise kernels reach it", scaled_value(a.memory_bandwidth, kGiga));

@@ -198,6 +198,12 @@ void declare_numerics(SchemaVisitor& v, RunConfig& c) {
       enum_value<Precision>(
           c.precision,
           {{"bf16", Precision::kBf16}, {"fp32", Precision::kFp32}, {"fp8", Precision::kFp8}}));
+  v.field({"fp8_scaling",
+           "of fp8's factors: tensorwise, one scale a matrix; rowwise, one for each of their rows, "
+           "which keeps an outlier to its row (Hopper)",
+           kFixed},
+          enum_value<Fp8Scaling>(c.fp8_scaling, {{"tensorwise", Fp8Scaling::kTensor},
+                                                 {"rowwise", Fp8Scaling::kRows}}));
   v.field(
       {"gradients", "of the sums over micro-batches; bf16 is rounded stochastically", kResumable},
       storage_value(c.gradients));

@@ -6,8 +6,8 @@
 
 namespace phalanx {
 
-/// bf16 needs compute capability 8.0, fp8 8.9. The message names no number, so that ranks agree on
-/// it.
-void check_gpu(const GpuModel& gpu, Precision precision);
+/// bf16 needs compute capability 8.0, fp8 8.9, and with rowwise scales 9.0, no other. The message
+/// names no GPU's number, so that ranks agree on it.
+void check_gpu(const GpuModel& gpu, Precision precision, Fp8Scaling scaling = Fp8Scaling::kTensor);
 
 }  // namespace phalanx

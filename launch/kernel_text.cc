@@ -65,9 +65,12 @@ std::string fp8_text(const RunConfig& config, const StageConfig& stage) {
   if (!takes_fp8(tokens, config.model.shape.hidden_size)) {
     left.push_back(fmt::format("weight gradients over {} tokens", tokens));
   }
-  if (left.empty()) return "all of the blocks'";
-  return fmt::format("those of the blocks; in bf16 instead, since cuBLAS takes multiples of {}: {}",
-                     kFp8Unit, fmt::join(left, ", "));
+  const std::string scales =
+      config.fp8_scaling == Fp8Scaling::kRows ? "a scale a row" : "a scale a matrix";
+  if (left.empty()) return "all of the blocks', " + scales;
+  return fmt::format(
+      "those of the blocks, {}; in bf16 instead, since cuBLAS takes multiples of {}: {}", scales,
+      kFp8Unit, fmt::join(left, ", "));
 }
 
 }  // namespace

@@ -104,7 +104,7 @@ void check_device(const RunConfig& config, const Session& session) {
   if (config.parallel.device == DeviceKind::kCpu) return;
   const int num_devices = num_cuda_devices();
   if (session.device_index() < num_devices) {
-    return check_gpu(gpu_model(session.device_index()), config.precision);
+    return check_gpu(gpu_model(session.device_index()), config.precision, config.fp8_scaling);
   }
   throw std::invalid_argument(fmt::format(
       "parallel.device: expected cpu, or as many GPUs as this host has ranks, {}; got cuda and {} "

@@ -45,6 +45,16 @@ RowSums sums_by_row(const at::Tensor& row_N, const at::Tensor& value_ND) {
   return {at::where(begins_N, sorted_N, -1), at::zeros_like(value).index_add_(0, place_N, value)};
 }
 
+/// The gradients as one matrix where a product can be added to it in one go; else undefined.
+at::Tensor fused_gradient(const std::vector<Parameter*>& parameters) {
+  std::vector<at::Tensor> matrices;
+  for (const Parameter* parameter : parameters) {
+    if (is_bf16(*parameter)) return {};
+    matrices.push_back(parameter->grad);
+  }
+  return side_by_side(matrices);
+}
+
 /// A vector is one row.
 at::Tensor as_rows(const at::Tensor& grad) { return grad.dim() == 1 ? grad.unsqueeze(0) : grad; }
 
@@ -127,13 +137,18 @@ void GradBuckets::accumulate_linear(const std::vector<Parameter*>& parameters,
                                     const at::Tensor& dy_NO, const at::Tensor& x_NI,
                                     Contribution kind) {
   ++contribution_;
-  int64_t first_row = 0;
-  for (Parameter* parameter : parameters) {
-    const int64_t rows = parameter->grad.size(0);
-    add_product(*parameter, dy_NO.narrow(1, first_row, rows), x_NI);
-    first_row += rows;
-    if (kind == Contribution::kLast) note(*parameter);
+  if (const at::Tensor grad_OI = fused_gradient(parameters); grad_OI.defined()) {
+    linear_backward_weight(grad_OI, dy_NO, x_NI, parameters.front()->products);
+  } else {
+    int64_t first_row = 0;
+    for (Parameter* parameter : parameters) {
+      const int64_t rows = parameter->grad.size(0);
+      add_product(*parameter, dy_NO.narrow(1, first_row, rows), x_NI);
+      first_row += rows;
+    }
   }
+  if (kind == Contribution::kMore) return;
+  for (Parameter* parameter : parameters) note(*parameter);
 }
 
 void GradBuckets::accumulate(Parameter& parameter, const at::Tensor& value, bool whole_everywhere) {

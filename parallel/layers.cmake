@@ -23,7 +23,7 @@ set_source_files_properties(kernels/stochastic_add.cc PROPERTIES
 if(PHALANX_HAS_CUDA)
   target_sources(phalanx_parallel PRIVATE
     kernels/cross_entropy_cuda.cu kernels/embedding_gradient_cuda.cu kernels/fp8_cuda.cu
-    kernels/stochastic_add_cuda.cu)
+    kernels/fp8_product_cuda.cc kernels/stochastic_add_cuda.cu)
   set_source_files_properties(kernels/stochastic_add_cuda.cu PROPERTIES COMPILE_OPTIONS "-fmad=false")
 else()
   target_sources(phalanx_parallel PRIVATE

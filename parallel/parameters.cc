@@ -86,4 +86,15 @@ at::Tensor used_view(const Parameter& parameter, const at::Tensor& stored) {
   return stored.narrow(spec.dim, spec.used.begin - spec.stored().begin, spec.used.size());
 }
 
+at::Tensor side_by_side(const std::vector<at::Tensor>& matrices) {
+  const at::Tensor& first = matrices.front();
+  int64_t rows = 0;
+  for (const at::Tensor& matrix : matrices) {
+    const int64_t expected_offset = first.storage_offset() + rows * first.size(1);
+    if (!matrix.is_alias_of(first) || matrix.storage_offset() != expected_offset) return {};
+    rows += matrix.size(0);
+  }
+  return first.as_strided({rows, first.size(1)}, first.strides(), first.storage_offset());
+}
+
 }  // namespace phalanx

@@ -90,5 +90,8 @@ class ParameterSet {
 at::Tensor stored_view(const Parameter& parameter, const at::Tensor& flat);
 /// The used part of a stored view.
 at::Tensor used_view(const Parameter& parameter, const at::Tensor& stored);
+/// Matrices of one width as one with all their rows, when they lie one after another in memory;
+/// else an undefined tensor.
+at::Tensor side_by_side(const std::vector<at::Tensor>& matrices);
 
 }  // namespace phalanx

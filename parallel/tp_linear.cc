@@ -8,17 +8,10 @@
 namespace phalanx {
 namespace {
 
-/// The weights as one matrix when they lie one after another in memory, else an undefined tensor.
 at::Tensor fused(const std::vector<Parameter*>& weights) {
-  const at::Tensor& first = weights.front()->ready();
-  int64_t rows = 0;
-  for (const Parameter* parameter : weights) {
-    const at::Tensor& weight = parameter->ready();
-    const int64_t expected_offset = first.storage_offset() + rows * first.size(1);
-    if (!weight.is_alias_of(first) || weight.storage_offset() != expected_offset) return {};
-    rows += weight.size(0);
-  }
-  return first.as_strided({rows, first.size(1)}, first.strides(), first.storage_offset());
+  std::vector<at::Tensor> matrices;
+  for (const Parameter* parameter : weights) matrices.push_back(parameter->ready());
+  return side_by_side(matrices);
 }
 
 }  // namespace

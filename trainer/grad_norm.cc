@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace phalanx {
 namespace {
@@ -48,15 +47,6 @@ std::vector<std::vector<double>> block_squares(const std::vector<at::Tensor>& gr
     for (int64_t i = 0; i < of_bucket.numel(); ++i, ++norm) of.push_back(*norm * *norm);
   }
   return squares;
-}
-
-double local_sum_of_squares(const std::vector<at::Tensor>& grad_shares,
-                            const std::vector<Bucket>& buckets, bool first_of_tensor_axis) {
-  double sum = 0.0;
-  for (const std::vector<double>& of : block_squares(grad_shares, buckets, first_of_tensor_axis)) {
-    sum += std::accumulate(of.begin(), of.end(), 0.0);
-  }
-  return sum;
 }
 
 ClippedGradient clip_gradient(double sum_of_squares, double num_valid, double clip_norm) {

@@ -12,15 +12,10 @@ namespace phalanx {
 
 /// Sums of squares, in fp64, of each block of 4,096 elements of this rank's part of the gradient,
 /// by bucket. Blocks are the same on any number of replicas but for those of padding, which are
-/// zero.
+/// zero. `first_of_tensor_axis`: this rank counts the buckets that are summed over tp.
 std::vector<std::vector<double>> block_squares(const std::vector<at::Tensor>& grad_shares,
                                                const std::vector<Bucket>& buckets,
                                                bool first_of_tensor_axis);
-
-/// Their sum, in order. `first_of_tensor_axis`: this rank counts the buckets that are summed over
-/// tp.
-double local_sum_of_squares(const std::vector<at::Tensor>& grad_shares,
-                            const std::vector<Bucket>& buckets, bool first_of_tensor_axis);
 
 /// Norm and factor from the world's sum of squares of gradient sums over `num_valid` targets.
 struct ClippedGradient {

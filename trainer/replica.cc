@@ -30,7 +30,7 @@ GradientSums gradient_sums(const RunConfig& config) {
 }  // namespace
 
 Replica::Replica(const RunConfig& config, const RunContext& context, const StartTensors& start)
-    : parameters_(config.precision == Precision::kFp8 ? Products::kFp8 : Products::kCompute),
+    : parameters_(linear_products(config)),
       tensor_parallel_(
           context.tp, config.parallel.sequence_parallel,
           num_overlap_chunks(config.parallel.overlap_chunks, context.device.is_cuda())),

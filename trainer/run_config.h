@@ -12,6 +12,7 @@
 #include "model/phi4_config.h"
 #include "model/recompute.h"
 #include "parallel/parallel_config.h"
+#include "parallel/products.h"
 #include "parallel/watchdog_limits.h"
 
 namespace phalanx {
@@ -129,7 +130,8 @@ struct RunConfig {
   std::vector<StageConfig> stages;
   OptimizerConfig optimizer;
   Precision precision = Precision::kBf16;
-  Precision gradients = Precision::kFp32;  // of the buckets in which they add up
+  Fp8Scaling fp8_scaling = Fp8Scaling::kTensor;  // with kFp8
+  Precision gradients = Precision::kFp32;        // of the buckets in which they add up
   Recompute recompute = Recompute::kNone;
   Reproducible reproducible = Reproducible::kOff;
   int64_t leaf_group_size = 1;  // kDpInvariant: micro-batches that are summed in their order
@@ -140,5 +142,11 @@ struct RunConfig {
   WatchdogConfig watchdog;
   NumbersConfig numbers;
 };
+
+/// Of the blocks' linear layers.
+inline Products linear_products(const RunConfig& config) {
+  if (config.precision != Precision::kFp8) return Products::kCompute;
+  return config.fp8_scaling == Fp8Scaling::kRows ? Products::kFp8Rowwise : Products::kFp8;
+}
 
 }  // namespace phalanx

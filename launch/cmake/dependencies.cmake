@@ -95,7 +95,12 @@ if(PHALANX_CUDA AND EXISTS ${TORCH_ROOT}/lib/libtorch_cuda.so)
             ${CUDAToolkit_INCLUDE_DIRS})
   find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 HINTS ${TORCH_ROOT}/../nvidia/nccl/lib
                ${CUDAToolkit_LIBRARY_DIR})
-  if(CMAKE_CUDA_COMPILER AND CUDAToolkit_FOUND AND NCCL_INCLUDE_DIR AND NCCL_LIBRARY)
+  # The one that LibTorch loads, so that a process has one.
+  file(GLOB cublas_dirs ${TORCH_ROOT}/../nvidia/cu13/lib ${TORCH_ROOT}/../nvidia/cublas/lib)
+  find_library(CUBLASLT_LIBRARY NAMES libcublasLt.so.13 cublasLt HINTS ${cublas_dirs}
+               ${CUDAToolkit_LIBRARY_DIR})
+  if(CMAKE_CUDA_COMPILER AND CUDAToolkit_FOUND AND NCCL_INCLUDE_DIR AND NCCL_LIBRARY
+     AND CUBLASLT_LIBRARY)
     set(PHALANX_HAS_CUDA ON)
   endif()
 endif()
@@ -114,7 +119,7 @@ if(PHALANX_HAS_CUDA)
   # Nothing refers to libtorch_cuda by symbol; without --no-as-needed its kernels would be dropped.
   target_link_options(phalanx_torch INTERFACE -Wl,--no-as-needed)
   target_link_libraries(phalanx_torch INTERFACE torch::torch_cuda torch::c10_cuda CUDA::cudart
-                        ${NCCL_LIBRARY})
+                        ${NCCL_LIBRARY} ${CUBLASLT_LIBRARY})
 endif()
 message(STATUS "LibTorch ${torch_version} at ${TORCH_ROOT}; CUDA and NCCL parts: ${PHALANX_HAS_CUDA}")
 

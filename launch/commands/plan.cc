@@ -40,7 +40,6 @@ struct Planned {
   std::string name;
   PlanInput input;
   DeviceKind device = DeviceKind::kCuda;
-  bool fp8 = false;
 };
 
 Planned plan_of_model(const PlanArguments& arguments) {
@@ -99,8 +98,7 @@ Planned plan_of_run(const PlanArguments& arguments) {
   int64_t& tensor = run.parallel.tensor_parallel_size;
   const int64_t num_ranks = given > 0 ? given : tensor;
   if (arguments.search && num_ranks % tensor != 0) tensor = 1;
-  return {model_name(config), plan_input(run, num_ranks), run.parallel.device,
-          run.precision == Precision::kFp8};
+  return {model_name(config), plan_input(run, num_ranks), run.parallel.device};
 }
 
 Accelerator accelerator_of(const PlanArguments& arguments, DeviceKind device) {
@@ -148,10 +146,10 @@ void run_plan(PlanArguments& arguments) {
   arguments.request.config_dir = find_config_dir();
   Planned planned = has_file ? plan_of_run(arguments) : plan_of_model(arguments);
   const Accelerator accelerator = accelerator_of(arguments, planned.device);
-  if (planned.fp8) {
-    fmt::print(
-        stderr,
-        "note: fp8 is planned as bf16: neither its faster products nor its casts are counted\n");
+  if (planned.input.products != Products::kCompute && accelerator.fp8_flops == 0) {
+    throw std::invalid_argument(
+        fmt::format("precision: expected bf16 or fp32 on {}, got fp8; its table has no fp8_tflops",
+                    accelerator.name));
   }
   if (!has_file) {
     planned.input.overlap = overlap_of(accelerator.device, ParallelConfig().overlap_chunks);

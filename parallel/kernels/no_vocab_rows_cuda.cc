@@ -1,5 +1,5 @@
-// Stands in for cross_entropy_cuda.cu, embedding_gradient_cuda.cu and fp8_cuda.cu in a build
-// without CUDA.
+// Stands in for cross_entropy_cuda.cu, embedding_gradient_cuda.cu, fp8_cuda.cu and
+// fp8_product_cuda.cc in a build without CUDA.
 #include <stdexcept>
 
 #include "parallel/kernels/fp8_cuda.h"
@@ -24,5 +24,10 @@ void cross_entropy_gradient_cuda_(const at::Tensor&, const at::Tensor&, const at
 }
 void add_rows_cuda_(const at::Tensor&, const at::Tensor&, const at::Tensor&) { refuse(); }
 at::Tensor to_fp8_cuda(const at::Tensor&, bool, const at::Tensor&) { refuse(); }
+bool takes_fp8_product(const at::Tensor&) { refuse(); }
+void fp8_add_product_cuda(const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                          const at::Tensor&, const at::Tensor&) {
+  refuse();
+}
 
 }  // namespace phalanx

@@ -21,6 +21,7 @@
 #include "tests/support/test_model.h"
 #include "trainer/grad_norm.h"
 #include "trainer/host_heap.h"
+#include "trainer/world_sums.h"
 
 namespace phalanx {
 namespace {
@@ -73,12 +74,13 @@ class Bench {
     replica_.grads().begin_step(1);
     const at::Tensor loss_N = replica_.model().loss(batch_, &replica_.grads());
     const auto& shares = replica_.grads().finish();
-    const at::Tensor squares = at::full(
-        {1}, local_sum_of_squares(shares, replica_.parameters().buckets(), mesh_.mesh.tp_rank == 0),
-        at::kDouble);
-    mesh_.context.control.all_reduce(squares, ReduceOp::kSum)->wait();
-    const ClippedGradient clipped =
-        clip_gradient(squares.item<double>(), double(kRows * kLength), 1.0);
+    WorldSums squares(1, Summation::kInOrder);
+    for (const std::vector<double>& blocks :
+         block_squares(shares, replica_.parameters().buckets(), mesh_.mesh.tp_rank == 0)) {
+      squares.add_all(0, blocks);
+    }
+    squares.reduce(mesh_.context.control);
+    const ClippedGradient clipped = clip_gradient(squares[0], double(kRows * kLength), 1.0);
     replica_.optimizer().update(shares, 3e-4, clipped.scale, ++num_updates_);
     replica_.optimizer().gather_weights();
     mesh_.context.control.barrier();

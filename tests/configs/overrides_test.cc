@@ -47,7 +47,7 @@ TEST(Overrides, UnknownFieldGetsDidYouMean) {
   EXPECT_EQ(
       error_of(example_yaml(), {"train.learning_rate=1"}),
       "command line: train: unknown key; known here: run, fork, model, parallel, data, stages, "
-      "optimizer, precision, gradients, recompute, reproducible, leaf_group_size, "
+      "optimizer, precision, fp8_scaling, gradients, recompute, reproducible, leaf_group_size, "
       "loss_chunk_tokens, curriculum_from, checkpoint, evaluation, watchdog, numbers");
   EXPECT_EQ(error_of(example_yaml(), {"lr=1"}),
             "command line: lr: unknown key; did you mean 'learning_rate.peak'?");

@@ -65,6 +65,11 @@ TEST(Rules, Fp8AndGraphsAreForCudaAndGraphsForOneRankWithoutDocuments) {
   EXPECT_EQ(error_of(example_yaml(), {"precision=fp8"}, 1),
             "command line: precision: expected bf16 or fp32 with parallel.device: cpu, got fp8");
   EXPECT_EQ(error_of(example_yaml(), {"precision=fp8", "parallel.device=cuda"}, 1), "");
+  EXPECT_EQ(
+      error_of(example_yaml(), {"precision=fp8", "parallel.device=cuda", "fp8_scaling=rowwise"}, 1),
+      "");
+  EXPECT_EQ(error_of(example_yaml(), {"fp8_scaling=rowwise"}, 1),
+            "command line: fp8_scaling: expected tensorwise without precision: fp8, got rowwise");
   EXPECT_EQ(error_of(example_yaml(), {"parallel.cuda_graphs=true"}, 1),
             "command line: parallel.cuda_graphs: expected false with parallel.device: cpu, got "
             "true");

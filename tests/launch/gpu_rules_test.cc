@@ -30,6 +30,22 @@ TEST(GpuRules, Fp8NeedsMoreThanBf16Does) {
   EXPECT_NO_THROW(check_gpu({"NVIDIA H100 80GB HBM3", 9, 0}, Precision::kFp8));
 }
 
+TEST(GpuRules, ScalesOfRowsAreForHopper) {
+  const auto check = [](const GpuModel& gpu) {
+    check_gpu(gpu, Precision::kFp8, Fp8Scaling::kRows);
+  };
+  EXPECT_NO_THROW(check({"NVIDIA H200", 9, 0}));
+  EXPECT_THROW(check({"NVIDIA L4", 8, 9}), std::invalid_argument);
+  try {
+    check({"NVIDIA B200", 10, 0});
+    FAIL() << "expected an error";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_STREQ(error.what(),
+                 "fp8_scaling: expected tensorwise on this GPU, found rowwise: NVIDIA B200 has "
+                 "compute capability 10.0, and cuBLAS takes scales of rows on 9.0 (Hopper) alone");
+  }
+}
+
 TEST(GpuRules, NewerGpusAndFp32Pass) {
   EXPECT_NO_THROW(check_gpu({"Tesla V100-SXM2-16GB", 7, 0}, Precision::kFp32));
   EXPECT_NO_THROW(check_gpu({"NVIDIA A100-SXM4-40GB", 8, 0}, Precision::kBf16));

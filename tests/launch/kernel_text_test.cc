@@ -41,8 +41,8 @@ TEST(KernelText, Fp8TakesAllProductsOfPhi4) {
   for (const int64_t parts : {1, 2, 4, 8}) {  // at 4 and 8 heads of keys are shared
     RunConfig config = run_on_gpu(Precision::kFp8);
     config.parallel.tensor_parallel_size = parts;
-    EXPECT_EQ(kernel_lines(config),
-              (Lines{"attention: FlashAttention-2", "fp8 products: all of the blocks'"}))
+    EXPECT_EQ(kernel_lines(config), (Lines{"attention: FlashAttention-2",
+                                           "fp8 products: all of the blocks', a scale a matrix"}))
         << parts;
   }
 }
@@ -54,7 +54,8 @@ TEST(KernelText, Fp8NamesTheProductsThatItDoesNotTakeOnceForAllParts) {
   config.parallel.tensor_parallel_size = 2;
   config.stages[0].sequence_length = 1001;
   EXPECT_EQ(kernel_lines(config).back(),
-            "fp8 products: those of the blocks; in bf16 instead, since cuBLAS takes multiples of "
+            "fp8 products: those of the blocks, a scale a matrix; in bf16 instead, since cuBLAS "
+            "takes multiples of "
             "16: gate_up (5120 to 17922), down (8961 to 5120), weight gradients over 1001 tokens");
 }
 
@@ -63,7 +64,8 @@ TEST(KernelText, Fp8MultipliesSharedHeadsOfKeysByThemselves) {
   config.model.shape.head_dim = 8;  // of 10 key heads a part of 4 uses 3: 24 columns
   config.parallel.tensor_parallel_size = 4;
   EXPECT_EQ(kernel_lines(config).back(),
-            "fp8 products: those of the blocks; in bf16 instead, since cuBLAS takes multiples of "
+            "fp8 products: those of the blocks, a scale a matrix; in bf16 instead, since cuBLAS "
+            "takes multiples of "
             "16: k and v (5120 to 24)");
 }
 

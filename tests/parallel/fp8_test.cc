@@ -16,7 +16,7 @@ class Fp8 : public OnTestDevice {};
 constexpr double kHalfUlp = 1.0 / 16;        // e4m3 keeps three bits after the point
 constexpr double kSmallestStep = 1.0 / 512;  // between its subnormal numbers
 
-at::Tensor back(const Fp8Tensor& x) { return x.values.to(at::kFloat) * x.scale; }
+at::Tensor back(const Fp8Tensor& x) { return x.values_RC.to(at::kFloat) * x.scale; }
 
 at::Tensor random_on_device(const std::vector<int64_t>& shape, uint64_t seed) {
   return random_tensor(shape, seed).to(test_device());
@@ -26,8 +26,8 @@ TEST_F(Fp8, EveryElementIsRoundedOnceAndTheLargestMagnitudeIsKept) {
   for (const double size : {1e-30, 1.0, 3e4, 1e30}) {
     const at::Tensor x = random_on_device({64, 48}, 1) * size;
     const Fp8Tensor found = to_fp8(x);
-    ASSERT_EQ(found.values.scalar_type(), at::kFloat8_e4m3fn);
-    EXPECT_EQ(found.values.to(at::kFloat).abs().max().item<float>(), 448.0F);
+    ASSERT_EQ(found.values_RC.scalar_type(), at::kFloat8_e4m3fn);
+    EXPECT_EQ(found.values_RC.to(at::kFloat).abs().max().item<float>(), 448.0F);
     EXPECT_NEAR(back(found).abs().max().item<double>() / x.abs().max().item<double>(), 1, 1e-6);
     // Half a unit in the last place of a normal number, half a step of a subnormal one.
     const at::Tensor bound =
@@ -51,9 +51,33 @@ TEST_F(Fp8, BothLayoutsAndEveryWidthHoldTheNumbersThatOneElementAfterAnotherGive
       const Fp8Tensor turned = to_fp8(x.to(test_device()), Fp8Layout::kTransposed);
       EXPECT_EQ(plain.scale.item<float>(), scale);
       EXPECT_EQ(turned.scale.item<float>(), scale);
-      EXPECT_TRUE(at::equal(plain.values.to(at::kFloat).cpu(), expected)) << rows;
-      EXPECT_TRUE(turned.values.is_contiguous());
-      EXPECT_TRUE(at::equal(turned.values.to(at::kFloat).cpu(), expected.t())) << rows;
+      EXPECT_TRUE(at::equal(plain.values_RC.to(at::kFloat).cpu(), expected)) << rows;
+      EXPECT_TRUE(turned.values_RC.is_contiguous());
+      EXPECT_TRUE(at::equal(turned.values_RC.to(at::kFloat).cpu(), expected.t())) << rows;
+    }
+  }
+}
+
+// Each row by itself, or each column once turned, gives what a matrix of that row alone gives.
+TEST_F(Fp8, ScalesOfRowsAreThoseOfEachRowAlone) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    for (const auto& [rows, columns] : {std::pair{64, 128}, {65, 7}, {1, 3}, {200, 80}}) {
+      at::Tensor x = random_tensor({rows, columns}, 1).to(type) * 3;
+      x.select(0, rows / 2).mul_(1000);
+      x.select(1, 0).zero_();
+      const at::Tensor there = x.to(test_device());
+      const auto expect_rows = [&](const Fp8Tensor& found, const at::Tensor& of) {
+        ASSERT_EQ(found.scale.sizes(), (std::vector<int64_t>{of.size(0), 1}));
+        for (int64_t r = 0; r < of.size(0); ++r) {
+          const Fp8Tensor alone = to_fp8(of.narrow(0, r, 1).contiguous());
+          EXPECT_EQ(found.scale[r].item<float>(), alone.scale.item<float>()) << r;
+          EXPECT_TRUE(at::equal(found.values_RC.narrow(0, r, 1).to(at::kFloat),
+                                alone.values_RC.to(at::kFloat)))
+              << r;
+        }
+      };
+      expect_rows(to_fp8(there, Fp8Layout::kAsItIs, Fp8Scaling::kRows), there);
+      expect_rows(to_fp8(there, Fp8Layout::kTransposed, Fp8Scaling::kRows), there.t());
     }
   }
 }
@@ -61,13 +85,15 @@ TEST_F(Fp8, BothLayoutsAndEveryWidthHoldTheNumbersThatOneElementAfterAnotherGive
 TEST_F(Fp8, ZeroStaysZeroAndWhatIsNotFiniteIsNotHidden) {
   const Fp8Tensor zero = to_fp8(at::zeros({16, 16}).to(test_device()));
   EXPECT_EQ(back(zero).abs().max().item<float>(), 0.0F);
-  for (const float bad : {INFINITY, NAN}) {
-    at::Tensor x = random_tensor({16, 16}, 1);
-    x[3][4] = bad;
-    const at::Tensor y =
-        linear_forward(x.to(test_device(), at::kBFloat16),
-                       at::ones({16, 16}).to(test_device(), at::kBFloat16), Products::kFp8);
-    EXPECT_FALSE(at::isfinite(y).all().item<bool>()) << bad;
+  for (const Products products : {Products::kFp8, Products::kFp8Rowwise}) {
+    for (const float bad : {INFINITY, NAN}) {
+      at::Tensor x = random_tensor({16, 16}, 1);
+      x[3][4] = bad;
+      const at::Tensor y =
+          linear_forward(x.to(test_device(), at::kBFloat16),
+                         at::ones({16, 16}).to(test_device(), at::kBFloat16), products);
+      EXPECT_FALSE(at::isfinite(y[3]).any().item<bool>()) << bad;
+    }
   }
 }
 
@@ -99,11 +125,32 @@ TEST_F(Fp8, ProductsStayWithinTheRoundingOfTheirFactors) {
     EXPECT_LT(error, 0.06);
     EXPECT_GT(error, 1e-3);  // it is fp8 that was used
   };
-  expect_close(linear_forward(l.x, l.w, Products::kFp8), l.x, l.w);
-  expect_close(linear_backward_input(l.dy, l.w, Products::kFp8), l.dy, l.w.t());
-  at::Tensor dw = at::ones({48, 64}).to(test_device());
-  linear_backward_weight(dw, l.dy, l.x, Products::kFp8);
-  expect_close(dw - 1, l.dy.t(), l.x.t());
+  for (const Products products : {Products::kFp8, Products::kFp8Rowwise}) {
+    expect_close(linear_forward(l.x, l.w, products), l.x, l.w);
+    expect_close(linear_backward_input(l.dy, l.w, products), l.dy, l.w.t());
+    // The second is a gradient whose rows begin where 16 bytes do not.
+    for (const int64_t first : {0, 3}) {
+      at::Tensor dw = at::ones({48, 64 + 3}).to(test_device());
+      linear_backward_weight(dw.narrow(1, first, 64), l.dy, l.x, products);
+      expect_close(dw.narrow(1, first, 64) - 1, l.dy.t(), l.x.t());
+      EXPECT_EQ(dw.sum(1).sub(dw.narrow(1, first, 64).sum(1)).sub(3).abs().max().item<float>(),
+                0.0F);
+    }
+  }
+}
+
+// One token a million times as large as the others, whose values all vanish beside it under one
+// scale.
+TEST_F(Fp8, ScalesOfRowsKeepAnOutlierToItsRow) {
+  Layer l;
+  l.x.select(0, 5).mul_(1e6);
+  const at::Tensor truth = at::mm(l.x.to(at::kFloat), l.w.to(at::kFloat).t());
+  const auto error_of_others = [&](Products products) {
+    const at::Tensor found = linear_forward(l.x, l.w, products).to(at::kFloat);
+    return relative_error(found.narrow(0, 6, 26).cpu(), truth.narrow(0, 6, 26).cpu());
+  };
+  EXPECT_GT(error_of_others(Products::kFp8), 0.9);
+  EXPECT_LT(error_of_others(Products::kFp8Rowwise), 0.06);
 }
 
 TEST_F(Fp8, SizesThatCublasDoesNotTakeAreComputedInTheComputeType) {

@@ -116,7 +116,7 @@ void expect_bytes_of_a_parameter(const KeptIn& kept) {
     counting.allocator().restart();
     std::vector<at::Tensor> shares;
     for (const Bucket& bucket : replica.parameters().buckets()) shares.push_back(bucket.grads);
-    (void)local_sum_of_squares(shares, replica.parameters().buckets(), true);
+    (void)block_squares(shares, replica.parameters().buckets(), true);
     replica.optimizer().update(shares, 1e-3, 1.0, 1);
     constexpr int64_t kCopied = 16 * kBucketAlignment * int64_t{sizeof(float)};
     EXPECT_LT(counting.allocator().peak() - before, kept.bytes * numel + 2 * kCopied);

@@ -20,6 +20,7 @@ struct Accelerator {
   DeviceKind device = DeviceKind::kCuda;
   std::string source;                     // where the figures come from
   double bf16_flops = 0, fp32_flops = 0;  // peak
+  double fp8_flops = 0;                   // peak; 0: has none
   int64_t memory_bytes = 0;
   int64_t runtime_bytes = 0;    // taken before the first tensor: context, libraries, collectives
   double memory_bandwidth = 0;  // as elementwise kernels reach it

@@ -100,6 +100,13 @@ int64_t logits_bytes(const PlanInput& input, const Sizes& s, DeviceKind device) 
          strip_bytes(input, chunk, device);
 }
 
+/// Of the product of the feed-forward's two matrices, which takes most.
+int64_t fp8_bytes(const PlanInput& input, const Sizes& s) {
+  if (input.products == Products::kCompute) return 0;
+  return 2 * s.feed_forward * std::max(s.all_tokens, s.hidden) +
+         s.hidden * std::max(s.all_tokens, 2 * s.feed_forward);
+}
+
 /// Block::backward(), at the larger of its two halves. Selective computes the product of gate and
 /// up, and each half's norm, again.
 int64_t workspace_bytes(const PlanInput& input, const Sizes& s, DeviceKind device) {
@@ -111,7 +118,8 @@ int64_t workspace_bytes(const PlanInput& input, const Sizes& s, DeviceKind devic
   const int64_t freed = (again ? 2 : 3) * f;  // of what was kept, once that half is done
   const int64_t attention = s.all_tokens * s.query * s.value + qkv + (again ? 3 : 2) * s.stream() +
                             s.all_stream() - freed;
-  return streams + std::max(feed_forward, attention) + strip_bytes(input, s.all_tokens, device);
+  return streams + std::max(feed_forward, attention) + strip_bytes(input, s.all_tokens, device) +
+         fp8_bytes(input, s);
 }
 
 /// LeafSums: sums that wait for their neighbours. Groups that are not whole are refused elsewhere.

@@ -18,7 +18,8 @@
 //   logits         at the loss: logits of a chunk, which become their gradient, and the gradient of
 //                  the normed stream
 //   workspace      at a layer's backward pass: gradients of its inner values, its inputs
-//                  computed again; of a product on a host its bf16 result in fp32 (as with logits)
+//                  computed again; of a product on a host its bf16 result in fp32 (as with logits);
+//                  the factors of a product in fp8
 //
 // Logits and workspace are not there at the same time: the total counts the larger one.
 #include <cstdint>

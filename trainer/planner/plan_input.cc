@@ -69,6 +69,7 @@ PlanInput plan_input(const RunConfig& config, int64_t num_ranks) {
   input.reproducible = config.reproducible;
   input.leaf_group_size = config.leaf_group_size;
   input.loss_chunk_tokens = config.loss_chunk_tokens;
+  input.products = linear_products(config);
   input.state = state_bytes(config);
   input.overlap = overlap_of(config.parallel.device, config.parallel.overlap_chunks);
   for (const StageConfig& stage : config.stages) add_spans(stage, input.spans);

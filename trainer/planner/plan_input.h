@@ -54,6 +54,7 @@ struct PlanInput {
   Reproducible reproducible = Reproducible::kOff;
   int64_t leaf_group_size = 1;  // micro-batches
   int64_t loss_chunk_tokens = 1024;
+  Products products = Products::kCompute;  // of the layers
   StateBytes state;
   Overlap overlap;
   std::vector<WorkSpan> spans;

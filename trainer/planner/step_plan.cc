@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "parallel/fp8.h"
 #include "parallel/shard_spec.h"
 
 namespace phalanx {
@@ -12,6 +13,7 @@ namespace {
 constexpr double kAttentionBackward = 2.5;  // of the forward pass
 constexpr double kLeafMoved = 6;            // values a gradient and micro-batch: LeafSums
 constexpr double kLogitsBytes = 26;         // moved a logit: the loss and its gradient
+constexpr double kFp8CastBytes = 5;         // moved a value: read for the scale, read, written
 
 /// Values that elementwise operations move a token and layer: of the residual stream, of query, key
 /// and value, and of the feed-forward's part.
@@ -70,14 +72,20 @@ class RankWork {
     return gemm_seconds(accelerator_, m, n, k, input_.state.weight);
   }
 
+  double layer_product(double m, double n, double k) const {
+    const bool fp8 =
+        input_.products != Products::kCompute && takes_fp8(std::llround(k), std::llround(n));
+    return fp8 ? fp8_gemm_seconds(accelerator_, m, n, k) : product(m, n, k);
+  }
+
   double layer_products(bool backward) const {
     double seconds = 0;
     for (const auto& [out, in] : {std::pair{qkv_, hidden_},
                                   {hidden_, query_},
                                   {2 * feed_forward_, hidden_},
                                   {hidden_, feed_forward_}}) {
-      seconds += backward ? product(tokens_, in, out) + product(out, in, tokens_)
-                          : product(tokens_, out, in);
+      seconds += backward ? layer_product(tokens_, in, out) + layer_product(out, in, tokens_)
+                          : layer_product(tokens_, out, in);
     }
     return seconds;
   }
@@ -230,6 +238,11 @@ double gemm_seconds(const Accelerator& accelerator, double m, double n, double k
                     int64_t bytes_per_value) {
   return 2 * m * n * k /
          (peak_flops(accelerator, bytes_per_value) * gemm_share(accelerator, m, n, k));
+}
+
+double fp8_gemm_seconds(const Accelerator& accelerator, double m, double n, double k) {
+  const double product = 2 * m * n * k / (accelerator.fp8_flops * gemm_share(accelerator, m, n, k));
+  return product + kFp8CastBytes * k * (m + n) / accelerator.memory_bandwidth;
 }
 
 StepPlan plan_step(const PlanInput& input, const WorkSpan& span, const Accelerator& accelerator) {

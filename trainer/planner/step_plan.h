@@ -6,7 +6,8 @@
 // Assumptions:
 // - A product of m x k by k x n runs at gemm_share(m, n, k) of the peak; forward, gradient of the
 //   input and gradient of the weight are one product each. Full recomputation repeats the forward
-//   ones.
+//   ones. Those that fp8 takes (parallel/fp8.h) run at the same share of its peak; before each both
+//   factors are read twice and written once in a byte a value.
 // - Causal attention computes half of the scores; its backward pass costs 2.5 of the forward one
 //   (FlashAttention-2, arXiv 2307.08691). It runs at attention_share of the peak.
 // - Norms, rotation, SwiGLU, residual sums and the loss move their operands once through memory.
@@ -58,6 +59,8 @@ StepPlan plan_step(const PlanInput& input, const WorkSpan& span, const Accelerat
 /// Of one product of m x k by k x n.
 double gemm_seconds(const Accelerator& accelerator, double m, double n, double k,
                     int64_t bytes_per_value);
+/// Of one in fp8, with the casts of its factors from two bytes a value.
+double fp8_gemm_seconds(const Accelerator& accelerator, double m, double n, double k);
 
 /// Peak for products of this type.
 double peak_flops(const Accelerator& accelerator, int64_t bytes_per_value);

@@ -73,6 +73,7 @@ struct LlmqLine {
   bool feed_forward_again;  // its gate and up products are computed again
   bool offload;
   double tokens_per_second;  // of a GPU
+  bool fp8 = false;
 };
 
 double planned_speed(const LlmqLine& line) {
@@ -84,13 +85,15 @@ double planned_speed(const LlmqLine& line) {
   input.loss_chunk_tokens = 4096;
   input.state = {2, 2, 2, 2, line.offload};
   input.overlap.weights = true;
+  if (line.fp8) input.products = Products::kFp8;
   input.spans = {{"bench", 1024, 512, line.micro_batch, 0}};
   const StepPlan step = plan_step(input, input.spans[0], gpu("h100"));
   double seconds = step.seconds;
   if (line.feed_forward_again) {
-    seconds += step.num_micro_batches * double(line.layers) *
-               gemm_seconds(gpu("h100"), double(line.micro_batch * 1024),
-                            2 * double(line.feed_forward), double(line.hidden), 2);
+    const double m = double(line.micro_batch * 1024), n = 2 * double(line.feed_forward);
+    const double again = line.fp8 ? fp8_gemm_seconds(gpu("h100"), m, n, double(line.hidden))
+                                  : gemm_seconds(gpu("h100"), m, n, double(line.hidden), 2);
+    seconds += step.num_micro_batches * double(line.layers) * again;
   }
   return step.tokens / seconds / double(line.gpus);
 }
@@ -101,6 +104,18 @@ TEST(PublishedSpeeds, Llmq) {
                                {"7B", 28, 3584, 28, 4, 18944, 4, 1, false, false, 13863},
                                {"7B", 28, 3584, 28, 4, 18944, 8, 8, false, false, 14000}}) {
     expect_close(fmt::format("llm.q {} on {} H100, tokens/s", line.name, line.gpus),
+                 planned_speed(line), line.tokens_per_second);
+  }
+}
+
+TEST(PublishedSpeeds, LlmqInFp8) {
+  for (const LlmqLine& line :
+       {LlmqLine{"14B, offload", 48, 5120, 40, 8, 13824, 16, 1, true, true, 9364, true},
+        {"14B", 48, 5120, 40, 8, 13824, 16, 8, true, false, 9185, true},
+        {"7B", 28, 3584, 28, 4, 18944, 16, 1, true, false, 19176, true},
+        {"3B", 36, 2048, 16, 2, 11008, 16, 1, false, false, 40391, true},
+        {"1.5B", 28, 1536, 12, 2, 8960, 32, 1, false, false, 72990, true}}) {
+    expect_close(fmt::format("llm.q {} fp8 on {} H100, tokens/s", line.name, line.gpus),
                  planned_speed(line), line.tokens_per_second);
   }
 }
