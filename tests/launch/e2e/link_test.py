@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from hosts import BRIDGE, HOSTS, Network, skip_without_hosts
-from support import DONE, RunTest, main, read_metrics, tensors_of
+from support import DONE, RunTest, main, read_metrics, report_faults, tensors_of
 
 LIMIT = 8
 GONE = 10  # seconds after a watchdog's limit until no process of the job is left
@@ -97,6 +97,7 @@ class Link(RunTest):
         self.assertEqual([name_of(pid) for pid in self.network.pids()], [], self.err())
         self.assertEqual(gone.keys(), there.keys(), self.err())
         self.assertLess(max(gone.values()), LIMIT + GONE)
+        report_faults(1, 'links cut for good')
 
     def test_a_link_that_stays_down(self):
         supervise = [self.workspace.binary, 'supervise', '--max-failures', '1', '--']

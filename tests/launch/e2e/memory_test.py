@@ -5,7 +5,7 @@ import os
 import random
 import re
 
-from support import (BAD_INPUT, DONE, STEPS, RunTest, main, read_metrics, tensors_of)
+from support import BAD_INPUT, DONE, STEPS, RunTest, main, read_metrics, report_faults, tensors_of
 
 ALL = os.environ.get('PHALANX_ALL_FAULTS', '') == '1'  # also those that take minutes
 SAVES = ('checkpoint.interval=3 steps', 'checkpoint.keep_last=99')
@@ -26,7 +26,7 @@ class OutOfMemory(RunTest):
 
     @classmethod
     def tearDownClass(cls):
-        print(f'allocations that failed: {cls.failed}', flush=True)
+        report_faults(cls.failed, 'allocations that failed')
 
     def faulty(self, name, place, rank, *options, **faults):
         """A run in which the allocation at `place` fails; whether it was reached."""

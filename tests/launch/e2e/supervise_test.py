@@ -10,7 +10,8 @@ import sys
 import time
 
 from numbers_test import SPIKES
-from support import BAD_INPUT, DONE, STOPPED, RunTest, main, read_metrics, tensors_of, whole_lines
+from support import (BAD_INPUT, DONE, STOPPED, RunTest, main, read_metrics, report_faults, tensors_of,
+                     whole_lines)
 
 HANG, NON_FINITE = 76, 77
 LIMIT = 3
@@ -115,6 +116,7 @@ class Supervise(RunTest):
             print(f'seed {seed}: {lines[-1]["start_seconds"]:.2f} s from restart to first step',
                   flush=True)
         print(f'{len(seeds)} runs, {restarts} restarts, all with the bits of the undisturbed run')
+        report_faults(restarts, 'ranks killed at a random moment')
         self.assertGreater(restarts, 0)
 
     def test_killed_runs_end_with_the_same_bits(self):
