@@ -28,7 +28,7 @@ constexpr std::chrono::milliseconds kHearing{1500};
 constexpr std::chrono::seconds kReporting{3};
 // For the launcher's daemon, and for mpirun, to end once its ranks have. mpirun has longer than a
 // supervisor gives it, which would ask it first and knows what its end means.
-constexpr int kDaemonSeconds = 5, kMpirunSeconds = 8;
+constexpr int kDaemonSeconds = 5, kMpirunSeconds = 7;
 
 void print_hang(const std::string& text, const std::filesystem::path& folder) {
   std::string message = "phalanx: hang: " + text + "\n";

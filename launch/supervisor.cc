@@ -24,7 +24,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double kPollSeconds = 0.1;
 // For a launcher to end by itself once its ranks have reported a hang, and then once it was told.
-constexpr double kHungSeconds = 5.0, kTermSeconds = 2.0;
+constexpr double kHungSeconds = 4.0, kTermSeconds = 2.0;
 // For the processes of an attempt that died to let go of the run's folder.
 constexpr double kLockSeconds = 30.0;
 

@@ -78,6 +78,7 @@ class Link(RunTest):
         """Cuts the link for good; how many seconds later each kind of process was gone."""
         self.wait_for_step(name, process, 10)
         self.network.set_link('b', 'down')
+        self.addCleanup(self.network.set_link, 'b', 'up')
         begin = time.monotonic()
         gone = {}
         while time.monotonic() - begin < LIMIT + GONE + 5:
