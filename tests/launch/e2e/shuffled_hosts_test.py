@@ -30,7 +30,7 @@ class ShuffledHosts(RunTest):
         command = self.network.mpirun(self.rsh, hosts, RANKS, *options, *words)
         # Into a file: daemons of the launcher would keep a pipe open.
         with (self.workspace.path / 'out').open('w+') as out:
-            done = subprocess.run(command, cwd=self.workspace.path, stdout=out, timeout=250,
+            done = subprocess.run(command, cwd=self.workspace.path, stdout=out, timeout=900,
                                   stderr=subprocess.STDOUT, env=self.workspace.environment,
                                   check=False)
             out.seek(0)
