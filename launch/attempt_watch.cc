@@ -37,9 +37,13 @@ void AttemptWatch::look() {
   for (std::string line; std::getline(file, line) && !file.eof();) {
     read_ += static_cast<int64_t>(line.size()) + 1;
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object() || !json.contains("step")) continue;
-    steps_[json["step"].get<int64_t>()] =
-        json.value("step_seconds", 0.0) + json.value("data_wait_seconds", 0.0);
+    if (!json.is_object()) continue;
+    const auto step = json.find("step"), back = json.find("rolled_back_to");
+    if (step == json.end() || !step->is_number_integer()) continue;
+    const bool goes_back = back != json.end() && back->is_number_integer();
+    steps_.add(step->get<int64_t>(),
+               json.value("step_seconds", 0.0) + json.value("data_wait_seconds", 0.0),
+               goes_back ? std::optional(back->get<int64_t>()) : std::nullopt);
     last_step_ = Clock::now();
     if (!first_step_) first_step_ = last_step_;
   }

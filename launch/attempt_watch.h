@@ -4,12 +4,11 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <optional>
 
-namespace phalanx {
+#include "launch/step_account.h"
 
-using StepSeconds = std::map<int64_t, double>;  // of each step: its time, with its wait for data
+namespace phalanx {
 
 class AttemptWatch {
  public:
@@ -18,7 +17,7 @@ class AttemptWatch {
   /// Reads what has been written since the last call.
   void look();
 
-  const StepSeconds& steps() const { return steps_; }
+  const AttemptSteps& steps() const { return steps_; }
   /// From the start of the attempt to its first step, and from its last step until now.
   double seconds_to_first_step() const;
   double seconds_since_last_step() const;
@@ -37,7 +36,7 @@ class AttemptWatch {
   std::filesystem::file_time_type start_time_ = std::filesystem::file_time_type::clock::now();
   std::optional<Clock::time_point> first_step_, last_step_;
   int64_t read_ = 0;  // bytes of metrics.jsonl
-  StepSeconds steps_;
+  AttemptSteps steps_;
   std::optional<int64_t> checkpoint_before_;
 };
 

@@ -26,8 +26,9 @@ constexpr std::chrono::milliseconds kGathering{500};
 constexpr std::chrono::milliseconds kHearing{1500};
 // For the report: what hangs may be the file system that it goes to.
 constexpr std::chrono::seconds kReporting{3};
-// For the launcher's daemon to end once its ranks have.
-constexpr int kDaemonSeconds = 5;
+// For the launcher's daemon, and for mpirun, to end once its ranks have. mpirun has longer than a
+// supervisor gives it, which would ask it first and knows what its end means.
+constexpr int kDaemonSeconds = 5, kMpirunSeconds = 7;
 
 void print_hang(const std::string& text, const std::filesystem::path& folder) {
   std::string message = "phalanx: hang: " + text + "\n";
@@ -146,7 +147,7 @@ void HangGuard::end_hang(double silent_seconds) {
     }
     std::this_thread::sleep_until(start + kHearing);
   }
-  launcher_.end_daemon_after(kDaemonSeconds);
+  launcher_.end_launcher_after(kDaemonSeconds, kMpirunSeconds);
   _exit(static_cast<int>(ExitCode::kHang));
 }
 

@@ -21,8 +21,11 @@
 #include "launch/commands/supervise.h"
 #include "launch/commands/tokenizer.h"
 #include "launch/commands/train.h"
+#include "launch/environment.h"
 #include "launch/speak_once.h"
 #include "parallel/exit_codes.h"
+#include "parallel/launcher.h"
+#include "parallel/session.h"
 
 namespace {
 
@@ -43,12 +46,30 @@ int report(const std::exception& error) {
   const phalanx::ExitCode code = phalanx::exit_code_of(error);
   const bool bug = code == phalanx::ExitCode::kBug;
   std::fflush(stdout);
-  std::fprintf(stderr, "phalanx: %s: %s%s\n", phalanx::message_kind(code), error.what(),
-               bug ? "\nThis is a bug; please report it." : "");
+  std::fprintf(stderr, "phalanx: %s: %s%s\n", phalanx::message_kind(code),
+               phalanx::error_text(error).c_str(), bug ? "\nThis is a bug; please report it." : "");
   return static_cast<int>(code);
 }
 
-int run(CLI::App& app, int argc, char** argv) {
+/// Once for all ranks of a launch, which have been given the same words.
+int report_once(const std::exception& error) {
+  try {
+    if (phalanx::detect_launch(phalanx::environment).size != 1) {
+      // Any session will do that lets the ranks agree on the message.
+      phalanx::Session session(phalanx::environment, {phalanx::Device::kCuda});
+      return static_cast<int>(phalanx::speak_of_all(session, error));
+    }
+  } catch (const std::exception&) {  // none is to be had: each for itself
+  }
+  return report(error);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("phalanx: pretraining of phi-4-style language models on many ranks", "phalanx");
+  app.footer("Example:\n  mpirun -np 2 phalanx train configs/quickstart.yaml");
+  app.set_version_flag("--version", "phalanx " PHALANX_VERSION);
+  app.require_subcommand(1);
+  add_commands(app);
   try {
     app.parse(argc, argv);
     return 0;
@@ -57,9 +78,7 @@ int run(CLI::App& app, int argc, char** argv) {
   } catch (const CLI::Error& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
     const std::vector<std::string> words(argv + 1, argv + argc);
-    return report(std::invalid_argument(phalanx::command_line_error(app, error, words)));
-  } catch (const std::exception& error) {
-    return report(error);
+    return report_once(std::invalid_argument(phalanx::command_line_error(app, error, words)));
   }
 }
 
@@ -80,10 +99,11 @@ int flushed(int code) {
 int main(int argc, char** argv) {
   // A write past the limit on file sizes then fails like one on a full disk: with a message.
   std::signal(SIGXFSZ, SIG_IGN);
-  CLI::App app("phalanx: pretraining of phi-4-style language models on many ranks", "phalanx");
-  app.footer("Example:\n  mpirun -np 2 phalanx train configs/quickstart.yaml");
-  app.set_version_flag("--version", "phalanx " PHALANX_VERSION);
-  app.require_subcommand(1);
-  add_commands(app);
-  return flushed(run(app, argc, argv));
+  int code = 0;
+  try {
+    code = run(argc, argv);
+  } catch (const std::exception& error) {
+    code = report(error);
+  }
+  return flushed(code);
 }

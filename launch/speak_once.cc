@@ -1,7 +1,10 @@
 #include "launch/speak_once.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <vector>
 
 namespace phalanx {
 
@@ -24,10 +27,20 @@ ExitCode speak_once(Session& session, const std::function<ExitCode()>& work) {
   }
 }
 
+ExitCode speak_of_all(Session& session, const std::exception& error) {
+  const std::string mine = error_text(error);
+  const std::vector<std::string> all = all_gather_strings(session.control(), mine);
+  if (!std::all_of(all.begin(), all.end(), [&](const std::string& one) { return one == mine; })) {
+    speak_and_abort(session, error);
+  }
+  const ExitCode code = exit_code_of(error);
+  return speak_once(session, [&]() -> ExitCode { throw ExitError(code, mine); });
+}
+
 void speak_and_abort(Session& session, const std::exception& error) {
   const ExitCode code = exit_code_of(error);
   std::fprintf(stderr, "phalanx: %s on rank %d: %s\n", message_kind(code), session.rank(),
-               error.what());
+               error_text(error).c_str());
   session.abort(code);
 }
 

@@ -18,6 +18,11 @@ namespace phalanx {
 /// all ranks return its code after a barrier; any other error is printed here and aborts the job.
 ExitCode speak_once(Session& session, const std::function<ExitCode()>& work);
 
+/// Of an error that each rank has met by itself, such as a command line that cannot be read: if all
+/// have met the same, rank 0 prints it and all return its code after a barrier; a rank that was
+/// started otherwise than the others prints its own and aborts the job.
+ExitCode speak_of_all(Session& session, const std::exception& error);
+
 /// An error of this rank alone, which others may be waiting for: prints it and aborts the job.
 [[noreturn]] void speak_and_abort(Session& session, const std::exception& error);
 

@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <span>
 #include <utility>
 
@@ -25,7 +24,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double kPollSeconds = 0.1;
 // For a launcher to end by itself once its ranks have reported a hang, and then once it was told.
-constexpr double kHungSeconds = 10.0, kTermSeconds = 5.0;
+constexpr double kHungSeconds = 4.0, kTermSeconds = 2.0;
 // For the processes of an attempt that died to let go of the run's folder.
 constexpr double kLockSeconds = 30.0;
 
@@ -67,7 +66,7 @@ int Supervisor::run() {
     ++attempt_;
     AttemptWatch watch(folder_);
     const AttemptEnd end = run_attempt(watch);
-    keep_steps(watch);
+    account_.add(watch.steps());
     gather_notes();
     failures_ = !is_failure(end) || end.new_checkpoint ? 0 : failures_ + 1;
     // A failure with a new checkpoint begins a row of its own.
@@ -154,14 +153,6 @@ void Supervisor::gather_notes() const {
       << hang_report(first.rank, first.silent_seconds, states_of(notes)) << "\n";
 }
 
-void Supervisor::keep_steps(const AttemptWatch& watch) {
-  if (watch.steps().empty()) return;
-  const auto repeated = kept_.lower_bound(watch.steps().begin()->first);
-  repeated_steps_ += std::distance(repeated, kept_.end());
-  kept_.erase(repeated, kept_.end());
-  kept_.insert(watch.steps().begin(), watch.steps().end());
-}
-
 void Supervisor::record(const AttemptWatch& watch, const AttemptEnd& end) const {
   nlohmann::ordered_json line;
   const double now =
@@ -174,14 +165,13 @@ void Supervisor::record(const AttemptWatch& watch, const AttemptEnd& end) const 
   line["start_seconds"] = watch.seconds_to_first_step();
   const int64_t saved = watch.checkpoint_step().value_or(0);
   if (!watch.steps().empty()) {
-    line["first_step"] = watch.steps().begin()->first;
-    line["last_step"] = watch.steps().rbegin()->first;
-    line["train_seconds"] =
-        std::accumulate(watch.steps().begin(), watch.steps().end(), 0.0,
-                        [](double sum, const auto& step) { return sum + step.second; });
+    line["first_step"] = watch.steps().first();
+    line["last_step"] = watch.steps().last();
+    line["train_seconds"] = watch.steps().seconds();
+    if (watch.steps().passed_over() > 0) line["steps_passed_over"] = watch.steps().passed_over();
     if (is_failure(end)) {
       line["detect_seconds"] = watch.seconds_since_last_step();
-      line["steps_lost"] = std::max<int64_t>(0, watch.steps().rbegin()->first - saved);
+      line["steps_lost"] = std::max<int64_t>(0, watch.steps().last() - saved);
     }
   }
   line["checkpoint_step"] = saved;
@@ -196,7 +186,7 @@ void Supervisor::say_end(const AttemptWatch& watch, const AttemptEnd& end,
       fmt::format("attempt {} ended after {} with exit code {} ({})", attempt_,
                   duration_text(watch.seconds()), end.exit_code, meaning_of_exit(end.exit_code));
   if (!watch.steps().empty()) {
-    text += fmt::format(", step {} done", watch.steps().rbegin()->first);
+    text += fmt::format(", step {} done", watch.steps().last());
   }
   if (is_failure(end)) {
     const auto saved = watch.checkpoint_step();
@@ -211,15 +201,14 @@ void Supervisor::say_end(const AttemptWatch& watch, const AttemptEnd& end,
 }
 
 void Supervisor::say_account() const {
-  const double useful =
-      std::accumulate(kept_.begin(), kept_.end(), 0.0,
-                      [](double sum, const auto& step) { return sum + step.second; });
   const double seconds = seconds_since(start_);
-  say(
-      fmt::format("{} attempt(s) in {}, {} step(s) done, {} repeated; {:.1f} % of the time went "
-                  "into steps that count (ETTR)",
-                  restarts_ + 1, duration_text(seconds), kept_.size(), repeated_steps_,
-                  100 * useful / seconds));
+  std::string text = fmt::format("{} attempt(s) in {}, {} step(s) done, {} repeated", restarts_ + 1,
+                                 duration_text(seconds), account_.done(), account_.repeated());
+  if (account_.passed_over() > 0) {
+    text += fmt::format(", {} passed over by roll-backs", account_.passed_over());
+  }
+  say(text + fmt::format("; {:.1f} % of the time went into steps that count (ETTR)",
+                         100 * account_.useful_seconds() / seconds));
 }
 
 }  // namespace phalanx

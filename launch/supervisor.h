@@ -13,6 +13,7 @@
 #include "launch/attempt_watch.h"
 #include "launch/child_process.h"
 #include "launch/restart_rules.h"
+#include "launch/step_account.h"
 
 namespace phalanx {
 
@@ -29,7 +30,6 @@ class Supervisor {
   void end_hung(ChildProcess& child);
   bool wait_before_restart();
   void gather_notes() const;
-  void keep_steps(const AttemptWatch& watch);
   void record(const AttemptWatch& watch, const AttemptEnd& end) const;
   void say_end(const AttemptWatch& watch, const AttemptEnd& end, const Judgement& next) const;
   void say_account() const;
@@ -40,8 +40,8 @@ class Supervisor {
   JobSignals signals_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   int64_t attempt_ = 0;  // in the ledger, from 1
-  int64_t restarts_ = 0, failures_ = 0, repeated_steps_ = 0;
-  StepSeconds kept_;  // steps that no later attempt has repeated
+  int64_t restarts_ = 0, failures_ = 0;
+  StepAccount account_;
   bool stop_asked_ = false;
 };
 

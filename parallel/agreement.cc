@@ -19,7 +19,8 @@ std::string outcome_of(const std::function<void()>& step) {
     step();
     return std::string(1, kFine);
   } catch (const std::exception& error) {
-    return fmt::format("{}{} {}", kFailed, static_cast<int>(exit_code_of(error)), error.what());
+    return fmt::format("{}{} {}", kFailed, static_cast<int>(exit_code_of(error)),
+                       error_text(error));
   } catch (...) {
     return fmt::format("{}{} an exception of unknown type", kFailed,
                        static_cast<int>(ExitCode::kBug));

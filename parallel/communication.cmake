@@ -1,6 +1,7 @@
 target_sources(phalanx_parallel PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/agreement.cc
   ${CMAKE_CURRENT_LIST_DIR}/communicator.cc
+  ${CMAKE_CURRENT_LIST_DIR}/exit_codes.cc
   ${CMAKE_CURRENT_LIST_DIR}/flight_peers.cc
   ${CMAKE_CURRENT_LIST_DIR}/flight_recorder.cc
   ${CMAKE_CURRENT_LIST_DIR}/hang_report.cc
@@ -13,6 +14,7 @@ target_sources(phalanx_parallel PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/mpi_runtime.cc
   ${CMAKE_CURRENT_LIST_DIR}/mpi_window.cc
   ${CMAKE_CURRENT_LIST_DIR}/rank_list.cc
+  ${CMAKE_CURRENT_LIST_DIR}/rank_place.cc
   ${CMAKE_CURRENT_LIST_DIR}/recorded_communicator.cc
   ${CMAKE_CURRENT_LIST_DIR}/row_sums.cc
   ${CMAKE_CURRENT_LIST_DIR}/session.cc

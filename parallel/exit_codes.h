@@ -2,11 +2,11 @@
 // How the program ends: the table of exit codes, and the exceptions that carry one.
 //
 // Local. An exception that carries no code of its own is mapped by exit_code_of(): bad input and
-// machine failures (std::invalid_argument, std::system_error) end with 2, all else is a bug.
+// machine failures (std::invalid_argument, std::system_error, memory that is not to be had) end
+// with 2, all else is a bug.
 #include <exception>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 
 namespace phalanx {
 
@@ -41,11 +41,10 @@ class NonFiniteError final : public ExitError {
   explicit NonFiniteError(const std::string& text) : ExitError(ExitCode::kNonFinite, text) {}
 };
 
-inline ExitCode exit_code_of(const std::exception& error) {
-  if (const auto* known = dynamic_cast<const ExitError*>(&error)) return known->code();
-  const bool bad_input = dynamic_cast<const std::invalid_argument*>(&error) != nullptr ||
-                         dynamic_cast<const std::system_error*>(&error) != nullptr;
-  return bad_input ? ExitCode::kBadInput : ExitCode::kBug;
-}
+ExitCode exit_code_of(const std::exception& error);
+
+/// What to say of it: its own text, without the stack that LibTorch's errors carry where the host
+/// had no memory left, and with a word on what std::bad_alloc means.
+std::string error_text(const std::exception& error);
 
 }  // namespace phalanx

@@ -43,8 +43,12 @@ std::optional<Process> process_of(int pid) {
   return process;
 }
 
-bool is_launcher(const std::string& name) {
-  return std::find(std::begin(kLaunchers), std::end(kLaunchers), name) != std::end(kLaunchers);
+// Open MPI's, one job each. Slurm's and torchrun's look after themselves.
+constexpr const char* kOfOneJob[] = {"mpirun", "mpiexec", "orterun", "orted"};
+
+template <size_t N>
+bool is_one_of(const char* const (&names)[N], const std::string& name) {
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
 
 }  // namespace
@@ -55,29 +59,30 @@ LauncherWatch::LauncherWatch() {
     const std::optional<Process> process = process_of(pid);
     if (!process) break;
     chain.push_back({pid, process->started});
-    if (is_launcher(process->name)) {
+    if (is_one_of(kLaunchers, process->name)) {
       chain_ = chain;
-      is_daemon_ = process->name == "orted";
+      if (is_one_of(kOfOneJob, process->name)) launcher_ = process->name;
       break;
     }
     pid = process->parent;
   }
 }
 
-void LauncherWatch::end_daemon_after(int seconds) const {
-  if (!is_daemon_) return;
+void LauncherWatch::end_launcher_after(int daemon_seconds, int mpirun_seconds) const {
+  if (launcher_.empty()) return;
+  const int seconds = launcher_ == "orted" ? daemon_seconds : mpirun_seconds;
   // A descriptor of the process, since its number may be another's by then.
-  const int daemon = static_cast<int>(syscall(SYS_pidfd_open, chain_.back().pid, 0));
+  const int launcher = static_cast<int>(syscall(SYS_pidfd_open, chain_.back().pid, 0));
   // The system call, not fork(): what a thread that hangs has locked stays locked in the child,
   // which therefore makes nothing but system calls.
-  if (daemon < 0 || syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr) != 0) return;
+  if (launcher < 0 || syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr) != 0) return;
   setsid();
-  prctl(PR_SET_NAME, "end-orted");
-  if (daemon > 0) syscall(SYS_close_range, 0u, static_cast<unsigned>(daemon) - 1, 0u);
-  syscall(SYS_close_range, static_cast<unsigned>(daemon) + 1, ~0u, 0u);
-  pollfd ended{daemon, POLLIN, 0};
+  prctl(PR_SET_NAME, "end-launcher");
+  if (launcher > 0) syscall(SYS_close_range, 0u, static_cast<unsigned>(launcher) - 1, 0u);
+  syscall(SYS_close_range, static_cast<unsigned>(launcher) + 1, ~0u, 0u);
+  pollfd ended{launcher, POLLIN, 0};
   if (poll(&ended, 1, seconds * 1000) == 0) {
-    syscall(SYS_pidfd_send_signal, daemon, SIGKILL, nullptr, 0);
+    syscall(SYS_pidfd_send_signal, launcher, SIGKILL, nullptr, 0);
   }
   syscall(SYS_exit_group, 0);
 }

@@ -20,10 +20,11 @@ class LauncherWatch {
   bool has_launcher() const { return !chain_.empty(); }
   /// A launcher was there, and it, or a process between it and this one, has ended.
   bool is_lost() const;
-  /// For a rank that ends because of a hang: if it was started by Open MPI's daemon on a host
-  /// (orted), leaves a process that kills the daemon once it has had `seconds` to end by itself.
-  /// One that was cut off from mpirun would stay for a quarter of an hour.
-  void end_daemon_after(int seconds) const;
+  /// For a rank that ends because of a hang: where Open MPI started it, leaves a process that kills
+  /// what did (mpirun, or its daemon on another host, orted) once that has had so many seconds to
+  /// end by itself. A daemon that was cut off from mpirun would stay for a quarter of an hour, and
+  /// mpirun waits without end for the answer of a daemon that it was cut off from.
+  void end_launcher_after(int daemon_seconds, int mpirun_seconds) const;
 
  private:
   struct Ancestor {
@@ -31,7 +32,7 @@ class LauncherWatch {
     uint64_t started = 0;  // a number of its own in the life of the system
   };
   std::vector<Ancestor> chain_;  // from the parent to the launcher; empty: none
-  bool is_daemon_ = false;       // the launcher is an orted
+  std::string launcher_;         // its name, if it is one of Open MPI's; else empty
 };
 
 }  // namespace phalanx

@@ -41,7 +41,8 @@ RunSaves::RunSaves(const RunConfig& config, const RunContext& context,
       snapshot_(together(context.control,
                          [&] { return make_snapshot(config.checkpoint.asynchronous, shares); })),
       saver_(place_of(run, config.checkpoint), context.mesh, context.control),
-      newest_(run.resumed_from) {}
+      newest_(run.resumed_from),
+      newest_step_(run.resumed_step) {}
 
 void RunSaves::begin(const TrainState& state) {
   if (!running()) return begin_after_running(state);
@@ -109,6 +110,7 @@ void RunSaves::count(const SaveResult& result) {
     ++counts_.saved;
     failed_in_a_row_ = 0;
     newest_ = result.path;
+    newest_step_ = result.step;
     return note_(fmt::format("saved {}", result.path.string()));
   }
   ++counts_.failed;

@@ -35,6 +35,7 @@ struct SaveCounts {
 struct SavedRun {
   std::filesystem::path folder;
   std::filesystem::path resumed_from;  // a checkpoint, kept for ever; may be empty
+  int64_t resumed_step = 0;            // its step
   std::string config_yaml;             // resolved, stored in each checkpoint
 };
 
@@ -64,6 +65,7 @@ class RunSaves {
   double expected_seconds() const;
   /// The last one saved, or the one resumed from; empty: none.
   const std::filesystem::path& newest() const { return newest_; }
+  int64_t newest_step() const { return newest_step_; }
 
  private:
   void start(const TrainState& state, bool gently);
@@ -85,6 +87,7 @@ class RunSaves {
   int64_t failed_in_a_row_ = 0;
   SaveResult last_failure_;
   std::filesystem::path newest_;
+  int64_t newest_step_ = 0;
 };
 
 }  // namespace phalanx

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "parallel/agreement.h"
+#include "parallel/rank_place.h"
 #include "trainer/checkpoint/share_pieces.h"
 #include "trainer/tensor_hash.h"
 
@@ -54,6 +55,7 @@ std::string StateCheck::name_copies(const std::vector<uint64_t>& hashes, size_t 
   const Parameter& mine = *parameters_.parameters()[parameter];
   std::string bytes(sizeof(uint64_t), '\0');
   std::memcpy(bytes.data(), &hashes[parameter], sizeof(uint64_t));
+  bytes += rank_place(context_.mesh.rank(), context_.device);
   const std::vector<std::string> all = all_gather_strings(context_.control, bytes);
   const bool alike = is_alike_on_tensor_axis(parameters_, mine);
   std::vector<std::string> groups;
@@ -66,9 +68,11 @@ std::string StateCheck::name_copies(const std::vector<uint64_t>& hashes, size_t 
       ranks_by_hash[hash].push_back(rank);
     }
     if (ranks_by_hash.size() < 2) continue;
-    const std::vector<int> found = suspects(ranks_by_hash);
-    groups.push_back(fmt::format("{} on rank{} {}", mine.name, found.size() == 1 ? "" : "s",
-                                 fmt::join(found, ", ")));
+    std::vector<std::string> places;
+    for (const int rank : suspects(ranks_by_hash)) {
+      places.push_back(all[static_cast<size_t>(rank)].substr(sizeof(uint64_t)));
+    }
+    groups.push_back(fmt::format("{} on {}", mine.name, fmt::join(places, ", ")));
   }
   return fmt::format("{}", fmt::join(groups, "; "));
 }
@@ -122,12 +126,13 @@ void StateCheck::before_update() {
     const auto place = static_cast<size_t>(first - now.begin());
     const SharePiece piece =
         share_pieces(parameters_, optimizer_.shares())[place / kShareKinds.size()];
-    throw ExitError(ExitCode::kFaultyHardware,
-                    fmt::format("numbers: {} of {} on rank {} (replica {}) changed between two "
-                                "updates: its memory is not to be trusted. Go on without that "
-                                "machine, from a checkpoint of an earlier step",
-                                kShareKinds[place % kShareKinds.size()].name, piece.parameter->name,
-                                context_.mesh.rank(), context_.mesh.dp_rank));
+    throw ExitError(
+        ExitCode::kFaultyHardware,
+        fmt::format("numbers: {} of {} on {} of replica {} changed between two "
+                    "updates: its memory is not to be trusted. Go on without that "
+                    "machine, from a checkpoint of an earlier step",
+                    kShareKinds[place % kShareKinds.size()].name, piece.parameter->name,
+                    rank_place(context_.mesh.rank(), context_.device), context_.mesh.dp_rank));
   });
 }
 

@@ -8,7 +8,8 @@
 //   They cannot be made again, so that a difference ends the run.
 // Collective over control and dp: both calls, every rank, every step. Ownership: refers to
 // everything it is given.
-// Errors: AgreedError with ExitCode::kFaultyHardware on all ranks, naming rank and tensor.
+// Errors: AgreedError with ExitCode::kFaultyHardware on all ranks, naming rank, host,
+// device and tensor.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -33,7 +34,7 @@ class StateCheck {
   std::string after_update(int64_t step);
 
  private:
-  /// Where copies of the weights differ: "TENSOR on rank R (one of N copies)"; empty: nowhere.
+  /// Where copies of the weights differ: "TENSOR on rank R (HOST, DEVICE)"; empty: nowhere.
   std::string differing_weights();
   std::string name_copies(const std::vector<uint64_t>& hashes, size_t parameter);
   std::vector<uint64_t> state_hashes() const;

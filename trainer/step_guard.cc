@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "parallel/agreement.h"
+#include "parallel/rank_place.h"
 
 namespace phalanx {
 namespace {
@@ -133,8 +134,16 @@ std::string StepGuard::suspected_replicas(double own, double others) {
       found.push_back(r);
     }
   }
+  const std::vector<std::string> places =
+      all_gather_strings(context_.control, rank_place(mesh.rank(), context_.device));
   if (found.empty()) return "on a replica that losses do not show";
-  return fmt::format("on replica{} {}", found.size() == 1 ? "" : "s", fmt::join(found, " or "));
+  std::vector<std::string> replicas;
+  for (const int r : found) {
+    const auto first = places.begin() + mesh.rank_of(r, 0);  // tensor parallelism is innermost
+    replicas.push_back(
+        fmt::format("replica {}: {}", r, fmt::join(first, first + mesh.tp_size, ", ")));
+  }
+  return fmt::format("on {}", fmt::join(replicas, " or "));
 }
 
 }  // namespace phalanx

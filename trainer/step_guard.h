@@ -6,7 +6,8 @@
 // neighbour: what then comes out the same is real, what does not is a persistent fault of a
 // machine. Collective over tp, dp and control: run(), every rank, once a step; all decide alike,
 // since losses and norms are those of all. Ownership: refers to everything it is given. Errors:
-// AgreedError with ExitCode::kFaultyHardware on a persistent fault, naming replicas.
+// AgreedError with ExitCode::kFaultyHardware on a persistent fault, naming replicas with their
+// ranks, hosts and devices.
 #include <functional>
 #include <string>
 

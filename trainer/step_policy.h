@@ -2,6 +2,7 @@
 // What follows a step whose loss or gradient norm was not as it should be. Local, pure, the same on
 // every rank.
 #include <cstdint>
+#include <string>
 
 #include "trainer/run_config.h"
 #include "trainer/train_step.h"
@@ -17,7 +18,14 @@ struct StepPlace {
   bool is_last = false;  // of the run: there is nothing left to go back for
 };
 
-/// Must the run go back to its newest checkpoint? Throws NonFiniteError where it must end instead.
-bool rolls_back(const StepResult& result, const StepPlace& place, const NumbersConfig& config);
+/// kRollBack: to its newest checkpoint.
+enum class NextMove { kGoOn, kRollBack, kEnd };
+
+struct AfterStep {
+  NextMove move = NextMove::kGoOn;
+  std::string reason;  // why it ends
+};
+
+AfterStep after_step(const StepResult& result, const StepPlace& place, const NumbersConfig& config);
 
 }  // namespace phalanx

@@ -70,7 +70,7 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
                                             data_.source_names);
                         })),
       saves_(config, context, replica_.parameters(), replica_.optimizer().shares(),
-             {options_.run_folder, options_.resumed_from, options_.config_yaml},
+             {options_.run_folder, options_.resumed_from, state_.step, options_.config_yaml},
              [this](const std::string& text) { records_.note(text); }),
       work_times_(context.device.is_cpu() && context.flight && context.mesh.world_size() > 1
                       ? config.watchdog.straggler_interval_seconds
@@ -127,9 +127,8 @@ std::optional<RollBack> Trainer::train() {
       record.validation = validation_ = evaluate();
     }
     if (agreed.compare) record.work = work_times_.compare(context_.control);
-    records_.add(record);
     wall_clock_.note_turn(seconds_since(turn));
-    if (goes_back(record)) return RollBack{saves_.newest(), state_.step, stop};
+    if (std::optional<RollBack> back = conclude(record, stop)) return back;
     if (stop || agreed.save || at_edge ||
         crosses(config_.checkpoint.interval, state_, tokens_before)) {
       save(stop || state_.step == plan_->end_step(), at_edge);
@@ -140,19 +139,24 @@ std::optional<RollBack> Trainer::train() {
   return std::nullopt;
 }
 
-/// A save under way is the one to go back to.
-bool Trainer::goes_back(const StepRecord& record) {
+/// Records the step with what follows from it: the run goes on (nothing), goes back, or ends. A
+/// save under way is the one to go back to.
+std::optional<RollBack> Trainer::conclude(StepRecord& record, bool stop) {
   if (record.result.review.suspicion == Suspicion::kSpike &&
       config_.numbers.spikes.policy == SpikePolicy::kRollBack) {
     const FlightPhase mark(context_.flight, RunPhase::kSave);
     saves_.finish();
   }
-  const bool back = rolls_back(record.result,
-                               {state_.step, skipped_in_a_row_, state_.roll_backs,
-                                !saves_.newest().empty(), state_.step == plan_->end_step()},
-                               config_.numbers);
-  if (back && context_.flight) context_.flight->enter(RunPhase::kStart);  // all is built anew
-  return back;
+  const AfterStep next = after_step(record.result,
+                                    {state_.step, skipped_in_a_row_, state_.roll_backs,
+                                     !saves_.newest().empty(), state_.step == plan_->end_step()},
+                                    config_.numbers);
+  if (next.move == NextMove::kRollBack) record.rolled_back_to = saves_.newest_step();
+  records_.add(record);
+  if (next.move == NextMove::kEnd) throw NonFiniteError(next.reason);
+  if (next.move == NextMove::kGoOn) return std::nullopt;
+  if (context_.flight) context_.flight->enter(RunPhase::kStart);  // all is built anew
+  return RollBack{saves_.newest(), state_.step, stop};
 }
 
 /// The batch, once all ranks have theirs; a rank without one ends them all.
@@ -284,12 +288,8 @@ void Trainer::save(bool last, bool at_edge) {
 }
 
 RunOutcome Trainer::outcome() const {
-  RunOutcome outcome{state_.step < plan_->end_step(),
-                     saves_.newest(),
-                     state_,
-                     plan_,
-                     validation_,
-                     saves_.counts()};
+  const bool stopped = state_.step < plan_->end_step();
+  RunOutcome outcome{stopped, saves_.newest(), state_, plan_, validation_, saves_.counts()};
   if (train_seconds_ > 0) outcome.tokens_per_second = double(train_tokens_) / train_seconds_;
   outcome.data_wait_share = data_wait_share(wait_seconds_, train_seconds_);
   return outcome;

@@ -79,7 +79,7 @@ class Trainer {
 
  private:
   std::optional<RollBack> train();
-  bool goes_back(const StepRecord& record);
+  std::optional<RollBack> conclude(StepRecord& record, bool stop);
   Batch next_batch(StepFlags& agreed);
   void add_own_requests(StepFlags& mine);
   StepRecord take_step(const Batch& batch);

@@ -40,18 +40,17 @@ void Prefetcher::read_ahead() {
       changed_.wait(lock, [this] { return stop_ || ready_.size() < num_ahead_; });
       if (stop_) return;
     }
-    Batch batch;
     std::exception_ptr error;
     try {
-      batch = loader_.next();
+      Batch batch = loader_.next();
+      const std::lock_guard lock(mutex_);
+      ready_.push_back(std::move(batch));
     } catch (...) {
       error = std::current_exception();
     }
-    const std::lock_guard lock(mutex_);
     if (error) {
+      const std::lock_guard lock(mutex_);
       error_ = error;
-    } else {
-      ready_.push_back(std::move(batch));
     }
     changed_.notify_all();
     if (error) return;

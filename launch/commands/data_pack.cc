@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -19,6 +18,7 @@
 #include "launch/commands/data.h"
 #include "launch/commands/pack_report.h"
 #include "launch/commands/progress_line.h"
+#include "launch/environment.h"
 #include "launch/speak_once.h"
 #include "parallel/agreement.h"
 
@@ -178,11 +178,6 @@ ExitCode pack_on_session(const PackArguments& arguments, Session& session) {
     print_pack_result(*job, result, arguments.output);
   });
   return ExitCode::kDone;
-}
-
-std::optional<std::string> environment(const std::string& name) {
-  const char* value = std::getenv(name.c_str());
-  return value ? std::optional<std::string>(value) : std::nullopt;
 }
 
 ExitCode run_pack(const PackArguments& arguments) {

@@ -11,7 +11,6 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -19,6 +18,7 @@
 #include "launch/command_errors.h"
 #include "launch/counted.h"
 #include "launch/cuda_settings.h"
+#include "launch/environment.h"
 #include "launch/install_paths.h"
 #include "launch/speak_once.h"
 #include "launch/train_run.h"
@@ -27,11 +27,6 @@
 
 namespace phalanx {
 namespace {
-
-std::optional<std::string> environment(const std::string& name) {
-  const char* value = std::getenv(name.c_str());
-  return value ? std::optional<std::string>(value) : std::nullopt;
-}
 
 /// Cores this process may run on.
 int available_cores() {

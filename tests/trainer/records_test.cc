@@ -100,6 +100,16 @@ TEST(Metrics, ALineHasTheStepItsTotalsAndEachSource) {
   EXPECT_EQ(json.at("data_wait_share"), 0.0);
   EXPECT_EQ(json.at("peak_memory_bytes"), 3 << 20);
   EXPECT_FALSE(json.contains("validation"));
+  EXPECT_FALSE(json.contains("rolled_back_to"));
+}
+
+TEST(Metrics, TheLineOfASpikeSaysHowFarTheRunWentBack) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "metrics.jsonl";
+  StepRecord record = record_of(9);
+  record.rolled_back_to = 6;
+  Metrics(path, {"books", "web"}).write(record);
+  EXPECT_EQ(nlohmann::json::parse(lines_of(path).at(0)).at("rolled_back_to"), 6);
 }
 
 TEST(Metrics, ATornLastLineIsClosedAndWhatCameBeforeStays) {

@@ -59,17 +59,15 @@ StepResult found(Suspicion suspicion) {
   return result;
 }
 
-/// "back", "on", or the error.
+/// "back", "on", or why it ends.
 std::string after(Suspicion suspicion, const StepPlace& place, SpikePolicy policy) {
   NumbersConfig config;
   config.max_skipped_in_a_row = 3;
   config.spikes.policy = policy;
   config.spikes.max_roll_backs = 2;
-  try {
-    return rolls_back(found(suspicion), place, config) ? "back" : "on";
-  } catch (const NonFiniteError& error) {
-    return error.what();
-  }
+  const AfterStep next = after_step(found(suspicion), place, config);
+  if (next.move == NextMove::kEnd) return next.reason;
+  return next.move == NextMove::kRollBack ? "back" : "on";
 }
 
 TEST(StepPolicy, EndsAfterSoManySkippedStepsInARow) {

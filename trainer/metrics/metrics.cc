@@ -51,6 +51,7 @@ nlohmann::ordered_json step_json(const StepRecord& record,
   const StepReview& review = record.result.review;
   if (review.suspicion != Suspicion::kNone) json["suspicion"] = name_of(review.suspicion);
   if (review.verdict != Verdict::kNone) json["verdict"] = name_of(review.verdict);
+  if (record.rolled_back_to) json["rolled_back_to"] = *record.rolled_back_to;
   for (size_t s = 0; s < source_names.size(); ++s) {
     const double targets = record.result.by_source.targets[s];
     nlohmann::ordered_json source;

@@ -2,8 +2,9 @@
 // The run's record: metrics.jsonl, one JSON object a step, appended after a resume. Local: the
 // first rank only. Floating-point values are written with the digits that read back to the same
 // bits; a non-finite value is null. Readers take the last line of a step (a resumed run repeats
-// steps under a higher attempt) and tolerate a torn last line. Errors: std::system_error naming the
-// file.
+// steps under a higher attempt), know that the steps between a line's `rolled_back_to` and itself
+// have left no trace in the weights, though their lines stay, and tolerate a torn last line.
+// Errors: std::system_error naming the file.
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -32,6 +33,8 @@ struct StepRecord {
   std::vector<int64_t> source_total_tokens;  // that the ledger counts, this step included
   std::string phase;                         // stage/phase, by name
   StepResult result;
+  // The run went back to this step after this one, passing over those between.
+  std::optional<int64_t> rolled_back_to = std::nullopt;
   bool saving = false;                  // while a checkpoint was being written
   SaveCounts saves;                     // of the attempt, before this step
   ValidationResults validation_before;  // of the first step of a run

@@ -5,7 +5,7 @@ import os
 import shutil
 import struct
 
-from support import BAD_INPUT, CONFIG, STOPPED, RunTest, main
+from support import BAD_INPUT, CONFIG, STOPPED, RunTest, Training, main
 
 SECONDS = 30  # of a machine that does other things besides
 RESUME = ('--resume', 'auto')
@@ -64,6 +64,22 @@ class BadInput(RunTest):
 
 
 class BadConfig(BadInput):
+
+    def test_a_command_line_that_cannot_be_read(self):
+        self.refuse(["unknown option --resum; did you mean '--resume'?", '(see phalanx train --help)'],
+                    '--resum', 'auto')
+        self.refuse(['--skip-steps: expected a whole number from 1 on, found 0'], *RESUME,
+                    '--skip-steps', '0', ranks=3)
+
+    def test_ranks_with_different_command_lines(self):
+        """The one that cannot read its own says so, and nobody waits for it."""
+        train = [self.workspace.binary, 'train', 'run.yaml', 'run.name=mixed']
+        mpirun = self.workspace.command(1)[:-2]
+        command = [*mpirun, *train, ':', '-n', '1', *train, '--resum', 'auto']
+        result = Training(self.workspace, command, self.workspace.run_folder('mixed')).finish(SECONDS)
+        self.assertEqual(result.code, BAD_INPUT, str(result))
+        self.assertEqual(len(result.our_errors()), 1, str(result))
+        self.assertRegex(result.our_errors()[0], 'phalanx: error on rank 1: unknown option --resum;')
 
     def test_unknown_key(self):
         line = self.write_config('beta1: 0.9', 'beta_1: 0.9')

@@ -10,7 +10,7 @@ import tempfile
 import time
 import unittest
 
-from support import DONE, STOPPED, RunTest, main
+from support import DONE, STOPPED, RunTest, main, report_faults
 
 HANG = 76
 LIMIT = 3.0  # seconds of a step without progress
@@ -77,6 +77,7 @@ class Hang(RunTest):
             text = path.read_text()
             self.assertIn('phalanx::Trainer::run()', text)
             self.assertRegex(text, r' s +waits  \w+ #\d+ of (control|dp|tp), \d+ bytes')
+        report_faults(1, 'ranks stopped')
         return training, result
 
     def test_a_stopped_rank_of_two(self):
@@ -146,6 +147,7 @@ class LeftOut(unittest.TestCase):
             self.assertRegex(lines[0], rf'; rank {wrong} left out \w+ #{skipped} of group',
                              f'seed {seed}, {ranks} ranks\n{done.stderr}')
         print(f'{len(seeds)} of {len(seeds)} named right', flush=True)
+        report_faults(len(seeds), 'collectives left out')
 
     def test_the_rank_and_the_collective_are_named(self):
         self.left_out(range(3))

@@ -1,89 +1,19 @@
 """Two hosts, made of network namespaces, whose link goes down: for a moment the run waits and goes on
 with the same bits; for good, the watchdogs of both hosts end it and nobody stays. Needs root."""
 
-import os
 import pathlib
-import shutil
-import signal
-import stat
 import subprocess
 import time
 
-from support import DONE, RunTest, main, read_metrics, tensors_of
+from hosts import BRIDGE, HOSTS, Network, skip_without_hosts
+from support import DONE, RunTest, main, read_metrics, report_faults, tensors_of
 
 LIMIT = 8
-HOSTS = {'10.77.0.2': 'a', '10.77.0.3': 'b'}
+GONE = 10  # seconds after a watchdog's limit until no process of the job is left
+HANG = 76
+KILLED = -9
 RUN = ('stages[0].phases[0].tokens=60K', 'data.sources.code.max_epochs=9',
        'data.sources.prose.max_epochs=9', 'checkpoint.keep_last=1')
-
-# In the place of ssh: the first argument is the host. Each host has a name of its own.
-RSH = '''#!/bin/bash
-case $1 in {cases} esac
-shift
-exec ip netns exec "$namespace" unshare --uts bash -c "hostname host-$namespace; $*"
-'''
-
-
-def sh(*command, check=True):
-    return subprocess.run(command, check=check, capture_output=True, text=True)
-
-
-def why_not():
-    """A reason to skip; empty: namespaces can be made here."""
-    if os.geteuid() != 0:
-        return 'network namespaces need root'
-    if shutil.which('ip') is None:
-        return 'no ip command here'
-    made = sh('ip', 'netns', 'add', 'pxprobe', check=False)
-    sh('ip', 'netns', 'del', 'pxprobe', check=False)
-    return '' if made.returncode == 0 else f'network namespaces cannot be made: {made.stderr}'
-
-
-class Network:
-    """A bridge with a namespace for each host; names carry the process id."""
-
-    def __init__(self):
-        self.id = os.getpid() % 10000
-        self.bridge = f'pxb{self.id}'
-        sh('ip', 'link', 'add', self.bridge, 'type', 'bridge')
-        sh('ip', 'addr', 'add', '10.77.0.1/24', 'dev', self.bridge)
-        sh('ip', 'link', 'set', self.bridge, 'up')
-        for address, letter in HOSTS.items():
-            name, wire = self.namespace(letter), self.wire(letter)
-            sh('ip', 'netns', 'add', name)
-            sh('ip', 'link', 'add', wire, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name)
-            sh('ip', 'link', 'set', wire, 'master', self.bridge, 'up')
-            sh('ip', '-n', name, 'addr', 'add', f'{address}/24', 'dev', 'eth0')
-            sh('ip', '-n', name, 'link', 'set', 'eth0', 'up')
-            sh('ip', '-n', name, 'link', 'set', 'lo', 'up')
-
-    def namespace(self, letter):
-        return f'px{self.id}{letter}'
-
-    def wire(self, letter):
-        return f'pxv{self.id}{letter}'
-
-    def set_link(self, letter, state):
-        sh('ip', 'link', 'set', self.wire(letter), state)
-
-    def pids(self):
-        """Of all processes in the namespaces."""
-        return [int(word) for letter in HOSTS.values()
-                for word in sh('ip', 'netns', 'pids', self.namespace(letter),
-                               check=False).stdout.split()]
-
-    def close(self):
-        for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
-        for letter in HOSTS.values():
-            sh('ip', 'netns', 'del', self.namespace(letter), check=False)
-        sh('ip', 'link', 'del', self.bridge, check=False)
-
-    def write_rsh(self, path):
-        cases = ' '.join(f'{address}) namespace={self.namespace(letter)} ;;'
-                         for address, letter in HOSTS.items())
-        path.write_text(RSH.format(cases=cases))
-        path.chmod(stat.S_IRWXU)
 
 
 class Link(RunTest):
@@ -96,13 +26,10 @@ class Link(RunTest):
         cls.rsh = cls.workspace.path / 'rsh'
         cls.network.write_rsh(cls.rsh)
 
-    def command(self, name, *arguments):
-        return [os.environ['PHALANX_MPIEXEC'], '-n', '2', '--host', ','.join(HOSTS),
-                '--bind-to', 'none', '--mca', 'plm_rsh_agent', str(self.rsh),
-                '--mca', 'btl', 'tcp,self', '--mca', 'btl_tcp_if_include', '10.77.0.0/24',
-                '--mca', 'oob_tcp_if_include', '10.77.0.0/24',
-                '-x', 'OMP_NUM_THREADS', self.workspace.binary, 'train', 'run.yaml',
-                f'run.name={name}', f'watchdog.timeout={LIMIT}s', *RUN, *arguments]
+    def command(self, name, *arguments, hosts=tuple(HOSTS)):
+        return self.network.mpirun(self.rsh, hosts, 2, self.workspace.binary, 'train', 'run.yaml',
+                                   f'run.name={name}', f'watchdog.timeout={LIMIT}s', *RUN,
+                                   *arguments)
 
     def start(self, command):
         # Into a file: daemons of the launcher would keep a pipe open.
@@ -110,9 +37,12 @@ class Link(RunTest):
             return subprocess.Popen(command, cwd=self.workspace.path, stderr=err, text=True,
                                     stdout=subprocess.DEVNULL, env=self.workspace.environment)
 
+    def err(self):
+        return (self.workspace.path / 'stderr').read_text()
+
     def finish(self, process, limit):
         code = process.wait(limit)
-        return code, (self.workspace.path / 'stderr').read_text()
+        return code, self.err()
 
     def wait_for_step(self, name, process, step):
         folder = self.workspace.run_folder(name)
@@ -144,31 +74,52 @@ class Link(RunTest):
         self.assertEqual(tensors_of(self.workspace.run_folder('blink') / last),
                          tensors_of(self.workspace.run_folder('clean') / last))
 
+    def cut(self, name, process):
+        """Cuts the link for good; how many seconds later each kind of process was gone."""
+        self.wait_for_step(name, process, 10)
+        self.network.set_link('b', 'down')
+        self.addCleanup(self.network.set_link, 'b', 'up')
+        begin = time.monotonic()
+        gone = {}
+        while time.monotonic() - begin < LIMIT + GONE + 5:
+            names = [name_of(pid) for pid in self.network.pids()]
+            there = {'ranks': any('phalanx' in name for name in names),
+                     'daemons': any('orted' in name for name in names),
+                     'all in namespaces': bool(names),
+                     'launcher': process.poll() is None}
+            for kind, is_there in there.items():
+                if not is_there:
+                    gone.setdefault(kind, time.monotonic() - begin)
+            if not any(there.values()):
+                break
+            time.sleep(0.1)
+        print(', '.join(f'{kind} gone after {seconds:.1f} s' for kind, seconds in gone.items()),
+              f'- limit {LIMIT} s', flush=True)
+        self.assertEqual([name_of(pid) for pid in self.network.pids()], [], self.err())
+        self.assertEqual(gone.keys(), there.keys(), self.err())
+        self.assertLess(max(gone.values()), LIMIT + GONE)
+        report_faults(1, 'links cut for good')
+
     def test_a_link_that_stays_down(self):
         supervise = [self.workspace.binary, 'supervise', '--max-failures', '1', '--']
         process = self.start([*supervise, *self.command('cut'), '--resume', 'auto'])
-        self.wait_for_step('cut', process, 10)
-        self.network.set_link('b', 'down')
-        begin = time.monotonic()
-        ranks_gone = self.wait_until_gone('phalanx', begin + LIMIT + 15)
-        code, err = self.finish(process, 60)
-        all_gone = self.wait_until_gone('', time.monotonic() + 10)
-        print(f'ranks gone {ranks_gone - begin:.1f} s after the cut, the rest {all_gone - begin:.1f} '
-              f's; limit {LIMIT} s', flush=True)
-        self.assertEqual(code, 76, err)
-        self.assertLess(ranks_gone - begin, LIMIT + 10)
+        self.addCleanup(process.kill)
+        self.cut('cut', process)
+        self.assertEqual(process.returncode, HANG, self.err())
         gathered = self.workspace.run_folder('cut') / 'hangs' / 'attempt-1'
         self.assertEqual({path.name for path in gathered.glob('rank-*.txt')},
-                         {'rank-00000.txt', 'rank-00001.txt'}, err)
+                         {'rank-00000.txt', 'rank-00001.txt'}, self.err())
         report = (gathered / 'report.txt').read_text()
         self.assertIn(self.network.namespace('a'), report)
         self.assertIn(self.network.namespace('b'), report)
 
-    def wait_until_gone(self, name, end):
-        while any(name in name_of(pid) for pid in self.network.pids()):
-            self.assertLess(time.monotonic(), end, [name_of(pid) for pid in self.network.pids()])
-            time.sleep(0.1)
-        return time.monotonic()
+    def test_mpirun_that_nobody_supervises(self):
+        """The first rank is a child of mpirun, which waits for a daemon that it cannot reach."""
+        process = self.start(self.command('alone', hosts=(BRIDGE, '10.77.0.3')))
+        self.addCleanup(process.kill)
+        self.cut('alone', process)
+        self.assertIn(process.returncode, (HANG, KILLED), self.err())
+        self.assertIn('phalanx: hang: rank ', self.err())
 
 
 def name_of(pid):
@@ -184,8 +135,5 @@ def read_whole(folder):
 
 
 if __name__ == '__main__':
-    reason = why_not()
-    if reason:
-        print(f'skipped: {reason}')
-        raise SystemExit(77)
+    skip_without_hosts()
     main()

@@ -2,11 +2,13 @@
 ledger, metrics and `data batch` say so, and a resumed run does the same."""
 
 import json
+import os
 
-from support import STEPS, STOPPED, RunTest, main, state_of
+from support import STEPS, STOPPED, RunTest, main, state_of, tensors_of
 
 NON_FINITE = 77  # exit code
 ROWS_A_STEP = 8
+PHASE_EDGE = 12  # a step after which all runs save
 # So near to the others that the noise of a short run has spikes.
 SPIKES = ('numbers.spikes.z_score=1.5', 'numbers.spikes.window=6', 'checkpoint.keep_last=9',
           'numbers.max_skipped_in_a_row=20')
@@ -82,6 +84,51 @@ class Spikes(RunTest):
         self.assertEqual(self.skipped_steps(run), passed_over)
         self.assertEqual([line['attempt'] for line in run.metrics()],
                          [int(line['step'] > spikes[0]) for line in run.metrics()])
+        # The lines of what was passed over stay, and the spike's says how far it went back.
+        self.assertEqual([line['step'] for line in run.metrics()], list(range(1, spikes[1] + 1)))
+        self.assertEqual({line['step']: line['rolled_back_to'] for line in run.metrics()
+                          if 'rolled_back_to' in line}, {spikes[0]: before})
+
+    def first_spike(self, name):
+        """Its step, the same whatever follows it."""
+        run = self.train(2, name, *SPIKES, 'numbers.spikes.policy=skip')
+        return spikes_of(run.metrics())[0]
+
+    def test_a_stop_in_the_step_that_rolls_back(self):
+        """The roll-back is kept, and the run goes on behind it as if nobody had stopped it."""
+        spike = self.first_spike('look-stop')
+        options = (*SPIKES, 'numbers.spikes.policy=roll_back', 'checkpoint.interval=3 steps',
+                   'checkpoint.asynchronous=false', 'numbers.spikes.max_roll_backs=1')
+        before = 3 * ((spike - 1) // 3)
+        stopped = self.train(2, 'back-stop', *options, f'run.stop_after_steps={spike}', code=STOPPED)
+        self.assertEqual([line['step'] for line in stopped.metrics()], list(range(1, spike + 1)))
+        state = state_of(stopped.checkpoint(spike))
+        self.assertEqual(state['num_updates'], before)
+        self.assertEqual(state['roll_backs'], 1)
+        self.assertEqual(tensors_of(stopped.checkpoint(spike)),
+                         tensors_of(stopped.checkpoint(before)))
+        whole = self.train(2, 'back-whole', *options, code=NON_FINITE)
+        again = self.train(2, 'back-stop', *options, '--resume', 'auto', code=NON_FINITE)
+        for mine, theirs in zip(again.metrics(), whole.metrics(), strict=True):
+            self.assertEqual(exact(mine), exact(theirs))
+
+    def test_a_spike_while_the_first_checkpoint_is_written(self):
+        """The save under way is brought to its end, and is the one to go back to."""
+        spike = self.first_spike('look-save')
+        before = min(spike - 1, PHASE_EDGE)
+        environment = self.workspace.environment
+        environment |= {'LD_PRELOAD': os.environ['PHALANX_MEMORY_FAULTS'],
+                        'PHALANX_SLOW_FSYNC': '700'}
+        self.addCleanup(lambda: [environment.pop(name, None)
+                                 for name in ('LD_PRELOAD', 'PHALANX_SLOW_FSYNC')])
+        run = self.train(2, 'first-save', *SPIKES, 'numbers.spikes.policy=roll_back',
+                         f'checkpoint.interval={before} steps', f'run.stop_after_steps={spike}',
+                         code=STOPPED)
+        line = run.metrics()[-1]
+        self.assertEqual((line['step'], line['saving']), (spike, True), 'else this shows nothing')
+        self.assertEqual(line['rolled_back_to'], before)
+        self.assertIn(f'rolled back to runs/first-save/checkpoints/step-{before:06}\n', run.err)
+        self.assertEqual(tensors_of(run.checkpoint(spike)), tensors_of(run.checkpoint(before)))
 
     def test_stop(self):
         run = self.train(1, 'stop', *SPIKES, 'numbers.spikes.policy=stop', code=NON_FINITE)

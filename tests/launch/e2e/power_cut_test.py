@@ -9,7 +9,7 @@ import shutil
 import struct
 import subprocess
 
-from support import STOPPED, RunTest, main
+from support import STOPPED, RunTest, main, report_faults
 from save_faults_test import ALL, LAST, STRACE, written_paths
 
 EXT4_SHUTDOWN = 0x8004587d  # EXT4_IOC_SHUTDOWN
@@ -102,6 +102,7 @@ class PowerCut(RunTest):
                     else:
                         killed += 1
         self.assertGreaterEqual(killed, len(FLAGS) * (len(MOMENTS) - 2))
+        report_faults(len(FLAGS) * len(MOMENTS), 'power cuts on ext4')
 
 
 if __name__ == '__main__':

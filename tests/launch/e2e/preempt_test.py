@@ -13,6 +13,8 @@ from support import DONE, STOPPED, RunTest, main, read_metrics, tensors_of, whol
 LONG = ('stages[0].phases[0].tokens=2M', 'data.sources.code.max_epochs=100',
         'data.sources.prose.max_epochs=100', 'checkpoint.keep_last=1')
 
+TIMES = int(os.environ.get('PHALANX_STOPS', '1'))
+
 SCONTROL = '#!/bin/sh\nprintf "%s\\n" "$*" >> requeued\n'
 
 
@@ -51,37 +53,50 @@ class Preempt(RunTest):
     def test_usr1_at_fifty_random_times(self):
         self.usr1_at_random_times(range(50, 100), 4)
 
+    def stops(self, kind, *options):
+        """Runs under way, as many as PHALANX_STOPS says, each with a moment of its own."""
+        for seed in range(TIMES):
+            yield self.workspace.start(2, f'{kind}{seed}', *LONG, *options), random.Random(seed)
+        print(f'{TIMES} of {TIMES} stops ({kind}) saved once, and all ranks left', flush=True)
+
     def test_usr1_twice(self):
-        training = self.workspace.start(2, 'twice', *LONG)
-        training.wait_for_steps(2)
-        training.signal(signal.SIGUSR1)
-        training.signal(signal.SIGUSR1)
-        step = self.assert_saved(training)
-        self.assertEqual([path.name for path in (training.folder / 'checkpoints').glob('step-*')],
-                         [f'step-{step:06}'])
+        for training, chance in self.stops('twice'):
+            training.wait_for_steps(2)
+            training.signal(signal.SIGUSR1)
+            time.sleep(chance.random() * 0.02)
+            training.signal(signal.SIGUSR1)
+            step = self.assert_saved(training)
+            self.assertEqual([path.name for path in (training.folder / 'checkpoints').glob('step-*')],
+                             [f'step-{step:06}'])
 
     def test_usr1_during_a_save(self):
-        training = self.workspace.start(2, 'save', *LONG, 'checkpoint.interval=1 steps')
-        folder = training.folder / 'checkpoints'
-        training.wait_for(lambda: folder.is_dir() and
-                          any(not path.name.startswith(('step-', 'LATEST')) or '.' in path.name
-                              for path in folder.iterdir()), 'a save under way')
-        training.signal(signal.SIGUSR1)
-        self.assert_saved(training)
+        for training, chance in self.stops('save', 'checkpoint.interval=1 steps'):
+            folder = training.folder / 'checkpoints'
+            training.wait_for(lambda: folder.is_dir() and
+                              any(not path.name.startswith(('step-', 'LATEST')) or '.' in path.name
+                                  for path in folder.iterdir()), 'a save under way')
+            time.sleep(chance.random() * 0.01)
+            training.signal(signal.SIGUSR1)
+            self.assert_saved(training)
 
     def test_usr1_during_the_start(self):
-        training = self.workspace.start(2, 'init', *LONG)
-        # The folder is there, no step is: data are open, the first evaluation is to come.
-        training.wait_for(lambda: (training.folder / 'config.yaml').exists(), 'the start')
-        training.signal(signal.SIGUSR1)
-        self.assertEqual(self.assert_saved(training), 1)
+        for training, chance in self.stops('start'):
+            # The folder is there, no step is: data are open, the first evaluation is to come.
+            training.wait_for(lambda: (training.folder / 'config.yaml').exists(), 'the start')
+            later = training.folder.name != 'start0'  # then the first step may be under way
+            time.sleep(chance.random() * 0.02 if later else 0)
+            seen = whole_lines(training.folder / 'metrics.jsonl')
+            training.signal(signal.SIGUSR1)
+            self.assertLessEqual(self.assert_saved(training), seen + (2 if later else 1))
 
     def test_usr1_during_an_evaluation(self):
-        training = self.workspace.start(
-            2, 'evaluation', *LONG, 'evaluation.interval=1 steps', 'evaluation.max_rows=2000')
-        training.wait_for_steps(1)
-        training.signal(signal.SIGUSR1)
-        self.assertLessEqual(self.assert_saved(training), 4)
+        for training, chance in self.stops('evaluation', 'evaluation.interval=1 steps',
+                                           'evaluation.max_rows=2000'):
+            training.wait_for_steps(1)
+            time.sleep(chance.random() * 0.1)
+            seen = whole_lines(training.folder / 'metrics.jsonl')
+            training.signal(signal.SIGUSR1)
+            self.assertLessEqual(self.assert_saved(training), seen + 3)
 
     def test_a_limit_of_time_leaves_room_for_the_save(self):
         training = self.workspace.start(2, 'clock', *LONG, 'run.wall_clock_limit=10s',

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import time
 
-from support import (BAD_INPUT, DONE, STEPS, STOPPED, RunTest, main, read_metrics, state_of,
-                     tensors_of)
+from support import (BAD_INPUT, DONE, STEPS, STOPPED, RunTest, main, read_metrics, report_faults,
+                     state_of, tensors_of)
 from stop_test import LONG
 
 EVERY = 'checkpoint.interval={} steps'.format
@@ -57,6 +57,7 @@ class Saves(RunTest):
         was not."""
         whole = self.train(2, 'kill-whole')
         options = (EVERY(3), '--resume', 'auto')
+        kills = 0
         for seed in range(SEEDS):
             with self.subTest(seed=seed):
                 chance = random.Random(seed)
@@ -67,10 +68,12 @@ class Saves(RunTest):
                 ranks = training.ranks()
                 if ranks:
                     os.kill(chance.choice(ranks), signal.SIGKILL)
+                    kills += 1
                 training.finish(60)
                 end = self.train(2, name, *options)
                 self.assertEqual(tensors_of(end.checkpoint(STEPS)),
                                  tensors_of(whole.checkpoint(STEPS)))
+        report_faults(kills, 'ranks killed at a random step')
 
     def test_term_never_leaves_a_broken_checkpoint(self):
         """C3: SIGTERM to mpirun saves nothing; all checkpoints that are there are whole."""
@@ -84,6 +87,7 @@ class Saves(RunTest):
             self.assertNotIn('invalid', listed)
             for path in (training.folder / 'checkpoints').glob('step-??????'):
                 self.workspace.program('checkpoint', 'verify', str(path))
+        report_faults(SEEDS, 'jobs ended by SIGTERM')
 
     def test_the_second_job_on_a_folder_is_refused(self):
         """A14, two ranks each."""
@@ -159,6 +163,7 @@ class Faults(RunTest):
                 self.assertEqual(self.newest_is_whole(folder), f'step-{STEPS:06}')
                 self.assertFalse((folder / 'checkpoints' / 'step-000006').exists())
                 self.assertFalse(any((folder / 'checkpoints').glob('*.tmp')))
+        report_faults(5, 'errors of a disk')
 
     def test_a_failed_fsync_is_made_good_by_a_new_file(self):
         """A8: strace fails the first fsync of the folder's file once, in one thread."""
@@ -213,6 +218,7 @@ class Faults(RunTest):
                     break
                 killed += 1
         self.assertGreater(killed, 6)
+        report_faults(killed, 'kills at a call of a save')
 
 
 if __name__ == '__main__':

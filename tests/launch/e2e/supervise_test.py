@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 
-from support import BAD_INPUT, DONE, STOPPED, RunTest, main, read_metrics, tensors_of, whole_lines
+from numbers_test import SPIKES
+from support import (BAD_INPUT, DONE, STOPPED, RunTest, main, read_metrics, report_faults, tensors_of,
+                     whole_lines)
 
-HANG = 76
+HANG, NON_FINITE = 76, 77
 LIMIT = 3
 # A rank may be stopped in a save or at the end as well, which have limits of their own.
 SAVES = ('checkpoint.interval=3 steps', 'checkpoint.keep_last=2', f'watchdog.timeout={LIMIT}s',
@@ -114,6 +116,7 @@ class Supervise(RunTest):
             print(f'seed {seed}: {lines[-1]["start_seconds"]:.2f} s from restart to first step',
                   flush=True)
         print(f'{len(seeds)} runs, {restarts} restarts, all with the bits of the undisturbed run')
+        report_faults(restarts, 'ranks killed at a random moment')
         self.assertGreater(restarts, 0)
 
     def test_killed_runs_end_with_the_same_bits(self):
@@ -142,6 +145,25 @@ class Supervise(RunTest):
         seconds = sum(line['seconds'] for line in supervised.ledger())
         found = float(supervised.text.rpartition(' % of the time')[0].rpartition(' ')[2])
         self.assertLessEqual(abs(found - 100 * sum(lines.values()) / seconds), 0.5 + 0.1 * found)
+
+    def test_steps_that_a_roll_back_passed_over_do_not_count(self):
+        spikes = [word for word in SPIKES if not word.startswith('checkpoint.')]
+        command = self.command('back', *spikes, 'numbers.spikes.policy=roll_back',
+                               'numbers.spikes.max_roll_backs=1', 'checkpoint.asynchronous=false')
+        supervised = Supervised(self, 'back', command)
+        self.assertEqual(supervised.finish(), NON_FINITE, supervised.text)
+        lines = read_metrics(supervised.folder)
+        (spike, back), = [(line['step'], line['rolled_back_to']) for line in lines
+                          if 'rolled_back_to' in line]
+        lost, last = spike - back, lines[-1]['step']
+        self.assertIn(f' {last - lost} step(s) done, 0 repeated, {lost} passed over by roll-backs; ',
+                      supervised.text)
+        line, = supervised.ledger()
+        self.assertEqual(line['steps_passed_over'], lost)
+        useful = sum(line['step_seconds'] + line['data_wait_seconds'] for line in lines
+                     if not back < line['step'] <= spike)
+        found = float(supervised.text.rpartition(' % of the time')[0].rpartition(' ')[2])
+        self.assertLessEqual(abs(found - 100 * useful / line['seconds']), 0.5 + 0.1 * found)
 
     def failing(self, name, codes, *options):
         script = [sys.executable, '-c', FAILING, str(self.workspace.path / f'{name}.count'), codes]

@@ -108,6 +108,11 @@ def state_of(checkpoint):
     return json.loads((checkpoint / 'state.json').read_text())
 
 
+def report_faults(count, what):
+    """One line that says how many faults a test made, once all of them were borne."""
+    print(f'faults: {count} {what}', flush=True)
+
+
 def relative(found, expected):
     return abs(found - expected) / abs(expected)
 
