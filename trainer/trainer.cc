@@ -64,10 +64,8 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
              context.device.is_cuda()),
       records_(together(context.control,
                         [&] {
-                          const int64_t tokens = state_.tokens + tokens_from(*plan_, state_.step);
-                          return RunRecords(context.mesh.rank() == 0,
-                                            {options_.run_folder, options_.on_terminal, tokens},
-                                            data_.source_names);
+                          return RunRecords(context.mesh.rank() == 0, options_.records,
+                                            plan_->curriculum.sources);
                         })),
       saves_(config, context, replica_.parameters(), replica_.optimizer().shares(),
              {options_.run_folder, options_.resumed_from, options_.config_yaml},
@@ -108,7 +106,7 @@ RunOutcome Trainer::run() {
 /// To the end of the run, a request to stop, or a spike that the run goes back for.
 std::optional<RollBack> Trainer::train() {
   if (options_.save_first) save_start();
-  if (options_.stop_first) return std::nullopt;
+  if (!options_.stop_first.empty()) return std::nullopt;
   if (context_.flight) context_.flight->enter(RunPhase::kTrain);
   while (state_.step < plan_->end_step()) {
     const Clock::time_point turn = Clock::now();
@@ -123,13 +121,14 @@ std::optional<RollBack> Trainer::train() {
     if (context_.flight) context_.flight->end_step();
     const bool at_edge = ends_phase(*plan_, state_.step);
     const bool stop = agreed.stop || state_.step == config_.stop_after_steps;
+    if (stop && !agreed.stop) stop_reason_ = "run.stop_after_steps";
     if (at_edge || crosses(config_.evaluation.interval, state_, tokens_before)) {
       record.validation = validation_ = evaluate();
     }
     if (agreed.compare) record.work = work_times_.compare(context_.control);
     records_.add(record);
     wall_clock_.note_turn(seconds_since(turn));
-    if (goes_back(record)) return RollBack{saves_.newest(), state_.step, stop};
+    if (goes_back(record)) return RollBack{saves_.newest(), state_.step, stop ? stop_reason_ : ""};
     if (stop || agreed.save || at_edge ||
         crosses(config_.checkpoint.interval, state_, tokens_before)) {
       save(stop || state_.step == plan_->end_step(), at_edge);
@@ -165,6 +164,7 @@ Batch Trainer::next_batch(StepFlags& agreed) {
     if (options_.requests) {
       const Requests requests = options_.requests();
       mine.stop = requests.stop;
+      if (requests.stop) stop_reason_ = requests.stop_reason;
       mine.save = requests.save;
     }
   } catch (...) {
@@ -194,6 +194,7 @@ void Trainer::add_own_requests(StepFlags& mine) {
                seconds_since(last_save_) >= config_.checkpoint.interval_seconds;
   if (wall_clock_.is_near(seconds_since(options_.started))) {
     mine.stop = true;
+    stop_reason_ = "run.wall_clock_limit";
     records_.note(fmt::format("stopping in time for run.wall_clock_limit of {}",
                               duration_text(config_.wall_clock_limit_seconds)));
   }
@@ -229,14 +230,13 @@ void Trainer::advance(const Batch& batch, const StepFlags& agreed, StepRecord& r
   state_.step = batch.step + 1;
   state_.tokens += record.step_tokens;
   state_.num_updates += record.result.updated;
-  count_sources(data_.source_names, state_.cursor, batch.cursor_after, record);
+  count_sources(*plan_, state_.cursor, batch.cursor_after, record);
   note_spike(batch, record);
   train_seconds_ += record.seconds;
   train_tokens_ += record.step_tokens;
-  record.step = state_.step;
-  record.num_steps = plan_->end_step();
-  record.tokens = state_.tokens;
-  record.attempt = state_.attempt;
+  note_place(*plan_, state_, config_.model.shape, batch.tokens_RT.size(1), record);
+  record.peak_flops = options_.peak_flops * context_.mesh.world_size();
+  record.skipped_steps = skipped_steps_ += record.result.updated ? 0 : 1;
   record.saving = saves_.running();
   record.saves = saves_.counts();
   record.data_wait_seconds = agreed.data_wait_seconds;
@@ -285,6 +285,7 @@ void Trainer::save(bool last, bool at_edge) {
 
 RunOutcome Trainer::outcome() const {
   RunOutcome outcome{state_.step < plan_->end_step(),
+                     options_.stop_first.empty() ? stop_reason_ : options_.stop_first,
                      saves_.newest(),
                      state_,
                      plan_,
