@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cctype>
+#include <set>
 #include <stdexcept>
+#include <utility>
 
 #include "configs/entries_of.h"
 #include "configs/suggest.h"
 #include "configs/tree_reader.h"
 #include "configs/units.h"
+#include "configs/value_schema.h"
 #include "configs/values.h"
 #include "data/file.h"
 
@@ -26,7 +30,8 @@ Value scaled_value(double& variable, double unit) {
             real_value(number, kPositive).read(node);
             variable = number * unit;
           },
-          [&variable, unit] { return format_real(variable / unit); }};
+          [&variable, unit] { return format_real(variable / unit); },
+          [=] { return schema_of_real(kPositive); }};
 }
 
 Value bytes_value(int64_t& variable) {
@@ -41,7 +46,7 @@ Value bytes_value(int64_t& variable) {
               throw std::invalid_argument(fmt::format("expected {}, got '{}'", accepts, text));
             }
           },
-          [&variable] { return fmt::format("{}B", variable); }};
+          [&variable] { return fmt::format("{}B", variable); }, schema_of_bytes};
 }
 
 void declare_gemm(SchemaVisitor& v, GemmPoint& point) {
@@ -124,6 +129,24 @@ GpuTable read_gpu_table(const std::vector<std::string>& files) {
     for (auto& [name, accelerator] : read_file(file)) table[name] = accelerator;
   }
   return table;
+}
+
+const Accelerator* find_gpu_called(const GpuTable& table, const std::string& makers_name) {
+  std::set<std::string> words{""};
+  std::string word;
+  for (const char c : makers_name + ' ') {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0) {
+      word += static_cast<char>(std::tolower(byte));
+    } else {
+      words.insert(std::exchange(word, ""));
+    }
+  }
+  if (words.contains("pcie") || words.contains("nvl")) return nullptr;
+  for (const auto& [kind, accelerator] : table) {
+    if (accelerator.device == DeviceKind::kCuda && words.contains(kind)) return &accelerator;
+  }
+  return nullptr;
 }
 
 const Accelerator& find_gpu(const GpuTable& table, const std::string& name) {

@@ -17,6 +17,10 @@ using GpuTable = std::map<std::string, Accelerator>;
 /// Kinds of later files replace those of the same name in earlier ones.
 GpuTable read_gpu_table(const std::vector<std::string>& files);
 
+/// The kind whose name is a word of what the maker calls a GPU ("NVIDIA H100 80GB HBM3"), or null.
+/// The table's figures are those of SXM modules, so a PCIe or NVL card of that name is none.
+const Accelerator* find_gpu_called(const GpuTable& table, const std::string& makers_name);
+
 /// Throws std::invalid_argument with the known names when there is no such kind.
 const Accelerator& find_gpu(const GpuTable& table, const std::string& name);
 

@@ -54,9 +54,10 @@ void declare_shape(SchemaVisitor& v, Phi4Config& c) {
 
 void declare_model(SchemaVisitor& v, ModelConfig& c) {
   v.field({"preset", "a file of configs/model/ that gives the fields below; those named here win",
-           kFree},
+           kFree, false, "", /*gives_others=*/true},
           {text_value(c.preset).accepts, text_value(c.preset).read,
-           [&c] { return c.preset.empty() ? std::nullopt : std::optional(c.preset); }});
+           [&c] { return c.preset.empty() ? std::nullopt : std::optional(c.preset); },
+           text_value(c.preset).schema});
   declare_shape(v, c.shape);
   v.field({"seed", "of the first weights", kFixed}, seed_value(c.seed));
   v.field({"init_from", "Hugging Face folder or checkpoint with the first weights; empty: random",

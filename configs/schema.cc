@@ -2,6 +2,7 @@
 
 #include "configs/entries_of.h"
 #include "configs/guard_schema.h"
+#include "configs/logging_schema.h"
 #include "configs/model_schema.h"
 #include "configs/values.h"
 
@@ -272,6 +273,7 @@ void declare_run(SchemaVisitor& v, RunConfig& c) {
     v.field({"max_rows", "of each source", kFree}, integer_value(c.evaluation.max_rows, 1, "rows"));
   });
   declare_guards(v, c);
+  declare_logging(v, c.logging);
 }
 
 }  // namespace phalanx

@@ -26,6 +26,7 @@ struct FieldInfo {
   Tag tag = Tag::kFree;
   bool required = false;
   std::string default_text = {};  // where the default follows from other fields
+  bool gives_others = false;      // its value gives the required fields of its section
 };
 
 /// One scalar: the text it accepts, and ways from and to YAML.
@@ -33,6 +34,7 @@ struct Value {
   std::string accepts;                          // "a whole number >= 1"
   std::function<void(const ConfigNode&)> read;  // std::invalid_argument: "expected ..., got ..."
   std::function<std::optional<std::string>()> write;  // nullopt: not set
+  std::function<std::string()> schema;  // of what is accepted, as JSON Schema (value_schema.h)
 };
 
 /// The entries of a list, or of a section whose keys are the user's names.

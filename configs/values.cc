@@ -1,7 +1,6 @@
 #include "configs/values.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <stdexcept>
 
@@ -9,6 +8,7 @@
 
 #include "configs/suggest.h"
 #include "configs/units.h"
+#include "configs/value_schema.h"
 
 namespace phalanx {
 namespace {
@@ -68,34 +68,6 @@ std::string join_choices(const std::vector<std::string>& names) {
 
 }  // namespace
 
-bool is_name(const std::string& text, bool dots_allowed) {
-  return !text.empty() && text.front() != '.' && text.front() != '-' && text.size() <= 100 &&
-         std::all_of(text.begin(), text.end(), [&](unsigned char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '_' || c == '-' || (dots_allowed && c == '.');
-         });
-}
-
-std::string quote_for_yaml(const std::string& text) {
-  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return std::isalnum(c) || c == '_' || c == '-' || c == '.' || c == '/';
-  });
-  if (plain && text.front() != '-' && text.front() != '.' && text != "null" && text != "true" &&
-      text != "false") {
-    return text;
-  }
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    if (static_cast<unsigned char>(c) < 0x20) {
-      quoted += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + '"';
-}
-
 Value text_value(std::string& variable) {
   const std::string accepts = "a text";
   return {accepts,
@@ -103,7 +75,7 @@ Value text_value(std::string& variable) {
             if (node.kind != ConfigNode::Kind::kScalar) refuse(accepts, describe_kind(node));
             variable = node.text;
           },
-          [&variable] { return quote_for_yaml(variable); }};
+          [&variable] { return quote_for_yaml(variable); }, schema_of_text};
 }
 
 Value name_value(std::string& variable, bool dots_allowed) {
@@ -115,7 +87,8 @@ Value name_value(std::string& variable, bool dots_allowed) {
             if (!is_name(node.text, dots_allowed)) refuse(accepts, fmt::format("'{}'", node.text));
             variable = node.text;
           },
-          [&variable] { return quote_for_yaml(variable); }};
+          [&variable] { return quote_for_yaml(variable); },
+          [=] { return schema_of_name(dots_allowed); }};
 }
 
 Value choice_value(std::vector<std::string> names, std::function<std::size_t()> get,
@@ -132,7 +105,7 @@ Value choice_value(std::vector<std::string> names, std::function<std::size_t()> 
             }
             set(static_cast<std::size_t>(found - names.begin()));
           },
-          [names, get] { return names[get()]; }};
+          [names, get] { return names[get()]; }, [=] { return schema_of_choice(names); }};
 }
 
 Value flag_value(bool& variable) {
@@ -149,7 +122,8 @@ Value integer_value(int64_t& variable, int64_t at_least, std::string unit) {
           [&variable, accepts, at_least](const ConfigNode& node) {
             variable = read_at_least(node, accepts, at_least, parse_integer);
           },
-          [&variable] { return std::to_string(variable); }};
+          [&variable] { return std::to_string(variable); },
+          [=] { return schema_of_integer(at_least); }};
 }
 
 Value seed_value(uint64_t& variable) {
@@ -158,7 +132,7 @@ Value seed_value(uint64_t& variable) {
           [&variable, accepts](const ConfigNode& node) {
             variable = parsed(node, accepts, parse_unsigned);
           },
-          [&variable] { return std::to_string(variable); }};
+          [&variable] { return std::to_string(variable); }, schema_of_seed};
 }
 
 Value count_value(int64_t& variable, int64_t at_least, std::string unit) {
@@ -167,7 +141,8 @@ Value count_value(int64_t& variable, int64_t at_least, std::string unit) {
           [&variable, accepts, at_least](const ConfigNode& node) {
             variable = read_at_least(node, accepts, at_least, parse_count);
           },
-          [&variable] { return std::to_string(variable); }};
+          [&variable] { return std::to_string(variable); },
+          [=] { return schema_of_count(at_least); }};
 }
 
 Value optional_count_value(std::optional<int64_t>& variable, std::string unit) {
@@ -177,19 +152,21 @@ Value optional_count_value(std::optional<int64_t>& variable, std::string unit) {
       [&variable, accepts](const ConfigNode& node) {
         variable = read_at_least(node, accepts, 1, parse_count);
       },
-      [&variable] { return variable ? std::optional(std::to_string(*variable)) : std::nullopt; }};
+      [&variable] { return variable ? std::optional(std::to_string(*variable)) : std::nullopt; },
+      [=] { return schema_of_count(1); }};
 }
 
 Value real_value(double& variable, const RealRange& range) {
   return {range.name,
           [&variable, range](const ConfigNode& node) { variable = read_real(node, range); },
-          [&variable] { return format_real(variable); }};
+          [&variable] { return format_real(variable); }, [=] { return schema_of_real(range); }};
 }
 
 Value optional_real_value(std::optional<double>& variable, const RealRange& range) {
   return {range.name,
           [&variable, range](const ConfigNode& node) { variable = read_real(node, range); },
-          [&variable] { return variable ? std::optional(format_real(*variable)) : std::nullopt; }};
+          [&variable] { return variable ? std::optional(format_real(*variable)) : std::nullopt; },
+          [=] { return schema_of_real(range); }};
 }
 
 Value real_list_value(std::vector<double>& variable, const RealRange& range) {
@@ -209,7 +186,8 @@ Value real_list_value(std::vector<double>& variable, const RealRange& range) {
               text += (text.empty() ? "" : ", ") + format_real(value);
             }
             return "[" + text + "]";
-          }};
+          },
+          [=] { return schema_of_list(schema_of_real(range)); }};
 }
 
 Value share_value(std::optional<double>& variable) {
@@ -220,7 +198,10 @@ Value share_value(std::optional<double>& variable) {
             const bool rest = node.kind == ConfigNode::Kind::kScalar && node.text == "rest";
             variable = rest ? std::nullopt : std::optional(read_real(node, range));
           },
-          [&variable] { return variable ? format_real(*variable) : std::string("rest"); }};
+          [&variable] { return variable ? format_real(*variable) : std::string("rest"); },
+          [=] {
+            return schema_of_any({schema_of_real(range), schema_of_word("rest")});
+          }};
 }
 
 Value duration_value(Duration& variable) {
@@ -229,7 +210,7 @@ Value duration_value(Duration& variable) {
           [&variable, accepts](const ConfigNode& node) {
             variable = parsed(node, accepts, parse_duration);
           },
-          [&variable] { return format_duration(variable); }};
+          [&variable] { return format_duration(variable); }, schema_of_duration};
 }
 
 Value duration_value_in(Duration& variable, Duration::Unit unit) {
@@ -242,7 +223,8 @@ Value duration_value_in(Duration& variable, Duration::Unit unit) {
           [&variable, unit] {
             return variable.unit == unit ? std::optional(std::to_string(variable.count))
                                          : std::nullopt;
-          }};
+          },
+          [=] { return schema_of_count(0); }};
 }
 
 Value interval_value(Duration& variable, double& seconds) {
@@ -260,6 +242,9 @@ Value interval_value(Duration& variable, double& seconds) {
           },
           [&variable, &seconds] {
             return seconds > 0 ? format_seconds(seconds) : format_duration(variable);
+          },
+          [=] {
+            return schema_of_any({schema_of_duration(), schema_of_seconds()});
           }};
 }
 
@@ -271,13 +256,16 @@ double read_seconds(const ConfigNode& node, const std::string& accepts) {
 
 std::string write_seconds(double seconds) { return seconds == 0 ? "0" : format_seconds(seconds); }
 
+/// A time or 0; no other number, for it would have no unit.
+std::string seconds_schema() { return schema_of_any({R"({"const": 0})", schema_of_seconds()}); }
+
 }  // namespace
 
 Value seconds_value(double& seconds) {
   const std::string accepts = "a time (90s, 20min, 1.5h) or 0";
   return {accepts,
           [&seconds, accepts](const ConfigNode& node) { seconds = read_seconds(node, accepts); },
-          [&seconds] { return write_seconds(seconds); }};
+          [&seconds] { return write_seconds(seconds); }, seconds_schema};
 }
 
 Value auto_seconds_value(std::optional<double>& seconds) {
@@ -287,7 +275,10 @@ Value auto_seconds_value(std::optional<double>& seconds) {
             seconds.reset();
             if (plain_text(node, accepts) != "auto") seconds = read_seconds(node, accepts);
           },
-          [&seconds] { return seconds ? write_seconds(*seconds) : std::string("auto"); }};
+          [&seconds] { return seconds ? write_seconds(*seconds) : std::string("auto"); },
+          [=] {
+            return schema_of_any({schema_of_word("auto"), seconds_schema()});
+          }};
 }
 
 }  // namespace phalanx

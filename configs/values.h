@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "configs/schema_visitor.h"
+#include "configs/yaml_words.h"
 #include "trainer/run_config.h"
 
 namespace phalanx {
@@ -30,8 +31,6 @@ inline constexpr RealRange kPart{0, 1, false, true, "a number > 0 and at most 1"
 inline constexpr RealRange kWeight{0, 1, true, true, "a number from 0 to 1"};
 
 Value text_value(std::string& variable);
-/// Letters, digits, '_' and '-' (and '.', where allowed): names stand in paths and messages.
-bool is_name(const std::string& text, bool dots_allowed);
 Value name_value(std::string& variable, bool dots_allowed);
 Value flag_value(bool& variable);
 Value integer_value(int64_t& variable, int64_t at_least, std::string unit = "");
@@ -72,8 +71,5 @@ Value enum_value(Enum& variable, std::vector<std::pair<std::string, Enum>> choic
   return choice_value(names, get,
                       [&variable, choices](std::size_t i) { variable = choices[i].second; });
 }
-
-/// A text that YAML reads back unchanged, quoted where it must be.
-std::string quote_for_yaml(const std::string& text);
 
 }  // namespace phalanx

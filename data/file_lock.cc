@@ -48,6 +48,20 @@ std::optional<FileLock> FileLock::try_exclude(const std::filesystem::path& path)
   return FileLock(std::move(file), outcome == Outcome::kLocked);
 }
 
+std::optional<bool> FileLock::is_excluded(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  const File file = File::open_read(path);
+  switch (lock(file, LOCK_SH | LOCK_NB)) {
+    case Outcome::kLocked:
+      return false;
+    case Outcome::kHeldElsewhere:
+      return true;
+    case Outcome::kNoLocks:
+      break;
+  }
+  return std::nullopt;
+}
+
 bool FileLock::is_current() const {
   struct stat mine, there;
   if (::fstat(file_.descriptor(), &mine) != 0) return false;

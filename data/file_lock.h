@@ -22,6 +22,11 @@ class FileLock {
   /// Nothing when another lock is held.
   [[nodiscard]] static std::optional<FileLock> try_exclude(const std::filesystem::path& path);
 
+  /// Whether someone holds the file exclusively, found out without writing: a shared lock is held
+  /// for a moment, so whoever wants it exclusively should try more than once. Nothing where there
+  /// is no such file, or no locks.
+  [[nodiscard]] static std::optional<bool> is_excluded(const std::filesystem::path& path);
+
   /// False on a file system without locks.
   [[nodiscard]] bool keeps_others_out() const { return keeps_others_out_; }
   /// False when the file was removed or renamed since, so that newcomers lock another one.

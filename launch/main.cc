@@ -17,6 +17,7 @@
 #include "launch/commands/data.h"
 #include "launch/commands/import_export.h"
 #include "launch/commands/plan.h"
+#include "launch/commands/runs.h"
 #include "launch/commands/score.h"
 #include "launch/commands/supervise.h"
 #include "launch/commands/tokenizer.h"
@@ -35,6 +36,7 @@ void add_commands(CLI::App& app) {
   phalanx::add_train_command(app);
   phalanx::add_supervise_command(app);
   phalanx::add_plan_command(app);
+  phalanx::add_runs_command(app);
   phalanx::add_checkpoint_command(app);
   phalanx::add_import_command(app);
   phalanx::add_export_command(app);

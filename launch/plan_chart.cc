@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "launch/plan_text.h"
-#include "trainer/metrics/progress.h"
+#include "trainer/metrics/progress_text.h"
 
 namespace phalanx {
 namespace {

@@ -36,7 +36,7 @@ Json phase_json(const PhaseReport& phase, const PlanReport& report) {
 
 Json source_json(const SourceReport& source) {
   return {{"source", source.name},
-          {"kind", source.kind == SourceKind::kSynthetic ? "synthetic" : "organic"},
+          {"kind", name_of(source.kind)},
           {"tokens", source.tokens},
           {"tokens_before", source.tokens_before},
           {"epochs", source.epochs},

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "launch/counted.h"
-#include "trainer/metrics/progress.h"
+#include "trainer/metrics/progress_text.h"
 
 namespace phalanx {
 namespace {
@@ -16,10 +16,6 @@ constexpr const char* kNothingLeft =
     "nothing is left to train: the curriculum ends where the run stands";
 
 std::string tokens_text(int64_t tokens) { return count_text(static_cast<double>(tokens)); }
-
-std::string kind_name(SourceKind kind) {
-  return kind == SourceKind::kSynthetic ? "synthetic" : "organic";
-}
 
 /// `8`, or `8, 16, 32` where the batch grows on the way.
 std::string batch_text(const MixturePlan& plan, int64_t first_row, int64_t end_row) {
@@ -75,7 +71,7 @@ std::string totals_text(const PlanReport& report) {
   for (const SourceReport& source : report.sources) {
     const double share = static_cast<double>(source.tokens) / static_cast<double>(report.tokens);
     text += fmt::format("    {:<16} {:<10} {:>14} {:>6.2f} % {:>8.2f} {:>7g} {:>11}\n", source.name,
-                        kind_name(source.kind), source.tokens, 100.0 * share, source.epochs,
+                        name_of(source.kind), source.tokens, 100.0 * share, source.epochs,
                         source.max_epochs, tokens_text(source.epoch_tokens));
   }
   return text;

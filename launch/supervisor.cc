@@ -14,7 +14,7 @@
 #include "launch/hang_files.h"
 #include "parallel/exit_codes.h"
 #include "parallel/hang_report.h"
-#include "trainer/metrics/progress.h"
+#include "trainer/metrics/progress_text.h"
 
 namespace phalanx {
 namespace {
@@ -45,8 +45,7 @@ int64_t count_lines(const fs::path& path) {
 }
 
 bool is_free(const fs::path& run_folder) {
-  if (!fs::exists(run_folder / "lock")) return true;
-  return FileLock::try_exclude(run_folder / "lock").has_value();
+  return !FileLock::is_excluded(run_folder / "lock").value_or(false);
 }
 
 bool asks_to_stop(int signal) { return signal != SIGUSR2; }

@@ -6,57 +6,29 @@
 
 #include <cstdio>
 #include <optional>
+#include <utility>
 
 #include "configs/field_list.h"
+#include "configs/gpu_table.h"
 #include "data/file.h"
-#include "data/file_lock.h"
 #include "launch/counted.h"
 #include "launch/gpu_rules.h"
-#include "launch/kernel_text.h"
 #include "launch/memory_check.h"
 #include "launch/model_place.h"
-#include "launch/plan_text.h"
-#include "launch/run_report.h"
+#include "launch/run_folder.h"
 #include "launch/run_start.h"
 #include "launch/speak_once.h"
 #include "parallel/agreement.h"
 #include "parallel/nccl_communicator.h"
 #include "trainer/attempt_start.h"
-#include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/manifest_model.h"
 #include "trainer/host_heap.h"
-#include "trainer/metrics/attempts.h"
+#include "trainer/planner/step_plan.h"
 
 namespace phalanx {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Takes the folder for this start of the run. One at a time works there: two would set each
-/// other's checkpoints aside.
-std::optional<FileLock> take_folder(const fs::path& run_folder, const ResolvedConfig& config,
-                                    TrainState& state) {
-  make_folders(run_folder / "checkpoints");
-  std::optional<FileLock> lock = FileLock::try_exclude(run_folder / "lock");
-  if (!lock) {
-    throw std::invalid_argument(fmt::format(
-        "run.name: expected {} to be free, found another phalanx train at work in it: wait for it "
-        "to end, or choose another run.name",
-        run_folder.string()));
-  }
-  if (!lock->keeps_others_out()) {
-    std::fprintf(stderr,
-                 "warning: the file system of %s has no locks: see to it that no second "
-                 "phalanx train works there\n",
-                 run_folder.c_str());
-  }
-  clean_checkpoints(run_folder / "checkpoints");
-  fs::remove(run_folder / "stop");  // of an earlier stop: it has been obeyed
-  state.attempt = next_attempt(run_folder / "metrics.jsonl");
-  commit_file(run_folder / "config.yaml", resolved_yaml(config));
-  save_attempt_start(run_folder, {resolved_yaml(config), state});
-  return lock;
-}
 
 /// The command that goes on with this run, as a person would type it here.
 std::string resume_line(const TrainArguments& arguments, const Session& session) {
@@ -119,7 +91,7 @@ at::Device device_of(const RunConfig& config, const Session& session) {
 
 TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig& config,
                                const fs::path& resumed_from, const TrainArguments& arguments,
-                               StopSignals& signals) {
+                               const TrainProcess& process) {
   TrainerOptions options;
   options.run_folder = run_folder;
   options.config_yaml = resolved_yaml(config);
@@ -127,28 +99,35 @@ TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig&
   options.save_first = arguments.skip_steps > 0;
   options.trace = arguments.trace;
   options.started = arguments.started;
-  options.on_terminal = isatty(STDERR_FILENO) == 1;
-  options.requests = [&signals, stop_file = run_folder / "stop"] {
+  options.records.run_folder = run_folder;
+  options.records.progress =
+      progress_options(arguments.output, config.run.logging.interval_seconds);
+  if (arguments.output.json) options.records.echo = MetricsEcho::kStdout;
+  options.records.event_files = config.run.logging.tensorboard;
+  options.peak_flops = peak_flops_of(config.run, arguments.request.config_dir, process.session);
+  options.requests = [&signals = process.signals, stop_file = run_folder / "stop"] {
     Requests requests = signals.poll();
+    if (requests.stop) requests.stop_reason = "SIGUSR1";
     std::error_code unknown;  // a file system that does not answer asks for nothing
-    requests.stop |= fs::exists(stop_file, unknown);
+    if (!requests.stop && fs::exists(stop_file, unknown)) {
+      requests.stop = true;
+      requests.stop_reason = "the file " + stop_file.string();
+    }
     return requests;
   };
   return options;
 }
 
-void print_plan(const MixturePlan& plan, const RunConfig& config,
-                const std::vector<std::string>& warnings, const std::string& notes) {
-  for (const std::string& warning : warnings) std::fprintf(stderr, "%s\n", warning.c_str());
-  std::fputs((plan_text(plan, config) + notes).c_str(), stderr);
-}
-
-void say_kernels(const RunConfig& config) {
-  for (const std::string& line : kernel_lines(config)) std::fprintf(stderr, "%s\n", line.c_str());
-}
-
-void print_report(const RunConfig& config, const RunOutcome& outcome, const ReportPlace& place) {
-  std::fputs(("\n" + run_report(config, outcome, place)).c_str(), stdout);
+/// A second, of this rank's processor, for MFU; 0: not known. On a host no table can know it.
+double peak_flops_of(const RunConfig& config, const std::string& config_dir,
+                     const Session& session) {
+  constexpr double kTera = 1e12;
+  if (session.rank() != 0) return 0.0;  // which records nothing
+  if (config.logging.peak_tflops > 0) return config.logging.peak_tflops * kTera;
+  if (config.parallel.device == DeviceKind::kCpu) return 0.0;
+  const GpuTable table = read_gpu_table({config_dir + "/gpus.yaml"});
+  const Accelerator* gpu = find_gpu_called(table, gpu_model(session.device_index()).name);
+  return gpu == nullptr ? 0.0 : peak_flops(*gpu, config.precision == Precision::kFp32 ? 4 : 2);
 }
 
 /// What the run needs of this machine, before its first step; a dry run may be for another one.
@@ -158,14 +137,13 @@ void check_machine(const RunConfig& config, const TrainArguments& arguments, Ses
   const std::string memory =
       check_memory(config, arguments.request.config_dir, session,
                    /*refuse=*/!arguments.ignore_memory_plan && !arguments.dry_run);
-  if (session.rank() != 0) return;
-  std::fprintf(stderr, "%s\n", memory.c_str());
-  if (!arguments.dry_run) say_kernels(config);
+  if (session.rank() == 0) print_machine(arguments.output, memory, config, arguments.dry_run);
 }
 
 /// What a start of the run is made of.
 struct RunParts {
   RunStart start;
+  int64_t saved_step = 0;  // of the checkpoint, before any that are passed over
   RunData data;
   PlannedRun planned;
 };
@@ -176,6 +154,7 @@ RunParts open_parts(const fs::path& checkpoint, int64_t skip_steps, const Resolv
   Communicator& control = session.control();
   RunParts parts;
   parts.start = together(control, [&] { return open_run_start(checkpoint, resolved); });
+  parts.saved_step = parts.start.state.step;
   run_together(control, [&] {
     if (session.rank() != 0 || !parts.start.new_weights()) return;
     parts.start.notes += check_first_weights(resolved.run);
@@ -208,11 +187,14 @@ RunParts roll_back(const RunOutcome& outcome, const ResolvedConfig& resolved, Se
 
 /// Collective.
 RunOutcome train(const RunConfig& config, const RunContext& context, RunParts parts,
-                 const TrainerOptions& options, Session& session) {
+                 TrainerOptions options, const TrainProcess& process) {
   map_tensors_one_by_one();
+  // What came after the checkpoint is of a branch that was left; of a new run, all that is there.
+  const int64_t first_step = parts.start.resumed_from.empty() ? 0 : parts.saved_step + 1;
+  options.records.start = {first_step, parts.start.state.attempt, options.config_yaml};
   Trainer trainer(config, context, std::move(parts.data), std::move(parts.planned),
                   std::move(parts.start.state), {parts.start.checkpoint.get(), parts.start.moments},
-                  options);
+                  std::move(options));
   parts.start.checkpoint.reset();
   keep_freed_tensors();
   try {
@@ -221,15 +203,43 @@ RunOutcome train(const RunConfig& config, const RunContext& context, RunParts pa
     throw;
   } catch (const std::exception& error) {
     // Before the trainer goes, which would wait for a save under way while the others wait for us.
-    speak_and_abort(session, error);
+    process.end_note.write_failure(error);
+    speak_and_abort(process.session, error);
   }
+}
+
+/// Collective: also over the attempts that roll back after a spike.
+RunOutcome train_to_end(const TrainArguments& arguments, const ResolvedConfig& resolved,
+                        RunParts parts, const TrainProcess& process) {
+  const RunConfig& config = resolved.run;
+  Session& session = process.session;
+  const fs::path run_folder = fs::path(config.dir) / config.name;
+  // Kernels and allocations without a device of their own go to the current one.
+  const c10::DeviceGuard guard(device_of(config, session));
+  const Mesh mesh = make_mesh(session.rank(), session.size(),
+                              static_cast<int>(config.parallel.tensor_parallel_size));
+  const MeshGroups groups = session.make_groups(mesh);
+  const RunContext context{mesh,       session.control(),          *groups.tp,
+                           *groups.dp, device_of(config, session), &process.hang_guard.recorder()};
+  TrainerOptions options =
+      trainer_options(run_folder, resolved, parts.start.resumed_from, arguments, process);
+  RunOutcome outcome = train(config, context, std::move(parts), options, process);
+  while (outcome.roll_back) {
+    options.resumed_from = outcome.roll_back->checkpoint;
+    options.save_first = true;
+    options.stop_first = outcome.roll_back->stop;
+    outcome =
+        train(config, context, roll_back(outcome, resolved, session, run_folder), options, process);
+  }
+  return outcome;
 }
 
 }  // namespace
 
-bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, Session& session,
-               StopSignals& signals, HangGuard& hang_guard) {
+bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved,
+               const TrainProcess& process) {
   const RunConfig& config = resolved.run;
+  Session& session = process.session;
   Communicator& control = session.control();
   const fs::path run_folder = fs::path(config.dir) / config.name;
   const bool speaks = session.rank() == 0;
@@ -237,34 +247,27 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
   const fs::path checkpoint = choose_checkpoint(arguments.resume, run_folder, session);
   RunParts parts = open_parts(checkpoint, arguments.skip_steps, resolved, session);
   run_together(control, [&] {
-    if (speaks) print_plan(*parts.planned.plan, config, parts.data.warnings, parts.start.notes);
+    if (!speaks) return;
+    print_plan(arguments.output, *parts.planned.plan, config, parts.data.warnings,
+               parts.start.notes);
   });
   check_machine(config, arguments, session);
   if (arguments.dry_run) return false;
 
   // The first rank's, held to the end.
   const std::optional<FileLock> lock = together(control, [&] {
-    return speaks ? take_folder(run_folder, resolved, parts.start.state) : std::nullopt;
+    std::optional<FileLock> taken;
+    if (speaks) taken = take_run_folder(run_folder, resolved_yaml(resolved), parts.start.state);
+    process.end_note.open(run_folder, session.rank());
+    return taken;
   });
-  hang_guard.set_folder(run_folder / "hangs");
-  // Kernels and allocations without a device of their own go to the current one.
-  const c10::DeviceGuard guard(device_of(config, session));
-  const Mesh mesh = make_mesh(session.rank(), session.size(),
-                              static_cast<int>(config.parallel.tensor_parallel_size));
-  const MeshGroups groups = session.make_groups(mesh);
-  const RunContext context{
-      mesh, control, *groups.tp, *groups.dp, device_of(config, session), &hang_guard.recorder()};
-  TrainerOptions options = trainer_options(run_folder, resolved, checkpoint, arguments, signals);
-  RunOutcome outcome = train(config, context, std::move(parts), options, session);
-  while (outcome.roll_back) {
-    options.resumed_from = outcome.roll_back->checkpoint;
-    options.save_first = true;
-    options.stop_first = outcome.roll_back->stop;
-    outcome =
-        train(config, context, roll_back(outcome, resolved, session, run_folder), options, session);
-  }
+  process.hang_guard.set_folder(run_folder / "hangs");
+  const RunOutcome outcome = train_to_end(arguments, resolved, std::move(parts), process);
   if (speaks) {
-    print_report(config, outcome, {run_folder, resume_line(arguments, session), session.size()});
+    process.end_note.write(outcome.stopped ? ExitCode::kStopped : ExitCode::kDone,
+                           outcome.stopped ? outcome.stop_reason : "");
+    print_report(arguments.output, config, outcome,
+                 {run_folder, resume_line(arguments, session), session.size()});
     note_trace(arguments.trace, outcome.state.step, run_folder);
   }
   return outcome.stopped;

@@ -8,7 +8,9 @@
 
 #include "configs/read_config.h"
 #include "launch/hang_guard.h"
+#include "launch/run_end.h"
 #include "launch/stop_signals.h"
+#include "launch/train_output.h"
 #include "parallel/session.h"
 #include "trainer/trainer.h"
 
@@ -22,12 +24,21 @@ struct TrainArguments {
   bool ignore_memory_plan = false;  // start even where the plan needs more than there is
   std::string profile;              // as given
   TraceSteps trace;                 // the steps it means
+  TrainOutput output;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 
-/// Trains; the first rank prints to stderr on the way and the report to stdout. Returns whether the
-/// run was stopped before its end.
-bool train_run(const TrainArguments& arguments, const ResolvedConfig& config, Session& session,
-               StopSignals& signals, HangGuard& hang_guard);
+/// What a run needs of the process it is in.
+struct TrainProcess {
+  Session& session;
+  StopSignals& signals;
+  HangGuard& hang_guard;
+  RunEndNote& end_note;  // opened once the run's folder is taken
+};
+
+/// Trains; the first rank prints to stderr on the way and the report to stdout, and notes the end.
+/// Returns whether the run was stopped before its end.
+bool train_run(const TrainArguments& arguments, const ResolvedConfig& config,
+               const TrainProcess& process);
 
 }  // namespace phalanx

@@ -103,6 +103,13 @@ struct NumbersConfig {
   SpikeConfig spikes;
 };
 
+/// What a run says of itself.
+struct LoggingConfig {
+  double interval_seconds = 5;  // between lines of progress where there is no terminal
+  bool tensorboard = true;      // event files besides metrics.jsonl
+  double peak_tflops = 0;       // of a rank's processor; 0: as the table of GPUs has it
+};
+
 struct ModelConfig {
   std::string preset;  // name it was started from, for messages
   Phi4Config shape;
@@ -141,6 +148,7 @@ struct RunConfig {
   EvaluationConfig evaluation;
   WatchdogConfig watchdog;
   NumbersConfig numbers;
+  LoggingConfig logging;
 };
 
 /// Of the blocks' linear layers.

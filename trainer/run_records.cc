@@ -1,36 +1,26 @@
 #include "trainer/run_records.h"
 
-#include <fmt/format.h>
-
-#include <chrono>
-#include <utility>
-
 namespace phalanx {
-namespace {
-
-constexpr std::chrono::seconds kProgressInterval{5};
-
-}  // namespace
 
 RunRecords::RunRecords(bool is_first_rank, const RecordPlace& place,
-                       const std::vector<std::string>& source_names) {
+                       const std::vector<CurriculumSource>& sources) {
   if (!is_first_rank) return;
-  metrics_ = std::make_unique<Metrics>(place.run_folder / "metrics.jsonl", source_names);
-  progress_ = std::make_unique<Progress>(place.on_terminal, kProgressInterval, place.num_tokens);
+  metrics_ = std::make_unique<Metrics>(place.run_folder / "metrics.jsonl", sources, place.echo);
+  if (place.event_files) {
+    events_ = std::make_unique<EventLog>(place.run_folder / "tensorboard", sources, place.start);
+  }
+  progress_ = std::make_unique<Progress>(place.progress, sources);
 }
 
 void RunRecords::add(const StepRecord& record) {
   if (!progress_) return;
   try {
     metrics_->write(record);
+    if (events_) events_->write(record);
   } catch (...) {
     failure_ = std::current_exception();
   }
   progress_->show(record);
-  for (const auto& [source, result] : record.validation) {
-    note(fmt::format("step {}  validation {}  loss {:.4f}  bits per byte {:.4f}", record.step,
-                     source, result.loss, result.bits_per_byte));
-  }
   for (const Straggler& one : record.work ? record.work->stragglers : std::vector<Straggler>()) {
     if (!one.is_known) note("straggler: " + straggler_text(one, *record.work));
   }

@@ -1,14 +1,18 @@
 #pragma once
-// What the first rank records of each step and shows of it: metrics.jsonl and the progress line.
+// What the first rank records of each step and shows of it: metrics.jsonl, TensorBoard's event
+// file, the panel or lines of progress.
 //
 // Local: on other ranks nothing happens. Errors: the constructor throws std::system_error with the
 // path; a step that cannot be written is kept until take_failure(), so that all ranks can hear of
 // it at the same step.
 #include <exception>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "trainer/metrics/event_log.h"
 #include "trainer/metrics/metrics.h"
 #include "trainer/metrics/progress.h"
 
@@ -16,14 +20,17 @@ namespace phalanx {
 
 struct RecordPlace {
   std::filesystem::path run_folder;
-  bool on_terminal = false;
-  int64_t num_tokens = 0;  // that the whole run will have taken
+  ProgressOptions progress;
+  MetricsEcho echo = MetricsEcho::kNone;
+  bool event_files = true;  // RUN/tensorboard
+  EventLogStart start;      // of this attempt
 };
 
 class RunRecords {
  public:
+  /// `sources` are the run's, in name order.
   RunRecords(bool is_first_rank, const RecordPlace& place,
-             const std::vector<std::string>& source_names);
+             const std::vector<CurriculumSource>& sources);
 
   void add(const StepRecord& record);
   void note(const std::string& text);
@@ -32,6 +39,7 @@ class RunRecords {
 
  private:
   std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<EventLog> events_;
   std::unique_ptr<Progress> progress_;
   std::exception_ptr failure_;
 };

@@ -1,9 +1,25 @@
 #include "trainer/step_marks.h"
 
-namespace phalanx {
-namespace {
+#include <chrono>
 
-/// Over all sequence lengths, padding included.
+#include "data/mixture/plan_curve.h"
+#include "data/mixture/plan_report.h"
+#include "trainer/stage_runs.h"
+
+namespace phalanx {
+
+void note_place(const MixturePlan& plan, const TrainState& state, const Phi4Config& model,
+                int64_t sequence_length, StepRecord& record) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  record.step = state.step;
+  record.num_steps = plan.end_step();
+  record.tokens = state.tokens;
+  record.num_tokens = state.tokens + tokens_from(plan, state.step);
+  record.attempt = state.attempt;
+  record.flops = double(record.step_tokens) * flops_per_token(model, sequence_length);
+  record.unix_seconds = std::chrono::duration<double>(now).count();
+}
+
 int64_t tokens_given(const Cursor& cursor, const std::string& source) {
   int64_t tokens = 0;
   const auto streams = cursor.taken.find(source);
@@ -11,8 +27,6 @@ int64_t tokens_given(const Cursor& cursor, const std::string& source) {
   for (const auto& [length, rows] : streams->second) tokens += length * rows;
   return tokens;
 }
-
-}  // namespace
 
 bool ends_phase(const MixturePlan& plan, int64_t num_steps) {
   const StepRange range = plan.step_rows(num_steps - 1);
@@ -29,12 +43,17 @@ bool crosses(const Duration& interval, const TrainState& state, int64_t tokens_b
   return state.tokens / interval.count > tokens_before / interval.count;
 }
 
-void count_sources(const std::vector<std::string>& sources, const Cursor& before,
-                   const Cursor& after, StepRecord& record) {
-  for (const std::string& source : sources) {
-    record.source_total_tokens.push_back(tokens_given(after, source));
+void count_sources(const MixturePlan& plan, const Cursor& before, const Cursor& after,
+                   StepRecord& record) {
+  for (const SourceInfo& source : plan.sources) {
+    record.source_total_tokens.push_back(tokens_given(after, source.name));
     record.source_tokens.push_back(record.source_total_tokens.back() -
-                                   tokens_given(before, source));
+                                   tokens_given(before, source.name));
+  }
+  record.source_epochs = epochs_of(plan, after.taken);
+  record.source_weights = wanted_rows(plan, before.row, after.row);
+  for (double& weight : record.source_weights) {
+    weight /= static_cast<double>(after.row - before.row);
   }
 }
 

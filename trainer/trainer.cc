@@ -64,10 +64,8 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
              context.device.is_cuda()),
       records_(together(context.control,
                         [&] {
-                          const int64_t tokens = state_.tokens + tokens_from(*plan_, state_.step);
-                          return RunRecords(context.mesh.rank() == 0,
-                                            {options_.run_folder, options_.on_terminal, tokens},
-                                            data_.source_names);
+                          return RunRecords(context.mesh.rank() == 0, options_.records,
+                                            plan_->curriculum.sources);
                         })),
       saves_(config, context, replica_.parameters(), replica_.optimizer().shares(),
              {options_.run_folder, options_.resumed_from, state_.step, options_.config_yaml},
@@ -108,7 +106,7 @@ RunOutcome Trainer::run() {
 /// To the end of the run, a request to stop, or a spike that the run goes back for.
 std::optional<RollBack> Trainer::train() {
   if (options_.save_first) save_start();
-  if (options_.stop_first) return std::nullopt;
+  if (!options_.stop_first.empty()) return std::nullopt;
   if (context_.flight) context_.flight->enter(RunPhase::kTrain);
   while (state_.step < plan_->end_step()) {
     const Clock::time_point turn = Clock::now();
@@ -123,6 +121,7 @@ std::optional<RollBack> Trainer::train() {
     if (context_.flight) context_.flight->end_step();
     const bool at_edge = ends_phase(*plan_, state_.step);
     const bool stop = agreed.stop || state_.step == config_.stop_after_steps;
+    if (stop && !agreed.stop) stop_reason_ = "run.stop_after_steps";
     if (at_edge || crosses(config_.evaluation.interval, state_, tokens_before)) {
       record.validation = validation_ = evaluate();
     }
@@ -156,7 +155,7 @@ std::optional<RollBack> Trainer::conclude(StepRecord& record, bool stop) {
   if (next.move == NextMove::kEnd) throw NonFiniteError(next.reason);
   if (next.move == NextMove::kGoOn) return std::nullopt;
   if (context_.flight) context_.flight->enter(RunPhase::kStart);  // all is built anew
-  return RollBack{saves_.newest(), state_.step, stop};
+  return RollBack{saves_.newest(), state_.step, stop ? stop_reason_ : ""};
 }
 
 /// The batch, once all ranks have theirs; a rank without one ends them all.
@@ -169,6 +168,7 @@ Batch Trainer::next_batch(StepFlags& agreed) {
     if (options_.requests) {
       const Requests requests = options_.requests();
       mine.stop = requests.stop;
+      if (requests.stop) stop_reason_ = requests.stop_reason;
       mine.save = requests.save;
     }
   } catch (...) {
@@ -198,6 +198,7 @@ void Trainer::add_own_requests(StepFlags& mine) {
                seconds_since(last_save_) >= config_.checkpoint.interval_seconds;
   if (wall_clock_.is_near(seconds_since(options_.started))) {
     mine.stop = true;
+    stop_reason_ = "run.wall_clock_limit";
     records_.note(fmt::format("stopping in time for run.wall_clock_limit of {}",
                               duration_text(config_.wall_clock_limit_seconds)));
   }
@@ -233,14 +234,13 @@ void Trainer::advance(const Batch& batch, const StepFlags& agreed, StepRecord& r
   state_.step = batch.step + 1;
   state_.tokens += record.step_tokens;
   state_.num_updates += record.result.updated;
-  count_sources(data_.source_names, state_.cursor, batch.cursor_after, record);
+  count_sources(*plan_, state_.cursor, batch.cursor_after, record);
   note_spike(batch, record);
   train_seconds_ += record.seconds;
   train_tokens_ += record.step_tokens;
-  record.step = state_.step;
-  record.num_steps = plan_->end_step();
-  record.tokens = state_.tokens;
-  record.attempt = state_.attempt;
+  note_place(*plan_, state_, config_.model.shape, batch.tokens_RT.size(1), record);
+  record.peak_flops = options_.peak_flops * context_.mesh.world_size();
+  record.skipped_steps = skipped_steps_ += record.result.updated ? 0 : 1;
   record.saving = saves_.running();
   record.saves = saves_.counts();
   record.data_wait_seconds = agreed.data_wait_seconds;
@@ -289,7 +289,8 @@ void Trainer::save(bool last, bool at_edge) {
 
 RunOutcome Trainer::outcome() const {
   const bool stopped = state_.step < plan_->end_step();
-  RunOutcome outcome{stopped, saves_.newest(), state_, plan_, validation_, saves_.counts()};
+  const std::string& why = options_.stop_first.empty() ? stop_reason_ : options_.stop_first;
+  RunOutcome outcome{stopped, why, saves_.newest(), state_, plan_, validation_, saves_.counts()};
   if (train_seconds_ > 0) outcome.tokens_per_second = double(train_tokens_) / train_seconds_;
   outcome.data_wait_share = data_wait_share(wait_seconds_, train_seconds_);
   return outcome;

@@ -35,6 +35,7 @@ namespace phalanx {
 struct Requests {
   bool stop = false;
   bool save = false;
+  std::string stop_reason = {};  // who asks, for people
 };
 
 struct TrainerOptions {
@@ -42,10 +43,11 @@ struct TrainerOptions {
   std::string config_yaml;             // resolved, stored in each checkpoint
   std::filesystem::path resumed_from;  // a checkpoint; empty: a new run
   bool save_first = false;             // before the first step, what the start has changed
-  bool stop_first = false;             // after that
+  std::string stop_first = {};         // after that, for this reason; empty: train on
   std::function<Requests()> requests;  // asked once a step
-  bool on_terminal = false;
-  TraceSteps trace;  // written to RUN/profile/, a file a rank
+  RecordPlace records;
+  double peak_flops = 0.0;  // a second, of a rank's processor, for MFU; 0: not known
+  TraceSteps trace;         // written to RUN/profile/, a file a rank
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };
 
@@ -53,11 +55,12 @@ struct TrainerOptions {
 struct RollBack {
   std::filesystem::path checkpoint;
   int64_t step = 0;
-  bool stop = false;  // asked for in the step of the spike: save there, then stop
+  std::string stop;  // asked for in the step of the spike, by whom: save there, then stop
 };
 
 struct RunOutcome {
   bool stopped = false;  // before its end; the run can be resumed
+  std::string stop_reason;
   std::filesystem::path checkpoint;
   TrainState state;
   std::shared_ptr<const MixturePlan> plan;
@@ -113,10 +116,11 @@ class Trainer {
   double wait_seconds_ = 0.0;         // the same, of this attempt
   double train_seconds_ = 0.0;
   int64_t train_tokens_ = 0;
-  int64_t skipped_in_a_row_ = 0;
+  int64_t skipped_steps_ = 0, skipped_in_a_row_ = 0;
   WorkTimes work_times_;
   WallClockLimit wall_clock_;
-  std::vector<std::pair<int64_t, int64_t>> spike_rows_;  // passed over in this attempt
+  std::string stop_reason_ = "on request of another rank";  // if it is stopped
+  std::vector<std::pair<int64_t, int64_t>> spike_rows_;     // passed over in this attempt
 };
 
 }  // namespace phalanx

@@ -11,6 +11,10 @@
 namespace phalanx {
 
 enum class SourceKind { kOrganic, kSynthetic };
+/// As in a configuration and in every report: `organic`, `synthetic`.
+inline const char* name_of(SourceKind kind) {
+  return kind == SourceKind::kSynthetic ? "synthetic" : "organic";
+}
 enum class OnExhausted { kError, kRenormalize };
 enum class Ramp { kStep, kLinear };
 enum class RowPacking { kWindows, kBestFit };

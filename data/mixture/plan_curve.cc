@@ -40,26 +40,6 @@ std::vector<int64_t> all_edges(const MixturePlan& plan, int64_t num_stretches, i
   return edges;
 }
 
-/// Adds the integral of the weights over rows [first, end), in rows.
-void add_integral(const MixturePlan& plan, int64_t first, int64_t end, std::vector<double>& rows) {
-  for (const PlannedSpan& planned : plan.spans) {
-    const ScheduleSpan& span = planned.span;
-    const int64_t from = std::max(first, span.first_row);
-    const int64_t to = std::min(end, span.first_row + planned.num_rows);
-    if (from >= to) continue;
-    // The mean of a straight line is its value in the middle.
-    const double middle =
-        (static_cast<double>(from + to) / 2 - static_cast<double>(span.first_row)) /
-        static_cast<double>(span.num_rows);
-    for (size_t k = 0; k < rows.size(); ++k) {
-      const auto a = static_cast<double>(span.from[k]);
-      const auto b = static_cast<double>(span.to[k]);
-      rows[k] +=
-          (a + (b - a) * middle) / static_cast<double>(kUnit) * static_cast<double>(to - from);
-    }
-  }
-}
-
 std::vector<int64_t> rows_given(RowSchedule& schedule, int64_t row) {
   const MixturePlan& plan = schedule.plan();
   const StreamCounts taken = schedule.taken_at(row);
@@ -97,6 +77,27 @@ class GapWatch {
 
 }  // namespace
 
+std::vector<double> wanted_rows(const MixturePlan& plan, int64_t first, int64_t end) {
+  std::vector<double> rows(plan.num_sources(), 0.0);
+  for (const PlannedSpan& planned : plan.spans) {
+    const ScheduleSpan& span = planned.span;
+    const int64_t from = std::max(first, span.first_row);
+    const int64_t to = std::min(end, span.first_row + planned.num_rows);
+    if (from >= to) continue;
+    // The mean of a straight line is its value in the middle.
+    const double middle =
+        (static_cast<double>(from + to) / 2 - static_cast<double>(span.first_row)) /
+        static_cast<double>(span.num_rows);
+    for (size_t k = 0; k < rows.size(); ++k) {
+      const auto a = static_cast<double>(span.from[k]);
+      const auto b = static_cast<double>(span.to[k]);
+      rows[k] +=
+          (a + (b - a) * middle) / static_cast<double>(kUnit) * static_cast<double>(to - from);
+    }
+  }
+  return rows;
+}
+
 PlanCurve plan_curve(const std::shared_ptr<const MixturePlan>& plan, int64_t num_stretches,
                      int64_t min_rows) {
   PlanCurve curve;
@@ -116,8 +117,7 @@ PlanCurve plan_curve(const std::shared_ptr<const MixturePlan>& plan, int64_t num
                         {},
                         {}};
     std::vector<int64_t> after = rows_given(schedule, edges[i + 1]);
-    std::vector<double> planned(plan->num_sources(), 0.0);
-    add_integral(*plan, edges[i], edges[i + 1], planned);
+    const std::vector<double> planned = wanted_rows(*plan, edges[i], edges[i + 1]);
     for (size_t k = 0; k < planned.size(); ++k) {
       stretch.realised.push_back(after[k] - before[k]);
       stretch.planned.push_back(planned[k] / static_cast<double>(edges[i + 1] - edges[i]));

@@ -33,6 +33,10 @@ struct PlanCurve {
   LargestGap gap;                      // at the edges of the stretches
 };
 
+/// Rows of each source that the effective weights want of rows [first, end), unrounded: the exact
+/// integral of the weights.
+[[nodiscard]] std::vector<double> wanted_rows(const MixturePlan& plan, int64_t first, int64_t end);
+
 /// About `num_stretches`, equally long in tokens; none crosses the edge of a phase or a row at
 /// which a source runs out, and none is shorter than `min_rows` where they allow it.
 [[nodiscard]] PlanCurve plan_curve(const std::shared_ptr<const MixturePlan>& plan,

@@ -152,6 +152,23 @@ std::string phase_name(const MixturePlan& plan, int64_t row) {
   return stage.name + "/" + stage.phases[static_cast<size_t>(phase.phase)].name;
 }
 
+std::vector<double> epochs_of(const MixturePlan& plan, const StreamCounts& taken) {
+  std::vector<double> epochs(plan.num_sources(), 0.0);
+  for (size_t k = 0; k < epochs.size(); ++k) {
+    const auto streams = taken.find(plan.sources[k].name);
+    if (streams == taken.end()) continue;
+    for (const auto& [length, rows] : streams->second) {
+      for (size_t s = 0; s < plan.curriculum.stages.size(); ++s) {
+        if (plan.curriculum.stages[s].sequence_length != length) continue;
+        epochs[k] +=
+            static_cast<double>(rows) / static_cast<double>(plan.sources[k].rows_by_stage[s]);
+        break;
+      }
+    }
+  }
+  return epochs;
+}
+
 std::vector<int64_t> planned_rows(const MixturePlan& plan, int64_t row) {
   int64_t index = static_cast<int64_t>(plan.blocks.size());
   if (row < plan.end_row()) index = plan.find_block(row);

@@ -66,6 +66,9 @@ struct PlanReport {
 /// `stage/phase` that holds `row`, by name.
 [[nodiscard]] std::string phase_name(const MixturePlan& plan, int64_t row);
 
+/// Passes over each source that `taken` makes, over all T that the plan has.
+[[nodiscard]] std::vector<double> epochs_of(const MixturePlan& plan, const StreamCounts& taken);
+
 /// Rows of each source that the plan prints for the rows before `row`, since the plan's start:
 /// exact at block edges, rounded down inside a block. O(1) besides finding the block.
 [[nodiscard]] std::vector<int64_t> planned_rows(const MixturePlan& plan, int64_t row);

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "configs/field_list.h"
+#include "configs/json_schema.h"
+#include "configs/reference_page.h"
 #include "configs/suggest.h"
 #include "launch/command_errors.h"
 #include "launch/install_paths.h"
@@ -21,6 +23,8 @@ struct ConfigArguments {
   std::string explained;
   std::string model;
   bool explain = false;
+  bool reference = false;
+  bool schema = false;
 };
 
 void print_field(const FieldDoc& doc) {
@@ -54,9 +58,12 @@ void explain(const std::string& wanted) {
 
 void run_config(ConfigArguments& arguments) {
   if (arguments.explain) return explain(arguments.explained);
+  if (arguments.reference) return fmt::print("{}", reference_page());
+  if (arguments.schema) return fmt::print("{}", run_json_schema());
   if (arguments.request.file.empty() == arguments.model.empty()) {
     throw std::invalid_argument(
-        "phalanx config: expected either a configuration file, --model or --explain");
+        "phalanx config: expected either a configuration file, --model, --explain, --reference or "
+        "--schema");
   }
   if (!arguments.model.empty()) {
     fmt::print("{}", model_section(open_model(arguments.model).config, arguments.model));
@@ -78,6 +85,7 @@ void add_config_command(CLI::App& app) {
       "Examples:\n"
       "  phalanx config configs/quickstart.yaml optimizer.weight_decay=0 --ranks 4\n"
       "  phalanx config --explain stages[].phases[].mix\n"
+      "  phalanx config --schema > phalanx.schema.json\n"
       "  phalanx config --model checkpoints/phi-4    # its section `model:`, to start a run from");
   command->add_option("config", arguments->request.file, "YAML file of a run");
   command->add_option("overrides", arguments->request.overrides,
@@ -91,6 +99,13 @@ void add_config_command(CLI::App& app) {
   CLI::Option* explain_option =
       command->add_option("--explain", arguments->explained, "A field, or nothing for all");
   explain_option->expected(0, 1);
+  CLI::Option* reference = command->add_flag("--reference", arguments->reference,
+                                             "All fields as a page (configs/REFERENCE.md)");
+  CLI::Option* schema =
+      command->add_flag("--schema", arguments->schema,
+                        "All fields as a JSON Schema, by which editors complete and check");
+  explain_option->excludes(reference)->excludes(schema);
+  reference->excludes(schema);
   command->callback([arguments, explain_option] {
     arguments->explain = explain_option->count() > 0;
     run_config(*arguments);

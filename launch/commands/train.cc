@@ -105,8 +105,10 @@ FirstReading read_alone(ConfigRequest& request) {
   return reading;
 }
 
-ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first, Session& session,
-                          StopSignals& signals, HangGuard& guard) {
+ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first,
+                          const TrainProcess& process) {
+  Session& session = process.session;
+  HangGuard& guard = process.hang_guard;
   guard.meet(session);
   const ResolvedConfig config = together(session.control(), [&] {
     if (first.failure) std::rethrow_exception(first.failure);
@@ -124,7 +126,7 @@ ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first, 
   } else if (arguments.trace.first > 0) {
     prepare_cpu_trace();
   }
-  const bool stopped = train_run(arguments, config, session, signals, guard);
+  const bool stopped = train_run(arguments, config, process);
   session.control().barrier();
   return stopped ? ExitCode::kStopped : ExitCode::kDone;
 }
@@ -141,8 +143,28 @@ ExitCode train(TrainArguments& arguments) {
   options.device = cuda ? Device::kCuda : Device::kCpu;
   options.recorder = &guard.recorder();
   Session session(environment, options);
-  return speak_once(session,
-                    [&] { return train_on_session(arguments, first, session, signals, guard); });
+  RunEndNote end_note;
+  return speak_once(session, [&] {
+    try {
+      return train_on_session(arguments, first, {session, signals, guard, end_note});
+    } catch (const std::exception& error) {
+      end_note.write_failure(error);
+      throw;
+    }
+  });
+}
+
+void add_output_options(CLI::App& command, TrainOutput& output) {
+  CLI::Option* quiet =
+      command.add_flag("--quiet", output.quiet, "Print warnings, notes of trouble and errors only");
+  CLI::Option* json = command.add_flag(
+      "--json", output.json,
+      "Print the lines of metrics.jsonl to stdout, and one of the end; else as --quiet");
+  CLI::Option* panel = command.add_flag("--panel", output.panel,
+                                        "Draw the panel though stderr is no terminal, as under "
+                                        "mpirun, whose terminal gets it");
+  quiet->excludes(json)->excludes(panel);
+  json->excludes(panel);
 }
 
 }  // namespace
@@ -155,6 +177,7 @@ void add_train_command(CLI::App& app) {
       "  phalanx train configs/quickstart.yaml\n"
       "  mpirun -np 4 phalanx train run.yaml parallel.tensor_parallel_size=2 --resume auto\n"
       "  phalanx train run.yaml --resume runs/first/checkpoints/step-004000 --skip-steps 200\n"
+      "  phalanx train run.yaml --json | jq .loss\n"
       "SIGUSR1 (to mpirun) or a file RUN/stop: save and stop, exit code 75; SIGUSR2: save, go on.");
   command->add_option("config", arguments->request.file, "YAML file of a run")->required();
   command->add_option("overrides", arguments->request.overrides, "key=value, after the file");
@@ -174,6 +197,7 @@ void add_train_command(CLI::App& app) {
   command->add_flag(
       "--dry-run", arguments->dry_run,
       "Check configuration, data, first weights and memory, print the plan, train nothing");
+  add_output_options(*command, arguments->output);
   command->add_flag("--ignore-memory-plan", arguments->ignore_memory_plan,
                     "Start even where the memory that is planned exceeds what is free");
   command->callback([arguments] {

@@ -112,5 +112,16 @@ TEST(GpuTable, AnUnknownKindIsNamedWithTheNearest) {
   }
 }
 
+TEST_F(GpuTableFile, AGpuIsFoundByWhatItsMakerCallsIt) {
+  const GpuTable table = read_gpu_table({kTable});
+  EXPECT_EQ(find_gpu_called(table, "NVIDIA H100 80GB HBM3"), &table.at("h100"));
+  EXPECT_EQ(find_gpu_called(table, "NVIDIA A100-SXM4-80GB"), &table.at("a100"));
+  EXPECT_EQ(find_gpu_called(table, "NVIDIA H200"), &table.at("h200"));
+  for (const char* other :
+       {"NVIDIA H100 PCIe", "NVIDIA H100 NVL", "NVIDIA GH200 480GB", "Tesla T4", "", "cpu"}) {
+    EXPECT_EQ(find_gpu_called(table, other), nullptr) << other;
+  }
+}
+
 }  // namespace
 }  // namespace phalanx

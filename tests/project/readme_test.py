@@ -7,7 +7,7 @@ import sys
 from tree import ROOT, expect_clean, expect_finding
 
 PAGES = ('README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'data/shards/FORMAT.md',
-         'trainer/CHECKPOINT.md')
+         'trainer/CHECKPOINT.md', 'trainer/METRICS.md', 'configs/REFERENCE.md')
 SCRIPT = re.compile(r'(?:\./)?(launch/[\w/-]+\.(?:sh|py))')
 CONFIG = re.compile(r'\b(configs/[\w/.-]+\.yaml)')
 LINK = re.compile(r'\]\((?!https?:|#)([^)#\s]+)[^)]*\)')

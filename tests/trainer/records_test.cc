@@ -1,4 +1,4 @@
-// What a run writes down: metrics.jsonl, the progress line, its state.
+// What a run writes down: metrics.jsonl, its state.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -11,8 +11,8 @@
 #include <stdexcept>
 
 #include "tests/trainer/checkpoint/support.h"
+#include "tests/trainer/metrics/step_sample.h"
 #include "trainer/metrics/metrics.h"
-#include "trainer/metrics/progress.h"
 #include "trainer/train_state.h"
 
 namespace phalanx {
@@ -25,23 +25,8 @@ std::vector<std::string> lines_of(const std::filesystem::path& path) {
   return lines;
 }
 
-StepRecord record_of(int64_t step) {
-  StepRecord record;
-  record.step = step;
-  record.num_steps = 200;
-  record.tokens = step * 4096;
-  record.seconds = 0.125;
-  record.peak_memory_bytes = 3 << 20;
-  record.step_tokens = 4096;
-  record.learning_rate = 3e-4;
-  record.phase = "stages[0].phases[1]";
-  record.result.loss = 4.25;
-  record.result.grad_norm = 1.5;
-  record.result.by_source = {{8, 0}, {4, 0}};
-  record.source_tokens = {4096, 0};
-  record.source_total_tokens = {step * 4096, 12288};
-  return record;
-}
+using testing::kSources;
+using testing::record_of;
 
 uint64_t bits(double value) { return std::bit_cast<uint64_t>(value); }
 
@@ -57,7 +42,7 @@ TEST(Metrics, NumbersReadBackToTheSameBits) {
                         std::nextafter(2.0, 3.0),
                         6.02214076e23,
                         100.0};
-  Metrics metrics(path, {"books", "web"});
+  Metrics metrics(path, kSources);
   for (const double value : odd) {
     StepRecord record = record_of(1);
     record.result.loss = value;
@@ -81,7 +66,7 @@ TEST(Metrics, NumbersReadBackToTheSameBits) {
 TEST(Metrics, ALineHasTheStepItsTotalsAndEachSource) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "metrics.jsonl";
-  Metrics(path, {"books", "web"}).write(record_of(3));
+  Metrics(path, kSources).write(record_of(3));
   const nlohmann::json json = nlohmann::json::parse(lines_of(path).at(0));
   EXPECT_EQ(json.at("step"), 3);
   EXPECT_EQ(json.at("tokens"), 3 * 4096);
@@ -90,12 +75,28 @@ TEST(Metrics, ALineHasTheStepItsTotalsAndEachSource) {
   EXPECT_EQ(json.at("learning_rate"), 3e-4);
   EXPECT_EQ(json.at("tokens_per_second"), 32768);
   EXPECT_EQ(json.at("skipped"), false);
-  EXPECT_EQ(json.at("phase"), "stages[0].phases[1]");
-  EXPECT_EQ(
-      json.at("sources").at("books"),
-      (nlohmann::json{{"tokens", 4096}, {"total_tokens", 12288}, {"targets", 4}, {"loss", 2.0}}));
-  EXPECT_EQ(json.at("sources").at("web"),
-            (nlohmann::json{{"tokens", 0}, {"total_tokens", 12288}, {"targets", 0}}));
+  EXPECT_EQ(json.at("phase"), "pretrain/reasoning");
+  EXPECT_EQ(json.at("num_steps"), 200);
+  EXPECT_EQ(json.at("num_tokens"), 200 * 4096);
+  EXPECT_EQ(json.at("unix_seconds"), 1790000000.25);
+  EXPECT_EQ(json.at("skipped_steps"), 0);
+  EXPECT_EQ(json.at("flops_per_second"), 4096 * 6e6 / 0.125);
+  EXPECT_EQ(json.at("sources").at("books"), (nlohmann::json{{"tokens", 4096},
+                                                            {"total_tokens", 12288},
+                                                            {"weight", 1.0},
+                                                            {"planned_weight", 0.75},
+                                                            {"epochs", 0.5},
+                                                            {"targets", 4},
+                                                            {"loss", 2.0}}));
+  EXPECT_EQ(json.at("sources").at("web"), (nlohmann::json{{"tokens", 0},
+                                                          {"total_tokens", 12288},
+                                                          {"weight", 0.0},
+                                                          {"planned_weight", 0.25},
+                                                          {"epochs", 1.25},
+                                                          {"targets", 0}}));
+  EXPECT_EQ(json.at("kinds").at("organic"),
+            (nlohmann::json{{"tokens", 4096}, {"targets", 4}, {"loss", 2.0}}));
+  EXPECT_EQ(json.at("kinds").at("synthetic"), (nlohmann::json{{"tokens", 0}, {"targets", 0}}));
   EXPECT_EQ(json.at("data_wait_seconds"), 0.0);
   EXPECT_EQ(json.at("data_wait_share"), 0.0);
   EXPECT_EQ(json.at("peak_memory_bytes"), 3 << 20);
@@ -115,10 +116,10 @@ TEST(Metrics, TheLineOfASpikeSaysHowFarTheRunWentBack) {
 TEST(Metrics, ATornLastLineIsClosedAndWhatCameBeforeStays) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "metrics.jsonl";
-  Metrics(path, {"books", "web"}).write(record_of(1));
+  Metrics(path, kSources).write(record_of(1));
   std::ofstream(path, std::ios::app) << R"({"step":2,"lo)";
-  Metrics(path, {"books", "web"}).write(record_of(2));
-  Metrics(path, {"books", "web"}).write(record_of(3));
+  Metrics(path, kSources).write(record_of(2));
+  Metrics(path, kSources).write(record_of(3));
   const std::vector<std::string> lines = lines_of(path);
   ASSERT_EQ(lines.size(), 4U);
   EXPECT_EQ(nlohmann::json::parse(lines[0]).at("step"), 1);
@@ -134,45 +135,11 @@ TEST(Metrics, ANumberThatIsNotFiniteIsNullAndTheLineStillReads) {
   record.result.loss = std::numeric_limits<double>::quiet_NaN();
   record.result.grad_norm = std::numeric_limits<double>::infinity();
   record.result.updated = false;
-  Metrics(path, {"books", "web"}).write(record);
+  Metrics(path, kSources).write(record);
   const nlohmann::json json = nlohmann::json::parse(lines_of(path).at(0));
   EXPECT_TRUE(json.at("loss").is_null());
   EXPECT_TRUE(json.at("grad_norm").is_null());
   EXPECT_EQ(json.at("skipped"), true);
-}
-
-TEST(Progress, TheLineShowsStepTokensLossNormRateSpeedAndTimeLeft) {
-  EXPECT_EQ(progress_text(record_of(120), 32768, 754),
-            "step 120/200  tokens 491.5K  loss 4.2500  norm 1.500  lr 3.00e-04  32.8K tok/s  "
-            "12m34s left");
-}
-
-TEST(Progress, TheLineNamesAWaitForDataThatIsWorthIt) {
-  StepRecord record = record_of(120);
-  record.data_wait_seconds = 0.125 / 3;
-  EXPECT_CONTAINS(progress_text(record, 32768, 754), "32.8K tok/s  data wait 25 %  12m34s left");
-  EXPECT_EQ(data_wait_share(1, 3), 0.25);
-  EXPECT_EQ(data_wait_share(0, 0), 0.0);
-}
-
-TEST(Progress, DurationsAndCountsAreShort) {
-  EXPECT_EQ(duration_text(0.4), "0s");
-  EXPECT_EQ(duration_text(119.4), "119s");
-  EXPECT_EQ(duration_text(119.6), "2m00s");
-  EXPECT_EQ(duration_text(7199.4), "119m59s");
-  EXPECT_EQ(duration_text(7200), "2h00m");
-  EXPECT_EQ(duration_text(48 * 3600), "2d00h");
-  EXPECT_EQ(count_text(950), "950");
-  EXPECT_EQ(count_text(12345), "12.3K");
-  EXPECT_EQ(count_text(4.56e6), "4.56M");
-  EXPECT_EQ(count_text(1.2e9), "1.20B");
-  EXPECT_EQ(count_text(9.8e12), "9.80T");
-}
-
-TEST(Progress, CountsThatRoundUpTakeTheNextUnit) {
-  EXPECT_EQ(count_text(999.6), "1.0K");
-  EXPECT_EQ(count_text(999'960), "1.00M");
-  EXPECT_EQ(count_text(999'996'000), "1.00B");
 }
 
 TrainState some_state() {

@@ -1,68 +1,60 @@
 #include "trainer/metrics/progress.h"
 
-#include <fmt/format.h>
-
-#include <cmath>
 #include <cstdio>
+#include <utility>
 
 namespace phalanx {
-
 namespace {
 
-/// Less waiting for data than this share of a step needs no place in the line.
-constexpr double kWorthSaying = 0.01;
+/// A panel that is drawn more often cannot be read.
+constexpr std::chrono::milliseconds kPanelInterval{100};
+
+double smoothed(double before, double now) {
+  return before == 0.0 ? now : 0.95 * before + 0.05 * now;
+}
 
 }  // namespace
 
-std::string duration_text(double seconds) {
-  const int64_t s = std::llround(seconds);
-  if (s < 120) return fmt::format("{}s", s);
-  if (s < 2 * 3600) return fmt::format("{}m{:02}s", s / 60, s % 60);
-  if (s < 48 * 3600) return fmt::format("{}h{:02}m", s / 3600, s / 60 % 60);
-  return fmt::format("{}d{:02}h", s / 86400, s / 3600 % 24);
+Progress::Progress(const ProgressOptions& options, std::vector<CurriculumSource> sources)
+    : options_(options), sources_(std::move(sources)), panel_(options.colours) {}
+
+Pace Progress::pace_after(const StepRecord& record) {
+  const double tokens = double(record.step_tokens);
+  seconds_per_token_ = smoothed(seconds_per_token_, record.seconds / tokens);
+  all_seconds_per_token_ =
+      smoothed(all_seconds_per_token_, (record.seconds + record.data_wait_seconds) / tokens);
+  return {1.0 / seconds_per_token_,
+          double(record.num_tokens - record.tokens) * all_seconds_per_token_};
 }
 
-std::string count_text(double count) {
-  // What would round up to a thousand takes the next unit.
-  if (count < 999.5) return fmt::format("{:.0f}", count);
-  if (count < 999'950) return fmt::format("{:.1f}K", count / 1e3);
-  if (count < 999'995'000) return fmt::format("{:.2f}M", count / 1e6);
-  if (count < 999'995'000'000) return fmt::format("{:.2f}B", count / 1e9);
-  return fmt::format("{:.2f}T", count / 1e12);
+bool Progress::is_due(const StepRecord& record) const {
+  if (record.step == record.num_steps) return true;
+  const auto since = std::chrono::steady_clock::now() - last_shown_;
+  return options_.style == ProgressStyle::kPanel ? since >= kPanelInterval
+                                                 : since >= options_.interval;
 }
-
-std::string progress_text(const StepRecord& record, double tokens_per_second, double seconds_left) {
-  const double waiting = data_wait_share(record.data_wait_seconds, record.seconds);
-  return fmt::format(
-      "step {}/{}  tokens {}  loss {:.4f}  norm {:.3f}  lr {:.2e}  {} tok/s  {}{} left",
-      record.step, record.num_steps, count_text(double(record.tokens)), record.result.loss,
-      record.result.grad_norm, record.learning_rate, count_text(tokens_per_second),
-      waiting < kWorthSaying ? "" : fmt::format("data wait {:.0f} %  ", 100 * waiting),
-      duration_text(seconds_left));
-}
-
-Progress::Progress(bool on_terminal, std::chrono::seconds interval, int64_t total_tokens)
-    : on_terminal_(on_terminal), interval_(interval), total_tokens_(total_tokens) {}
 
 void Progress::show(const StepRecord& record) {
-  const double now_per_token = record.seconds / double(record.step_tokens);
-  seconds_per_token_ =
-      seconds_per_token_ == 0.0 ? now_per_token : 0.95 * seconds_per_token_ + 0.05 * now_per_token;
-  const auto now = std::chrono::steady_clock::now();
-  const bool due = record.step == record.num_steps || now - last_shown_ >= interval_;
-  if (!on_terminal_ && !due) return;
-  last_shown_ = now;
-  const std::string text = progress_text(
-      record, 1.0 / seconds_per_token_, double(total_tokens_ - record.tokens) * seconds_per_token_);
-  std::fprintf(stderr, on_terminal_ ? "\r\x1b[K%s" : "%s\n", text.c_str());
-  std::fflush(stderr);
-  line_open_ = on_terminal_;
+  if (options_.style == ProgressStyle::kNone) return;
+  const Pace pace = pace_after(record);
+  if (is_due(record)) {
+    last_shown_ = std::chrono::steady_clock::now();
+    if (options_.style == ProgressStyle::kPanel) {
+      const TerminalSize size = terminal_size();
+      panel_.draw(panel_lines(record, sources_, pace, size.columns - 1), size);
+    } else {
+      note(progress_text(record, sources_, pace));
+    }
+  }
+  for (const auto& [source, result] : record.validation) {
+    note(validation_text(record.step, source, result));
+  }
 }
 
 void Progress::note(const std::string& text) {
-  std::fprintf(stderr, line_open_ ? "\n%s\n" : "%s\n", text.c_str());
+  if (options_.style == ProgressStyle::kPanel) return panel_.print_above(text, terminal_size());
+  std::fprintf(stderr, "%s\n", text.c_str());
   std::fflush(stderr);
-  line_open_ = false;
 }
 
 }  // namespace phalanx

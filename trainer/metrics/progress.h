@@ -1,36 +1,43 @@
 #pragma once
-// What a person sees of a run, on stderr: step, tokens, loss, gradient norm, learning rate,
-// tokens/s, time left. On a terminal one line rewritten in place, elsewhere a line every interval.
-// Local: the first rank only. Not for machines: those read metrics.jsonl.
+// What a person sees of a run while it trains, on stderr: on a terminal a panel of a few lines that
+// is drawn again in place, elsewhere a plain line every interval. Local: the first rank only. Not
+// for machines: those read metrics.jsonl.
 #include <chrono>
 #include <string>
+#include <vector>
 
-#include "trainer/metrics/metrics.h"
+#include "trainer/metrics/live_panel.h"
+#include "trainer/metrics/progress_text.h"
+#include "trainer/metrics/step_record.h"
 
 namespace phalanx {
 
+enum class ProgressStyle { kNone, kLines, kPanel };
+
+struct ProgressOptions {
+  ProgressStyle style = ProgressStyle::kLines;
+  bool colours = false;                      // of a panel
+  std::chrono::milliseconds interval{5000};  // between lines
+};
+
 class Progress {
  public:
-  /// tokens_left counts from the run's start to its end.
-  Progress(bool on_terminal, std::chrono::seconds interval, int64_t total_tokens);
+  Progress(const ProgressOptions& options, std::vector<CurriculumSource> sources);
 
   void show(const StepRecord& record);
-  /// A line of its own, at once.
+  /// A line of its own, at once; with style kNone too.
   void note(const std::string& text);
 
  private:
-  bool on_terminal_;
-  std::chrono::seconds interval_;
-  int64_t total_tokens_;
-  std::chrono::steady_clock::time_point last_shown_;
-  double seconds_per_token_ = 0.0;  // smoothed over some 20 steps
-  bool line_open_ = false;
-};
+  Pace pace_after(const StepRecord& record);
+  bool is_due(const StepRecord& record) const;
 
-std::string progress_text(const StepRecord& record, double tokens_per_second, double seconds_left);
-/// `90s`, `12m05s`, `3h40m`, `5d02h`.
-std::string duration_text(double seconds);
-/// `950`, `12.3K`, `4.56M`, `1.20B`, `9.80T`.
-std::string count_text(double count);
+  ProgressOptions options_;
+  std::vector<CurriculumSource> sources_;
+  LivePanel panel_;
+  std::chrono::steady_clock::time_point last_shown_;
+  // Smoothed over some 20 steps, without and with waits for data.
+  double seconds_per_token_ = 0.0, all_seconds_per_token_ = 0.0;
+};
 
 }  // namespace phalanx

@@ -38,6 +38,21 @@ TEST_F(FileLocks, KeepOthersOut) {
   EXPECT_FALSE(FileLock::try_exclude(path_).has_value());
 }
 
+TEST_F(FileLocks, AreSeenWithoutBeingTaken) {
+  EXPECT_EQ(FileLock::is_excluded(path_), std::nullopt);
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  {
+    const FileLock mine = FileLock::exclude(path_);
+    EXPECT_EQ(FileLock::is_excluded(path_), true);
+  }
+  EXPECT_EQ(FileLock::is_excluded(path_), false);
+  EXPECT_TRUE(FileLock::try_exclude(path_).has_value());
+  const FileLock shared = FileLock::share(path_);
+  EXPECT_EQ(FileLock::is_excluded(path_), false);
+  next_errno = ENOSYS;
+  EXPECT_EQ(FileLock::is_excluded(path_), std::nullopt);
+}
+
 TEST_F(FileLocks, AreTakenAndSayThatTheyDoNothingOnAFileSystemWithoutThem) {
   for (const int error : {ENOSYS, EOPNOTSUPP}) {
     next_errno = error;

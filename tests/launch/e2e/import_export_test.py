@@ -190,7 +190,7 @@ class ModelSection(Folders):
                         self.assertIn(f'\n{line}', '\n' + resolved)
 
     def test_there_is_one_thing_to_print(self):
-        self.refuse(['either a configuration file, --model or --explain'], 'config', 'a.yaml',
+        self.refuse(['either a configuration file, --model, --explain'], 'config', 'a.yaml',
                     '--model', 'x')
         self.refuse(['x: expected a Hugging Face folder or a checkpoint, found none'], 'config',
                     '--model', 'x')
