@@ -4,12 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 #include <set>
 #include <stdexcept>
 
 #include "configs/entries_of.h"
-#include "configs/suggest.h"
 #include "configs/units.h"
 #include "configs/values.h"
 #include "data/file.h"
@@ -78,39 +76,16 @@ void declare_experiment(SchemaVisitor& v, ExperimentConfig& e) {
   v.field({"launcher", "words before phalanx train"}, text_value(e.launcher));
 }
 
-Origin origin_of(const ExperimentConfig& experiment, const std::string& path) {
-  const auto found = experiment.origins.find(path);
-  return found == experiment.origins.end() ? Origin{experiment.file} : found->second;
-}
-
-std::string last_part(const std::string& field) { return field.substr(field.rfind('.') + 1); }
-
-/// What may stand in a folder's name.
-std::string plain(const std::string& text) {
-  std::string name;
-  for (const char c : text) {
-    const bool kept = std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '-';
-    name += kept ? c : '_';
-  }
-  return name;
-}
-
-std::string name_of_value(const ExperimentAxis& axis, size_t value) {
-  if (!axis.names.empty()) return plain(axis.names[value]);
-  return plain((axis.label.empty() ? last_part(axis.field) : axis.label) + "-" +
-               axis.values[value]);
-}
-
 void check_axes(const ExperimentConfig& e, Problems& problems) {
   for (size_t i = 0; i < e.grid.size(); ++i) {
     const ExperimentAxis& axis = e.grid[i];
     const std::string path = fmt::format("grid[{}].", i);
     if (axis.values.empty()) {
-      problems.add(origin_of(e, path + "values"), path + "values",
+      problems.add(e.origin_of(path + "values"), path + "values",
                    "expected at least one value, got none");
     }
     if (axis.names.empty() || axis.names.size() == axis.values.size()) continue;
-    problems.add(origin_of(e, path + "names"), path + "names",
+    problems.add(e.origin_of(path + "names"), path + "names",
                  fmt::format("expected {} names, one a value, got {}", axis.values.size(),
                              axis.names.size()));
   }
@@ -128,114 +103,16 @@ void check_variety(const ExperimentConfig& e, Problems& problems) {
     problems.add({e.file}, "", fmt::format("expected at most {} runs, got more", kMaxRuns));
   }
   if (std::set<uint64_t>(e.seeds.begin(), e.seeds.end()).size() != e.seeds.size()) {
-    problems.add(origin_of(e, "seeds"), "seeds", "expected each seed once, got one twice");
+    problems.add(e.origin_of("seeds"), "seeds", "expected each seed once, got one twice");
   }
-}
-
-/// A combination: overrides of an entry of `runs` and a value of each axis.
-struct Combination {
-  std::string name;
-  std::vector<std::string> overrides;
-  std::string origin;
-};
-
-std::vector<Combination> entries_of_runs(const ExperimentConfig& e) {
-  std::vector<Combination> found;
-  for (size_t i = 0; i < e.runs.size(); ++i) {
-    const std::string path = fmt::format("runs[{}]", i);
-    found.push_back(
-        {e.runs[i].name, e.set, fmt::format("{}: {}", origin_of(e, path).text(), path)});
-    found.back().overrides.insert(found.back().overrides.end(), e.runs[i].set.begin(),
-                                  e.runs[i].set.end());
-  }
-  if (found.empty()) found.push_back({"", e.set, e.file});
-  return found;
-}
-
-std::vector<Combination> combinations(const ExperimentConfig& e) {
-  std::vector<Combination> found = entries_of_runs(e);
-  for (const ExperimentAxis& axis : e.grid) {
-    std::vector<Combination> longer;
-    for (const Combination& one : found) {
-      for (size_t v = 0; v < axis.values.size(); ++v) {
-        longer.push_back(one);
-        Combination& next = longer.back();
-        next.name += (one.name.empty() ? "" : "-") + name_of_value(axis, v);
-        next.overrides.push_back(fmt::format("{}={}", axis.field, axis.values[v]));
-      }
-    }
-    found = std::move(longer);
-  }
-  for (Combination& one : found) {
-    if (one.name.empty()) one.name = e.name;
-  }
-  return found;
-}
-
-ExperimentRun make_run(const ExperimentConfig& e, const Combination& combination,
-                       const uint64_t* seed) {
-  ExperimentRun run;
-  run.variant = combination.name;
-  run.name = combination.name;
-  run.origin = combination.origin;
-  run.overrides = combination.overrides;
-  if (seed != nullptr) {
-    run.name += fmt::format("-seed-{}", *seed);
-    run.overrides.push_back(fmt::format("model.seed={}", *seed));
-    run.overrides.push_back(fmt::format("data.seed={}", *seed));
-  }
-  run.overrides.push_back(fmt::format("run.dir={}", quote_for_yaml(e.dir + "/" + e.name)));
-  run.overrides.push_back(fmt::format("run.name={}", quote_for_yaml(run.name)));
-  return run;
-}
-
-/// Lines of messages, each once: what is wrong with a base is wrong with every run.
-class Lines {
- public:
-  void add(const std::string& line) {
-    if (!seen_.insert(line).second) return;
-    text_ += (text_.empty() ? "" : "\n") + line;
-  }
-
-  /// What the reader takes for words of the command line stands in the experiment's file.
-  void add_reading(const std::string& text, const ExperimentRun& run) {
-    const std::string mark = fmt::format("{}: ", kCommandLine);
-    for (size_t begin = 0; begin < text.size();) {
-      const size_t end = std::min(text.find('\n', begin), text.size());
-      const std::string line = text.substr(begin, end - begin);
-      const bool ours = line.starts_with(mark);
-      add(ours ? fmt::format("{}: {}: {}", run.origin, run.variant, line.substr(mark.size()))
-               : line);
-      begin = end + 1;
-    }
-  }
-
-  void throw_if_any() const {
-    if (!text_.empty()) throw std::invalid_argument(text_);
-  }
-
- private:
-  std::set<std::string> seen_;
-  std::string text_;
-};
-
-void check_names(const ExperimentConfig& e, const std::vector<ExperimentRun>& runs, Lines& lines) {
-  std::set<std::string> names, variants;
-  for (const ExperimentRun& run : runs) {
-    variants.insert(run.variant);
-    if (names.insert(run.name).second) continue;
-    lines.add(fmt::format("{}: expected runs of different names, got two of the name '{}'",
-                          run.origin, run.name));
-  }
-  if (e.baseline.empty() || variants.contains(e.baseline)) return;
-  const std::vector<std::string> known(variants.begin(), variants.end());
-  const auto near = nearest(e.baseline, known);
-  lines.add(fmt::format("{}: baseline: expected one of {}, got '{}'{}",
-                        origin_of(e, "baseline").text(), fmt::join(known, ", "), e.baseline,
-                        near ? fmt::format("; did you mean '{}'?", *near) : ""));
 }
 
 }  // namespace
+
+Origin ExperimentConfig::origin_of(const std::string& path) const {
+  const auto found = origins.find(path);
+  return found == origins.end() ? Origin{file} : found->second;
+}
 
 ExperimentConfig read_experiment(const std::string& file) {
   Problems problems;
@@ -248,35 +125,9 @@ ExperimentConfig read_experiment(const std::string& file) {
   reader.finish();
   experiment.origins = reader.origins();
   check_axes(experiment, problems);
-  check_variety(experiment, problems);
+  if (problems.empty()) check_variety(experiment, problems);
   problems.throw_if_any();
   return experiment;
-}
-
-std::vector<ExperimentRun> experiment_runs(const ExperimentConfig& experiment,
-                                           const std::string& config_dir) {
-  std::vector<ExperimentRun> runs;
-  for (const Combination& combination : combinations(experiment)) {
-    if (experiment.seeds.empty()) runs.push_back(make_run(experiment, combination, nullptr));
-    for (const uint64_t& seed : experiment.seeds) {
-      runs.push_back(make_run(experiment, combination, &seed));
-    }
-  }
-  Lines lines;
-  check_names(experiment, runs, lines);
-  for (ExperimentRun& run : runs) {
-    ConfigRequest request;
-    request.file = experiment.base;
-    request.overrides = run.overrides;
-    request.config_dir = config_dir;
-    try {
-      run.config = read_run_config(request);
-    } catch (const std::invalid_argument& error) {
-      lines.add_reading(error.what(), run);
-    }
-  }
-  lines.throw_if_any();
-  return runs;
 }
 
 }  // namespace phalanx

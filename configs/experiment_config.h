@@ -48,13 +48,15 @@ struct ExperimentConfig {
   int64_t gpus_per_run = 0;
   std::string launcher;  // words before `phalanx train`: mpirun -n 2 ...; empty: one process
   Origins origins;
+  /// Of a path in the file, else the file.
+  [[nodiscard]] Origin origin_of(const std::string& path) const;
 };
 
 struct ExperimentRun {
   std::string name;                    // also that of its folder in dir/name: late-seed-2
   std::string variant;                 // without the seed
   std::vector<std::string> overrides;  // run.dir and run.name included
-  std::string origin;                  // where its overrides are written
+  std::vector<std::string> places;     // where each override is written
   ResolvedConfig config;
 };
 

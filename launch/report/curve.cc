@@ -23,8 +23,9 @@ struct Bucket {
 }  // namespace
 
 Curve thin(std::span<const double> x, std::span<const double> y, size_t max_points) {
-  const auto finite = static_cast<size_t>(
-      std::count_if(y.begin(), y.end(), [](double value) { return std::isfinite(value); }));
+  const auto is_known = [&](size_t i) { return std::isfinite(x[i]) && std::isfinite(y[i]); };
+  size_t finite = 0;
+  for (size_t i = 0; i < y.size(); ++i) finite += is_known(i) ? 1 : 0;
   // A point with its low and high is drawn as much as two points are.
   const bool shared = finite > max_points;
   const size_t points = shared ? std::max<size_t>(1, max_points / 2) : std::max<size_t>(1, finite);
@@ -32,7 +33,7 @@ Curve thin(std::span<const double> x, std::span<const double> y, size_t max_poin
   Bucket bucket;
   size_t seen = 0, done = 0;
   for (size_t i = 0; i < y.size(); ++i) {
-    if (!std::isfinite(y[i])) continue;
+    if (!is_known(i)) continue;
     bucket.add(x[i], y[i]);
     ++seen;
     if (seen * points < (done + 1) * finite) continue;

@@ -123,18 +123,20 @@ bool is_locked(const fs::path& folder) {
   }
 }
 
-/// Phases are rounded to whole steps, so what is left may be less than one.
+/// Without the data the plan is not known, and phases are rounded to whole steps: what seems left
+/// may then be less than one.
 bool has_all_tokens(const RunSummary& run) {
   const std::vector<double>& tokens = run.history.tokens;
   if (tokens.empty() || run.planned_tokens <= 0) return false;
+  const bool has_plan = !run.epoch_tokens.empty();
   const double before = tokens.size() > 1 ? tokens[tokens.size() - 2] : 0;
-  return run.planned_tokens - tokens.back() < tokens.back() - before;
+  const double left = run.planned_tokens - tokens.back();
+  return left <= 0 || (!has_plan && left < tokens.back() - before);
 }
 
 RunStatus status_of(const RunSummary& run) {
   if (is_locked(run.folder)) return RunStatus::kRunning;
-  if (run.config.empty() || run.history.bad_lines > 1) return RunStatus::kBroken;
-  if (run.history.empty()) return RunStatus::kBroken;
+  if (run.config.empty() || run.history.empty()) return RunStatus::kBroken;
   return has_all_tokens(run) ? RunStatus::kFinished : RunStatus::kUnfinished;
 }
 

@@ -96,20 +96,28 @@ TEST_F(ExperimentFile, OverridesReachTheConfiguration) {
 TEST_F(ExperimentFile, UnknownKeysAreNamedWithTheNearest) {
   EXPECT_EQ(error_of("seed: [1]\nparalel: 2\n"),
             "grid.yaml:3:1: seed: unknown key; did you mean 'seeds'?\n"
-            "grid.yaml:4:1: paralel: unknown key; did you mean 'parallel'?\n"
+            "grid.yaml:4:1: paralel: unknown key; did you mean 'parallel'?");
+  EXPECT_EQ(error_of("parallel: 2\n"),
             "grid.yaml: expected runs, grid or seeds, found none: there is nothing to do");
 }
 
 TEST_F(ExperimentFile, OverridesAreCheckedBeforeAnythingRuns) {
   EXPECT_EQ(error_of("runs:\n  - {name: a, set: [optimizer.beta3=0.8]}\n"
                      "  - {name: b, set: [optimizer.beta1=2]}\nseeds: [1, 2]\n"),
-            "grid.yaml:4:5: runs[0]: a: optimizer.beta3: unknown key; did you mean 'beta1'?\n"
-            "grid.yaml:5:5: runs[1]: b: optimizer.beta1: expected a number >= 0 and < 1, got '2'");
+            "grid.yaml:4:5: runs[0]: optimizer.beta3: unknown key; did you mean 'beta1'?\n"
+            "grid.yaml:5:5: runs[1]: optimizer.beta1: expected a number >= 0 and < 1, got '2'");
+}
+
+TEST_F(ExperimentFile, AnOverrideOfAllRunsIsNamedOnce) {
+  EXPECT_EQ(error_of("set: [optimizer.beta1=2]\nruns: [{name: a}, {name: b}]\n"),
+            "grid.yaml:3:6: set: optimizer.beta1: expected a number >= 0 and < 1, got '2'");
+  EXPECT_EQ(error_of("grid: [{field: optimizer.bta1, values: [0.5, 0.6]}]\n"),
+            "grid.yaml:3:8: grid[0]: optimizer.bta1: unknown key; did you mean 'beta1'?");
 }
 
 TEST_F(ExperimentFile, ListsAndNames) {
   EXPECT_EQ(error_of("runs: [{name: a}, {name: a}]\n"),
-            "grid.yaml:3:19: runs[1]: expected runs of different names, got two of the name 'a'");
+            "grid.yaml: expected runs of different names, got two of the name 'a'");
   EXPECT_EQ(error_of("runs: [{name: early}]\nbaseline: erly\n"),
             "grid.yaml:4:11: baseline: expected one of early, got 'erly'; did you mean 'early'?");
   EXPECT_EQ(error_of("seeds: [1, 1]\n"),

@@ -214,7 +214,7 @@ class Experiment(RunTest):
         self.write('wrong', lambda text: text.replace('mix.sums=0.5', 'mix.sum=0.5'))
         done = self.run_to_end('wrong')
         self.assertEqual(done.returncode, BAD_INPUT)
-        self.assertIn('wrong.yaml:6:5: runs[1]: many: stages[0].phases[0].mix.sum', done.stderr)
+        self.assertIn('wrong.yaml:6:5: runs[1]: stages[0].phases[0].mix.sum', done.stderr)
         self.assertFalse(self.folder('wrong').exists())
 
 
