@@ -2,7 +2,8 @@
 // What all charts share: elements, numbers as text, scales, the look of a series.
 
 const report = JSON.parse(document.getElementById('data').textContent);
-const state = {smoothing: 0.35, hidden: new Set(), charts: []};
+// `start`: scales also hold the first steps, whose loss lies far above the rest.
+const state = {smoothing: 0.35, start: false, hidden: new Set(), charts: []};
 
 function element(name, attributes, ...children) {
   const svg = ['svg', 'g', 'path', 'line', 'rect', 'circle', 'text', 'defs', 'pattern', 'clipPath',

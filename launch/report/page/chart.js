@@ -98,6 +98,7 @@ class LineChart extends Frame {
     }
     this.setScales();
     this.drawAxes();
+    this.plot = this.clipped();
     for (const one of this.series) this.drawArea(one);
     for (const one of this.series) this.drawLine(one);
     if (this.labelled) this.drawLabels();
@@ -106,8 +107,8 @@ class LineChart extends Frame {
   }
 
   setScales() {
-    const values = this.series.flatMap((one) => [...one.y, ...(one.band ? one.band.low : []),
-      ...(one.band ? one.band.high : [])]).filter(known);
+    this.last = Math.max(lastToken(), this.xs[this.xs.length - 1]);
+    const values = this.scaledValues();
     let low = Math.min(...values);
     let high = Math.max(...values);
     if (this.spec.zero) { low = Math.min(0, low); high = Math.max(0, high); }
@@ -115,14 +116,23 @@ class LineChart extends Frame {
     const pad = (high - low) * 0.05;
     this.low = this.spec.zero && low === 0 ? 0 : low - pad;
     this.high = high + pad;
-    this.last = Math.max(lastToken(), this.xs[this.xs.length - 1]);
+  }
+
+  // Those that the scale has to hold; of a loss not the first twentieth, unless asked for.
+  scaledValues() {
+    const from = this.spec.late && !state.start ? this.last / 20 : 0;
+    const late = (xs, ys) => ys.filter((y, i) => known(y) && xs[i] >= from);
+    const values = this.series.flatMap((one) => [...late(one.x, one.y),
+      ...(one.band ? late(one.band.x, one.band.low) : []),
+      ...(one.band ? late(one.band.x, one.band.high) : [])]);
+    return values.length > 0 ? values : this.series.flatMap((one) => one.y).filter(known);
   }
 
   px(x) { return this.left + (this.right - this.left) * x / this.last; }
   py(y) {
-    const inside = Math.min(this.high, Math.max(this.low, y));
-    return this.bottom - (this.bottom - this.top) * (inside - this.low) / (this.high - this.low);
+    return this.bottom - (this.bottom - this.top) * (y - this.low) / (this.high - this.low);
   }
+  inside(y) { return Math.min(this.bottom, Math.max(this.top, this.py(y))); }
 
   drawAxes() {
     const ys = ticks(this.low, this.high, (this.bottom - this.top) / 44);
@@ -148,6 +158,14 @@ class LineChart extends Frame {
       class: 'soft'});
   }
 
+  // What lies above the scale is cut off, not bent.
+  clipped() {
+    const id = `clip${state.charts.indexOf(this)}`;
+    this.add('clipPath', {id}, element('rect', {x: this.left - 4, y: this.top - 4,
+      width: this.right - this.left + 8, height: this.bottom - this.top + 8}));
+    return this.add('g', {'clip-path': `url(#${id})`});
+  }
+
   pathOf(xs, ys) {
     let path = '';
     let open = false;
@@ -164,27 +182,29 @@ class LineChart extends Frame {
       const {x, low, high} = one.band;
       const forth = this.pathOf(x, high);
       const back = this.pathOf([...x].reverse(), [...low].reverse()).replace('M', 'L');
-      this.add('path', {d: `${forth}${back}Z`, fill: one.style.colour, 'fill-opacity': 0.16});
+      this.plot.append(element('path', {d: `${forth}${back}Z`, fill: one.style.colour,
+        'fill-opacity': 0.16}));
     }
     if (one.faint) {
-      this.add('path', {d: this.pathOf(one.faint.x, one.faint.y), fill: 'none',
-        stroke: one.style.colour, 'stroke-opacity': 0.3, 'stroke-width': 1});
+      this.plot.append(element('path', {d: this.pathOf(one.faint.x, one.faint.y), fill: 'none',
+        stroke: one.style.colour, 'stroke-opacity': 0.3, 'stroke-width': 1}));
     }
   }
 
   drawLine(one) {
-    this.add('path', {d: this.pathOf(one.x, one.y), fill: 'none', stroke: one.style.colour,
-      'stroke-width': one.points ? 1.4 : 2, 'stroke-dasharray': one.style.dash,
-      'stroke-linejoin': 'round'});
+    this.plot.append(element('path', {d: this.pathOf(one.x, one.y), fill: 'none',
+      stroke: one.style.colour, 'stroke-width': one.points ? 1.4 : 2,
+      'stroke-dasharray': one.style.dash, 'stroke-linejoin': 'round'}));
     if (!one.points) return;
-    one.x.forEach((x, i) => known(one.y[i]) && this.add('circle', {cx: this.px(x).toFixed(1),
-      cy: this.py(one.y[i]).toFixed(1), r: 3, fill: one.style.colour, stroke: 'var(--panel)'}));
+    one.x.forEach((x, i) => known(one.y[i]) && this.plot.append(element('circle', {
+      cx: this.px(x).toFixed(1), cy: this.py(one.y[i]).toFixed(1), r: 3, fill: one.style.colour,
+      stroke: 'var(--panel)'})));
   }
 
   drawLabels() {
     const labels = this.series.map((one) => {
       const last = one.y.reduce((found, y, i) => (known(y) ? i : found), -1);
-      return last < 0 ? null : {one, x: this.px(one.x[last]), y: this.py(one.y[last])};
+      return last < 0 ? null : {one, x: this.px(one.x[last]), y: this.inside(one.y[last])};
     }).filter(Boolean).sort((a, b) => a.y - b.y);
     let next = this.top;
     for (const label of labels) { label.at = Math.max(label.y, next); next = label.at + 14; }
@@ -236,7 +256,7 @@ class LineChart extends Frame {
     for (const one of this.series) {
       const y = valueAt(one, x);
       if (!known(y)) continue;
-      this.cross.append(element('circle', {cx: this.px(x), cy: this.py(y), r: 3.5,
+      this.cross.append(element('circle', {cx: this.px(x), cy: this.inside(y), r: 3.5,
         fill: one.style.colour, stroke: 'var(--paper)'}));
       lines.push({y, node: element('div', {}, swatch({...one.style, points: one.points}),
         element('span', {class: 'name'}, one.name), element('b', {}, numberText(y)))});

@@ -46,6 +46,13 @@ function smoothingSlider() {
   return element('label', {}, 'Smoothing', slider, shown);
 }
 
+function startSwitch() {
+  const box = element('input', {type: 'checkbox', id: 'start'});
+  box.addEventListener('change', () => { state.start = box.checked; redraw(); });
+  return element('label', {title: 'Scales of losses hold the first twentieth of the tokens, too'},
+    box, 'Whole loss');
+}
+
 function groupKeys() {
   return element('div', {class: 'keys', role: 'group', 'aria-label': 'Show or hide runs'},
     report.groups.map((group, index) => {
@@ -68,7 +75,7 @@ function head() {
     `${runs} run${runs === 1 ? '' : 's'}, written ${report.made}. Charts are over tokens. ` +
     'Tab goes from chart to chart, arrow keys move the crosshair.'),
   element('nav', {id: 'contents', 'aria-label': 'Contents'}),
-  element('div', {class: 'bar'}, groupKeys(), smoothingSlider(), themeButton()));
+  element('div', {class: 'bar'}, groupKeys(), smoothingSlider(), startSwitch(), themeButton()));
 }
 
 function problems() {
@@ -125,8 +132,9 @@ function training() {
   const stack = element('div', {class: 'stack'});
   body.append(stack);
   new LineChart(stack, {title: 'Loss', unit: 'nats a target', height: 380, series: lossSeries,
+    late: true,
     note: 'Lines: training, smoothed; pale: each step, or one standard deviation over seeds. ' +
-      'Points: held-out text of all sources.'});
+      'Points: held-out text of all sources. The first steps lie above the scale.'});
   const small = grid(body);
   small.style.marginTop = '14px';
   const one = (title, unit, key, more) => new LineChart(small, {title, unit, height: 250,
@@ -167,9 +175,9 @@ function bySource() {
   const lines = (what, options) => (name) => groupSeries((run) => sourceCurve(run, name, what),
     options);
   multiples('Loss by source', 'Of the training rows of each source.', 'loss',
-    {unit: 'nats a target'}, lines('loss', {smooth: true}));
+    {unit: 'nats a target', late: true}, lines('loss', {smooth: true}));
   multiples('Bits per byte by source', 'Of the held-out part of each source.', 'bits',
-    {unit: 'bits per byte'}, lines('bits', {points: true}));
+    {unit: 'bits per byte', late: true}, lines('bits', {points: true}));
   if (report.baseline !== null) {
     const base = report.groups[report.baseline].name;
     multiples(`Difference in bits per byte`, `From ${base} at the same tokens, seed by seed. ` +
