@@ -59,9 +59,10 @@ function ticks(low, high, count) {
 }
 
 function tickText(value, all) {
+  if (all.length === 1) return trim(value);
   if (Math.max(...all.map(Math.abs)) >= 1e4) return countText(value);
   const gap = all.length > 1 ? Math.abs(all[1] - all[0]) : Math.abs(value);
-  if (value !== 0 && gap < 1e-4) return value.toExponential(1).replace('e', 'e');
+  if (value !== 0 && gap < 1e-4) return value.toExponential(1);
   const digits = Math.max(0, Math.min(6, -Math.floor(Math.log10(gap || 1) + 1e-9)));
   return value.toFixed(digits);
 }

@@ -118,9 +118,9 @@ class LineChart extends Frame {
     this.high = high + pad;
   }
 
-  // Those that the scale has to hold; of a loss not the first twentieth, unless asked for.
+  // Those that the scale has to hold; of a loss not the first tenth, unless asked for.
   scaledValues() {
-    const from = this.spec.late && !state.start ? this.last / 20 : 0;
+    const from = this.spec.late && !state.start ? this.last / 10 : 0;
     const late = (xs, ys) => ys.filter((y, i) => known(y) && xs[i] >= from);
     const values = this.series.flatMap((one) => [...late(one.x, one.y),
       ...(one.band ? late(one.band.x, one.band.low) : []),
@@ -144,7 +144,7 @@ class LineChart extends Frame {
       this.text(this.left - 7, this.py(y) + 4, tickText(y, ys), {'text-anchor': 'end',
         class: 'soft'});
     }
-    const xs = ticks(0, this.last, (this.right - this.left) / 90);
+    const xs = ticks(0, this.last, (this.right - this.left) / 62);
     for (const x of xs) {
       this.add('line', {class: 'axis', x1: this.px(x), x2: this.px(x), y1: this.bottom,
         y2: this.bottom + 5});

@@ -53,7 +53,7 @@ class DotChart extends Frame {
   }
 
   drawAxis() {
-    const xs = ticks(this.low, this.high, (this.right - this.left) / 60);
+    const xs = ticks(this.low, this.high, (this.right - this.left) / 46);
     for (const x of xs) {
       this.add('line', {class: 'tick', x1: this.px(x), x2: this.px(x), y1: this.top,
         y2: this.bottom});

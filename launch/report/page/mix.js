@@ -69,20 +69,15 @@ class MixChart extends Frame {
     const y = (share) => area.bottom - (area.bottom - area.top) * share;
     this.mix.sources.forEach((source, s) => {
       let path = '';
-      let best = {size: 0};
       for (let i = 0; i < this.count; ++i) {
         const [low, high] = this.layer(area.what, i, s);
         if (high <= low) continue;
         const [from, to] = [this.px(this.mix.begin[i]), this.px(this.mix.end[i])];
         path += `M${from.toFixed(1)} ${y(low).toFixed(1)}V${y(high).toFixed(1)}` +
           `H${(to + 0.3).toFixed(1)}V${y(low).toFixed(1)}Z`;
-        const middle = Math.min((from + to) / 2, this.right - 50);
-        const inside = middle > this.left + 40;
-        if (inside && high - low > best.size + 0.02) best = {size: high - low, x: middle,
-          y: y((low + high) / 2)};
       }
       this.add('path', {d: path, fill: this.fills[s]});
-      if (best.size * (area.bottom - area.top) > 18) this.label(best, source);
+      this.label(area.what, s, y);
     });
     for (const share of [0, 0.5, 1]) {
       this.text(this.left - 7, y(share) + 4, `${100 * share} %`, {'text-anchor': 'end',
@@ -95,11 +90,22 @@ class MixChart extends Frame {
     }
   }
 
-  label(place, source) {
-    const node = this.text(place.x, place.y + 4, source, {'text-anchor': 'middle',
-      'font-weight': 600, 'paint-order': 'stroke', stroke: 'var(--paper)', 'stroke-width': 4,
-      'stroke-linejoin': 'round'});
-    return node;
+  // In the middle of the longest stretch over which the layer is nearly at its highest.
+  label(what, s, y) {
+    const sizes = this.mix[what].map((shares) => shares[s] || 0);
+    const enough = 0.8 * Math.max(...sizes);
+    let best = [0, 0];
+    for (let begin = 0, i = 0; i < this.count; ++i) {
+      if (sizes[i] < enough) begin = i + 1;
+      else if (i + 1 - begin > best[1] - best[0]) best = [begin, i + 1];
+    }
+    const at = Math.floor((best[0] + best[1]) / 2);
+    if (enough === 0 || Math.abs(y(1) - y(0)) * sizes[at] < 18) return;
+    const [low, high] = this.layer(what, at, s);
+    const x = this.px((this.mix.begin[best[0]] + this.mix.end[best[1] - 1]) / 2);
+    this.text(Math.min(x, this.right - 40), y((low + high) / 2) + 4, this.mix.sources[s],
+      {'text-anchor': 'middle', 'font-weight': 600, 'paint-order': 'stroke',
+        stroke: 'var(--paper)', 'stroke-width': 4, 'stroke-linejoin': 'round'});
   }
 
   drawTokens() {

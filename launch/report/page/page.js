@@ -49,7 +49,7 @@ function smoothingSlider() {
 function startSwitch() {
   const box = element('input', {type: 'checkbox', id: 'start'});
   box.addEventListener('change', () => { state.start = box.checked; redraw(); });
-  return element('label', {title: 'Scales of losses hold the first twentieth of the tokens, too'},
+  return element('label', {title: 'Scales of losses hold the first tenth of the tokens, too'},
     box, 'Whole loss');
 }
 
