@@ -129,9 +129,10 @@ class Browser:
             time.sleep(0.05)
 
     def press(self, key):
-        for kind in ('rawKeyDown', 'keyUp'):
+        text = {'text': '\r'} if key == 'Enter' else {}  # without it nothing is pressed by Enter
+        for kind in ('keyDown' if text else 'rawKeyDown', 'keyUp'):
             self.call('Input.dispatchKeyEvent', type=kind, key=key, code=key,
-                      windowsVirtualKeyCode=KEYS[key])
+                      windowsVirtualKeyCode=KEYS[key], **(text if kind == 'keyDown' else {}))
 
     def move_pointer(self, x, y):
         self.call('Input.dispatchMouseEvent', type='mouseMoved', x=x, y=y)
