@@ -39,15 +39,18 @@ class Frame {
     return this.add('text', {x: x.toFixed(1), y: y.toFixed(1), ...attributes}, content);
   }
 
-  showTip(x, head, lines, spoken) {
+  // At x and y of the chart.
+  showTip(x, y, head, lines, spoken) {
     this.tip.replaceChildren(element('strong', {}, head), ...lines);
     this.tip.hidden = false;
-    const left = this.svg.offsetLeft + x;
+    const outer = this.figure.getBoundingClientRect();
+    const inner = this.svg.getBoundingClientRect();
+    const left = inner.left - outer.left + x;
     const room = this.figure.clientWidth;
     const size = this.tip.offsetWidth;
     const fits = left + 14 + size < room;
     this.tip.style.left = `${fits ? left + 14 : Math.max(4, left - size - 14)}px`;
-    this.tip.style.top = `${this.svg.offsetTop + 8}px`;
+    this.tip.style.top = `${inner.top - outer.top + y}px`;
     if (spoken) this.live.textContent = spoken;
   }
 
@@ -87,7 +90,8 @@ class LineChart extends Frame {
     this.labelled = this.series.length <= 8 && this.width > 330;
     const longest = Math.max(0, ...this.series.map((one) => one.name.length));
     this.left = 58;
-    this.right = this.width - (this.labelled ? Math.min(170, 14 + 6.6 * longest) : 14);
+    const room = Math.min(180, this.width * 0.36, 14 + 7.2 * longest);
+    this.right = this.width - (this.labelled ? room : 14);
     this.top = 22;
     this.bottom = this.height - 40;
     this.xs = [...new Set(this.series.flatMap((one) => one.x))].sort((a, b) => a - b);
@@ -214,7 +218,7 @@ class LineChart extends Frame {
       next = label.at - 14;
       this.add('line', {x1: label.x + 2, y1: label.y, x2: this.right + 5, y2: label.at,
         stroke: label.one.style.colour, 'stroke-opacity': 0.6});
-      const room = Math.floor((this.width - this.right - 8) / 6.2);
+      const room = Math.floor((this.width - this.right - 8) / 7.2);
       this.text(this.right + 8, label.at + 4, shortened(label.one.name, room),
         {style: `fill:${label.one.style.colour}`});
     }
@@ -263,7 +267,8 @@ class LineChart extends Frame {
       words.push(`${one.name} ${numberText(y)}`);
     }
     lines.sort((a, b) => b.y - a.y);
-    this.showTip(this.px(x), `${countText(x)} tokens`, lines.slice(0, 16).map((one) => one.node),
+    this.showTip(this.px(x), this.top, `${countText(x)} tokens`,
+      lines.slice(0, 16).map((one) => one.node),
       spoken ? `${countText(x)} tokens: ${words.join(', ')}` : '');
   }
 

@@ -27,7 +27,7 @@ class DotChart extends Frame {
     this.at = null;
     if (this.rows.length === 0) return;
     const longest = Math.max(...this.rows.map((group) => group.name.length));
-    this.left = Math.min(this.width * 0.36, 20 + 6.6 * longest);
+    this.left = Math.min(this.width * 0.36, 20 + 7.2 * longest);
     this.right = this.width - 112;
     this.bottom = this.top + this.step * this.rows.length;
     this.setScale();
@@ -69,7 +69,7 @@ class DotChart extends Frame {
   drawRow(group, y) {
     const figure = this.figure_of(group);
     const {colour} = styleOf(group.index);
-    const room = Math.floor((this.left - 12) / 6.6);
+    const room = Math.floor((this.left - 12) / 7.2);
     this.text(this.left - 8, y + 4, shortened(group.name, room), {'text-anchor': 'end',
       style: `fill:${colour}`});
     if (known(figure.sd)) {
@@ -105,10 +105,9 @@ class DotChart extends Frame {
     const lines = [`mean ${numberText(figure.mean)} of ${figure.n}`];
     if (known(figure.sd)) lines.push(`standard deviation ${Number(figure.sd.toPrecision(3))}`);
     if (figure.verdict) lines.push(differenceText(figure));
-    this.showTip(this.px(figure.mean), group.name,
+    this.showTip(this.px(figure.mean), this.top + this.step * (index + 1), group.name,
       lines.map((line) => element('div', {}, line)),
       spoken ? `${group.name}: ${lines.join(', ')}` : '');
-    this.tip.style.top = `${this.svg.offsetTop + this.top + this.step * (index + 1)}px`;
   }
 
   tableData() {

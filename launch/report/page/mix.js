@@ -155,7 +155,7 @@ class MixChart extends Frame {
     }).reverse();
     const head = `${countText(this.mix.begin[index])}\u2013${countText(this.mix.end[index])} ` +
       'tokens, planned / read';
-    this.showTip(middle, head, lines.map((line) => line.node),
+    this.showTip(middle, 22, head, lines.map((line) => line.node),
       spoken ? `${head}: ${lines.map((line) => line.text).join(', ')}` : '');
   }
 

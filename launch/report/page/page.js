@@ -149,7 +149,10 @@ function mixture() {
   const body = section('Mixture');
   const choice = element('select', {id: 'mix-run'}, report.runs.map((run, i) => element('option',
     {value: i}, run.label)));
-  const best = report.runs.findIndex((run) => run.curves.mix.end.length > 0);
+  const isPlanned = (run) => run.curves.mix.planned.some((shares) => shares.some((one) => one > 0));
+  const isRead = (run) => run.curves.mix.end.length > 0;
+  const planned = report.runs.findIndex(isPlanned);
+  const best = planned >= 0 ? planned : report.runs.findIndex(isRead);
   choice.value = String(Math.max(0, best));
   if (report.runs.length > 1) {
     body.append(element('p', {}, element('label', {}, 'Run', choice)));

@@ -55,7 +55,7 @@ class Timeline extends Frame {
     this.lane = 0;
     this.at = null;
     const longest = Math.max(4, ...this.runs.map(({run}) => run.label.length));
-    this.left = Math.min(this.width * 0.3, 16 + 6.6 * longest);
+    this.left = Math.min(this.width * 0.3, 16 + 7.2 * longest);
     this.right = this.width - 24;
     this.last = Math.max(lastToken(), ...report.runs.map((run) => run.planned_tokens || 0));
     this.runs.forEach((one, i) => this.drawLane(one, this.top + this.step * (i + 0.5)));
@@ -67,7 +67,7 @@ class Timeline extends Frame {
   px(x) { return this.left + (this.right - this.left) * x / this.last; }
 
   drawLane({run, style}, y) {
-    const room = Math.floor((this.left - 10) / 6.6);
+    const room = Math.floor((this.left - 10) / 7.2);
     const name = run.label.length > room ? `\u2026${run.label.slice(1 - room)}` : run.label;
     this.text(this.left - 10, y + 4, name, {'text-anchor': 'end', style: `fill:${style.colour}`});
     if (run.planned_tokens > 0) {
@@ -139,9 +139,8 @@ class Timeline extends Frame {
     this.cross.replaceChildren(element('circle', {cx: this.px(event.x), cy: y, r: 10, fill: 'none',
       stroke: 'var(--ink)'}));
     const words = `step ${event.step}, ${countText(event.x)} tokens: ${event.text}`;
-    this.showTip(this.px(event.x), run.label, [element('div', {}, words)],
+    this.showTip(this.px(event.x), y + 14, run.label, [element('div', {}, words)],
       spoken ? `${run.label}, ${words}` : '');
-    this.tip.style.top = `${this.svg.offsetTop + y + 14}px`;
   }
 
   tableData() {
