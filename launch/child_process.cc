@@ -1,11 +1,14 @@
 #include "launch/child_process.h"
 
+#include <fcntl.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cmath>
+#include <cstdlib>
 #include <system_error>
 
 namespace phalanx {
@@ -13,6 +16,23 @@ namespace {
 
 constexpr int kNotFound = 127;  // as in a shell
 constexpr int kSignals = 128;
+
+/// In the child: it has one thread, so that it may still allocate. False: it cannot be there.
+bool go_to(const ChildPlace& place) {
+  if (!place.cores.empty()) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (const int core : place.cores) CPU_SET(static_cast<size_t>(core), &set);
+    if (sched_setaffinity(0, sizeof set, &set) != 0) return false;
+  }
+  for (const auto& [name, value] : place.environment) setenv(name.c_str(), value.c_str(), 1);
+  if (place.output.empty()) return true;
+  setpgid(0, 0);
+  const int input = open("/dev/null", O_RDONLY);
+  const int output = open(place.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
+  if (input < 0 || output < 0) return false;
+  return dup2(input, 0) == 0 && dup2(output, 1) == 1 && dup2(output, 2) == 2;
+}
 
 }  // namespace
 
@@ -34,7 +54,8 @@ std::optional<int> JobSignals::wait(double seconds) const {
   return signal;
 }
 
-ChildProcess::ChildProcess(const std::vector<std::string>& command, const JobSignals& signals) {
+ChildProcess::ChildProcess(const std::vector<std::string>& command, const JobSignals& signals,
+                           const ChildPlace& place) {
   std::vector<char*> words;
   for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
@@ -44,6 +65,7 @@ ChildProcess::ChildProcess(const std::vector<std::string>& command, const JobSig
   // Without its supervisor the job ends, as it does without its launcher. One thread makes it.
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   sigprocmask(SIG_SETMASK, &signals.before(), nullptr);
+  if (!go_to(place)) _exit(kNotFound);
   execvp(words.front(), words.data());
   _exit(kNotFound);
 }

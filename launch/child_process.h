@@ -4,6 +4,7 @@
 #include <csignal>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace phalanx {
@@ -24,9 +25,19 @@ class JobSignals {
   sigset_t set_, before_;
 };
 
+/// What a child does not share with this process; empty: as here.
+struct ChildPlace {
+  std::vector<int> cores;                                        // that it may run on
+  std::vector<std::pair<std::string, std::string>> environment;  // on top of this process's
+  /// A new file for both of its streams. The child then reads nothing and has a process group of
+  /// its own, so that Ctrl-C on a terminal is for this process alone.
+  std::string output;
+};
+
 class ChildProcess {
  public:
-  ChildProcess(const std::vector<std::string>& command, const JobSignals& signals);
+  ChildProcess(const std::vector<std::string>& command, const JobSignals& signals,
+               const ChildPlace& place = {});
 
   /// How it ended (128 + n: by signal n); nothing while it runs. Not asked again once it has ended.
   std::optional<int> ended();

@@ -15,8 +15,10 @@
 #include "launch/commands/checkpoint.h"
 #include "launch/commands/config.h"
 #include "launch/commands/data.h"
+#include "launch/commands/experiment.h"
 #include "launch/commands/import_export.h"
 #include "launch/commands/plan.h"
+#include "launch/commands/report.h"
 #include "launch/commands/runs.h"
 #include "launch/commands/score.h"
 #include "launch/commands/supervise.h"
@@ -35,6 +37,8 @@ void add_commands(CLI::App& app) {
   phalanx::add_data_command(app);
   phalanx::add_train_command(app);
   phalanx::add_supervise_command(app);
+  phalanx::add_experiment_command(app);
+  phalanx::add_report_command(app);
   phalanx::add_plan_command(app);
   phalanx::add_runs_command(app);
   phalanx::add_checkpoint_command(app);

@@ -155,6 +155,14 @@ class Workspace:
         return [os.environ['PHALANX_MPIEXEC'], '-n', str(ranks), '--oversubscribe', '--bind-to',
                 'none', self.binary, 'train', *arguments]
 
+    def hold_out(self, fraction):
+        """Packs the data anew, a part of each source's documents for validation."""
+        for name, kind in (('code', 'organic'), ('prose', 'organic'), ('sums', 'synthetic')):
+            shutil.rmtree(self.path / 'data' / name)
+            self.program('data', 'pack', '--input', f'text/{name}', '--tokenizer', 'tokenizer',
+                         '--output', f'data/{name}', '--kind', kind, '--validation-fraction',
+                         str(fraction))
+
     def run_folder(self, name):
         return self.path / 'runs' / name
 

@@ -1,0 +1,21 @@
+# cmake -DOUTPUT=FILE.cc -DSTYLE=FILE.css "-DPROGRAM=A.js|B.js" -P embed.cmake
+# Writes the page's files as raw strings. A raw string may hold at most 64 KiB in some compilers, so
+# each file is one, and the program is put together when it is asked for.
+set(text "#include \"launch/report/page_parts.h\"\n\nnamespace phalanx {\n\n")
+function(read_part file result)
+  file(READ ${file} part)
+  if(part MATCHES "\\)phalanx\"")
+    message(FATAL_ERROR "${file}: the mark that ends a raw string stands in it")
+  endif()
+  set(${result} "R\"phalanx(${part})phalanx\"" PARENT_SCOPE)
+endfunction()
+read_part(${STYLE} style)
+string(APPEND text "std::string_view page_style() {\n  return ${style};\n}\n\n")
+string(APPEND text "std::string_view page_program() {\n  return ")
+string(REPLACE "|" ";" files "${PROGRAM}")
+foreach(file ${files})
+  read_part(${file} part)
+  string(APPEND text "${part}\n")
+endforeach()
+string(APPEND text "  ;\n}\n\n}  // namespace phalanx\n")
+file(WRITE ${OUTPUT} "${text}")

@@ -1,0 +1,283 @@
+// A chart of lines over tokens: axes, labels at the ends of lines, a crosshair for pointer and
+// keyboard, and the same values as a table.
+//
+// A series: {name, style, x, y, band: {x, low, high}, faint: {x, y}, points: true, text}.
+
+class Frame {
+  constructor(title, note, parent) {
+    this.svg = element('svg', {tabindex: 0, role: 'group', 'aria-roledescription': 'chart',
+      'aria-label': `${title}. Arrow keys move the crosshair, Home and End go to its ends.`});
+    this.tip = element('div', {class: 'tip', hidden: ''});
+    this.live = element('div', {class: 'hidden-text', 'aria-live': 'polite'});
+    this.table = element('details', {}, element('summary', {}, 'Values as a table'));
+    this.figure = element('figure', {'data-chart': title}, element('h3', {}, title),
+      note ? element('figcaption', {}, note) : null, this.svg, this.tip, this.live, this.table);
+    this.table.addEventListener('toggle', () => this.fillTable());
+    parent.append(this.figure);
+    state.charts.push(this);
+    new ResizeObserver(() => {
+      if (this.svg.clientWidth !== this.width) this.draw();
+    }).observe(this.figure);
+  }
+
+  begin(height) {
+    this.width = Math.max(260, this.svg.clientWidth);
+    this.height = height;
+    this.svg.setAttribute('height', height);
+    this.svg.setAttribute('viewBox', `0 0 ${this.width} ${height}`);
+    this.svg.replaceChildren();
+    this.hideTip();
+  }
+
+  add(name, attributes, ...children) {
+    const node = element(name, attributes, ...children);
+    this.svg.append(node);
+    return node;
+  }
+
+  text(x, y, content, attributes) {
+    return this.add('text', {x: x.toFixed(1), y: y.toFixed(1), ...attributes}, content);
+  }
+
+  // At x and y of the chart.
+  showTip(x, y, head, lines, spoken) {
+    this.tip.replaceChildren(element('strong', {}, head), ...lines);
+    this.tip.hidden = false;
+    const outer = this.figure.getBoundingClientRect();
+    const inner = this.svg.getBoundingClientRect();
+    const left = inner.left - outer.left + x;
+    const room = this.figure.clientWidth;
+    const size = this.tip.offsetWidth;
+    const fits = left + 14 + size < room;
+    this.tip.style.left = `${fits ? left + 14 : Math.max(4, left - size - 14)}px`;
+    this.tip.style.top = `${inner.top - outer.top + y}px`;
+    if (spoken) this.live.textContent = spoken;
+  }
+
+  hideTip() { this.tip.hidden = true; }
+
+  fillTable() {
+    const {head, rows} = this.tableData();
+    this.table.querySelector('.scroll')?.remove();
+    if (!this.table.open) return;
+    this.table.append(element('div', {class: 'scroll', tabindex: 0}, tableOf(head, rows)));
+  }
+}
+
+function tableOf(head, rows) {
+  return element('table', {},
+    element('thead', {}, element('tr', {}, head.map((cell) => element('th', {scope: 'col'},
+      cell)))),
+    element('tbody', {}, rows.map((row) => element('tr', {}, row.map((cell, i) => i === 0
+      ? element('th', {scope: 'row'}, cell) : cell instanceof Node ? cell
+        : element('td', {}, cell))))));
+}
+
+class LineChart extends Frame {
+  constructor(parent, spec) {
+    super(spec.title, spec.note, parent);
+    this.spec = spec;
+    this.svg.addEventListener('pointermove', (event) => this.point(event));
+    this.svg.addEventListener('pointerleave', () => this.leave());
+    this.svg.addEventListener('keydown', (event) => this.key(event));
+    this.svg.addEventListener('blur', () => this.leave());
+    this.draw();
+  }
+
+  draw() {
+    this.series = this.spec.series();
+    this.begin(this.spec.height || 300);
+    this.labelled = this.series.length <= 8 && this.width > 330;
+    const longest = Math.max(0, ...this.series.map((one) => one.name.length));
+    this.left = 58;
+    const room = Math.min(180, this.width * 0.36, 14 + 7.2 * longest);
+    this.right = this.width - (this.labelled ? room : 14);
+    this.top = 22;
+    this.bottom = this.height - 40;
+    this.xs = [...new Set(this.series.flatMap((one) => one.x))].sort((a, b) => a - b);
+    this.at = null;
+    if (this.xs.length === 0) {
+      this.text(this.left, 60, 'No values.', {class: 'soft'});
+      return;
+    }
+    this.setScales();
+    this.drawAxes();
+    this.plot = this.clipped();
+    for (const one of this.series) this.drawArea(one);
+    for (const one of this.series) this.drawLine(one);
+    if (this.labelled) this.drawLabels();
+    this.cross = this.add('g', {});
+    if (this.table.open) this.fillTable();
+  }
+
+  setScales() {
+    this.last = Math.max(lastToken(), this.xs[this.xs.length - 1]);
+    const values = this.scaledValues();
+    let low = Math.min(...values);
+    let high = Math.max(...values);
+    if (this.spec.zero) { low = Math.min(0, low); high = Math.max(0, high); }
+    if (low === high) { low -= Math.abs(low) * 0.1 || 1; high += Math.abs(high) * 0.1 || 1; }
+    const pad = (high - low) * 0.05;
+    this.low = this.spec.zero && low === 0 ? 0 : low - pad;
+    this.high = high + pad;
+  }
+
+  // Those that the scale has to hold; of a loss not the first tenth, unless asked for.
+  scaledValues() {
+    const from = this.spec.late && !state.start ? this.last / 10 : 0;
+    const late = (xs, ys) => ys.filter((y, i) => known(y) && xs[i] >= from);
+    const values = this.series.flatMap((one) => [...late(one.x, one.y),
+      ...(one.band ? late(one.band.x, one.band.low) : []),
+      ...(one.band ? late(one.band.x, one.band.high) : [])]);
+    return values.length > 0 ? values : this.series.flatMap((one) => one.y).filter(known);
+  }
+
+  px(x) { return this.left + (this.right - this.left) * x / this.last; }
+  py(y) {
+    return this.bottom - (this.bottom - this.top) * (y - this.low) / (this.high - this.low);
+  }
+  inside(y) { return Math.min(this.bottom, Math.max(this.top, this.py(y))); }
+
+  drawAxes() {
+    const ys = ticks(this.low, this.high, (this.bottom - this.top) / 44);
+    for (const y of ys) {
+      const at = this.py(y).toFixed(1);
+      const zero = y === 0 && this.low < 0;
+      this.add('line', {class: zero ? 'zero' : 'tick', x1: this.left, x2: this.right, y1: at,
+        y2: at});
+      this.text(this.left - 7, this.py(y) + 4, tickText(y, ys), {'text-anchor': 'end',
+        class: 'soft'});
+    }
+    const xs = ticks(0, this.last, (this.right - this.left) / 62);
+    for (const x of xs) {
+      this.add('line', {class: 'axis', x1: this.px(x), x2: this.px(x), y1: this.bottom,
+        y2: this.bottom + 5});
+      this.text(this.px(x), this.bottom + 18, countText(x), {'text-anchor': 'middle',
+        class: 'soft'});
+    }
+    this.add('line', {class: 'axis', x1: this.left, x2: this.right, y1: this.bottom,
+      y2: this.bottom});
+    this.text(this.left, 12, this.spec.unit, {class: 'soft'});
+    this.text((this.left + this.right) / 2, this.height - 6, 'tokens', {'text-anchor': 'middle',
+      class: 'soft'});
+  }
+
+  // What lies above the scale is cut off, not bent.
+  clipped() {
+    const id = `clip${state.charts.indexOf(this)}`;
+    this.add('clipPath', {id}, element('rect', {x: this.left - 4, y: this.top - 4,
+      width: this.right - this.left + 8, height: this.bottom - this.top + 8}));
+    return this.add('g', {'clip-path': `url(#${id})`});
+  }
+
+  pathOf(xs, ys) {
+    let path = '';
+    let open = false;
+    for (let i = 0; i < xs.length; ++i) {
+      if (!known(ys[i])) { open = false; continue; }
+      path += `${open ? 'L' : 'M'}${this.px(xs[i]).toFixed(1)} ${this.py(ys[i]).toFixed(1)}`;
+      open = true;
+    }
+    return path;
+  }
+
+  drawArea(one) {
+    if (one.band) {
+      const {x, low, high} = one.band;
+      const forth = this.pathOf(x, high);
+      const back = this.pathOf([...x].reverse(), [...low].reverse()).replace('M', 'L');
+      this.plot.append(element('path', {d: `${forth}${back}Z`, fill: one.style.colour,
+        'fill-opacity': 0.16}));
+    }
+    if (one.faint) {
+      this.plot.append(element('path', {d: this.pathOf(one.faint.x, one.faint.y), fill: 'none',
+        stroke: one.style.colour, 'stroke-opacity': 0.3, 'stroke-width': 1}));
+    }
+  }
+
+  drawLine(one) {
+    this.plot.append(element('path', {d: this.pathOf(one.x, one.y), fill: 'none',
+      stroke: one.style.colour, 'stroke-width': one.points ? 1.4 : 2,
+      'stroke-dasharray': one.style.dash, 'stroke-linejoin': 'round'}));
+    if (!one.points) return;
+    one.x.forEach((x, i) => known(one.y[i]) && this.plot.append(element('circle', {
+      cx: this.px(x).toFixed(1), cy: this.py(one.y[i]).toFixed(1), r: 3, fill: one.style.colour,
+      stroke: 'var(--panel)'})));
+  }
+
+  drawLabels() {
+    const labels = this.series.map((one) => {
+      const last = one.y.reduce((found, y, i) => (known(y) ? i : found), -1);
+      return last < 0 ? null : {one, x: this.px(one.x[last]), y: this.inside(one.y[last])};
+    }).filter(Boolean).sort((a, b) => a.y - b.y);
+    let next = this.top;
+    for (const label of labels) { label.at = Math.max(label.y, next); next = label.at + 14; }
+    next = this.bottom + 2;
+    for (const label of labels.reverse()) {
+      label.at = Math.min(label.at, next);
+      next = label.at - 14;
+      this.add('line', {x1: label.x + 2, y1: label.y, x2: this.right + 5, y2: label.at,
+        stroke: label.one.style.colour, 'stroke-opacity': 0.6});
+      const room = Math.floor((this.width - this.right - 8) / 7.2);
+      this.text(this.right + 8, label.at + 4, shortened(label.one.name, room),
+        {style: `fill:${label.one.style.colour}`});
+    }
+  }
+
+  point(event) {
+    if (this.xs.length === 0) return;
+    const box = this.svg.getBoundingClientRect();
+    const x = (event.clientX - box.left - this.left) / (this.right - this.left) * this.last;
+    this.move(nearestIndex(this.xs, x), false);
+  }
+
+  key(event) {
+    if (this.xs.length === 0) return;
+    const last = this.xs.length - 1;
+    const step = Math.max(1, Math.round(last / (event.shiftKey ? 10 : 60)));
+    const at = this.at === null ? -step : this.at;
+    const to = {ArrowRight: at + step, ArrowLeft: this.at === null ? last : at - step, Home: 0,
+      End: last}[event.key];
+    if (event.key === 'Escape') this.leave();
+    if (to === undefined) return;
+    event.preventDefault();
+    this.move(Math.min(last, Math.max(0, to)), true);
+  }
+
+  leave() {
+    this.at = null;
+    this.cross?.replaceChildren();
+    this.hideTip();
+  }
+
+  move(index, spoken) {
+    this.at = index;
+    const x = this.xs[index];
+    this.cross.replaceChildren(element('line', {class: 'cross', x1: this.px(x), x2: this.px(x),
+      y1: this.top, y2: this.bottom}));
+    const lines = [];
+    const words = [];
+    for (const one of this.series) {
+      const y = valueAt(one, x);
+      if (!known(y)) continue;
+      this.cross.append(element('circle', {cx: this.px(x), cy: this.inside(y), r: 3.5,
+        fill: one.style.colour, stroke: 'var(--paper)'}));
+      lines.push({y, node: element('div', {}, swatch({...one.style, points: one.points}),
+        element('span', {class: 'name'}, one.name), element('b', {}, numberText(y)))});
+      words.push(`${one.name} ${numberText(y)}`);
+    }
+    lines.sort((a, b) => b.y - a.y);
+    this.showTip(this.px(x), this.top, `${countText(x)} tokens`,
+      lines.slice(0, 16).map((one) => one.node),
+      spoken ? `${countText(x)} tokens: ${words.join(', ')}` : '');
+  }
+
+  tableData() {
+    const count = Math.min(24, this.xs.length);
+    const places = [...Array(count).keys()].map((i) => this.xs[count === 1 ? 0
+      : Math.round(i * (this.xs.length - 1) / (count - 1))]);
+    return {head: ['tokens', ...this.series.map((one) => one.name)],
+      rows: places.map((x) => [countText(x),
+        ...this.series.map((one) => numberText(valueAt(one, x)))])};
+  }
+}

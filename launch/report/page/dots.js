@@ -1,0 +1,129 @@
+// Final figures with their spread: a line a group, a mark a seed, mean and standard deviation.
+
+class DotChart extends Frame {
+  constructor(parent, measure) {
+    super(report.measures[measure].label, null, parent);
+    this.measure = measure;
+    this.svg.setAttribute('aria-label', `${report.measures[measure].label}. Up and down move ` +
+      'between groups of runs.');
+    this.svg.addEventListener('keydown', (event) => this.key(event));
+    this.svg.addEventListener('pointermove', (event) => {
+      const box = this.svg.getBoundingClientRect();
+      this.move(Math.floor((event.clientY - box.top - this.top) / this.step), false);
+    });
+    for (const name of ['blur', 'pointerleave']) {
+      this.svg.addEventListener(name, () => { this.hideTip(); this.at = null; });
+    }
+    this.draw();
+  }
+
+  figure_of(group) { return group.figures[this.measure]; }
+
+  draw() {
+    this.rows = visibleGroups().filter((group) => this.figure_of(group).n > 0);
+    this.step = 30;
+    this.top = 8;
+    this.begin(this.top + this.step * this.rows.length + 38);
+    this.at = null;
+    if (this.rows.length === 0) return;
+    const longest = Math.max(...this.rows.map((group) => group.name.length));
+    this.left = Math.min(this.width * 0.36, 20 + 7.2 * longest);
+    this.right = this.width - 112;
+    this.bottom = this.top + this.step * this.rows.length;
+    this.setScale();
+    this.drawAxis();
+    this.rows.forEach((group, i) => this.drawRow(group, this.top + this.step * (i + 0.5)));
+    if (this.table.open) this.fillTable();
+  }
+
+  setScale() {
+    const values = this.rows.flatMap((group) => {
+      const {mean, sd, values: all} = this.figure_of(group);
+      return [...(all || []), mean - (sd || 0), mean + (sd || 0)];
+    }).filter(known);
+    this.low = Math.min(...values);
+    this.high = Math.max(...values);
+    const pad = (this.high - this.low) * 0.08 || Math.abs(this.high) * 0.05 || 1;
+    this.low -= pad;
+    this.high += pad;
+  }
+
+  px(value) {
+    return this.left + (this.right - this.left) * (value - this.low) / (this.high - this.low);
+  }
+
+  drawAxis() {
+    const xs = ticks(this.low, this.high, (this.right - this.left) / 46);
+    for (const x of xs) {
+      this.add('line', {class: 'tick', x1: this.px(x), x2: this.px(x), y1: this.top,
+        y2: this.bottom});
+      this.text(this.px(x), this.bottom + 16, tickText(x, xs), {'text-anchor': 'middle',
+        class: 'soft'});
+    }
+    const better = report.measures[this.measure].less_is_better ? ' (less is better)' : '';
+    this.text((this.left + this.right) / 2, this.bottom + 32,
+      report.measures[this.measure].label.split(',')[0] + better,
+      {'text-anchor': 'middle', class: 'soft'});
+  }
+
+  drawRow(group, y) {
+    const figure = this.figure_of(group);
+    const {colour} = styleOf(group.index);
+    const room = Math.floor((this.left - 12) / 7.2);
+    this.text(this.left - 8, y + 4, shortened(group.name, room), {'text-anchor': 'end',
+      style: `fill:${colour}`});
+    if (known(figure.sd)) {
+      const [a, b] = [this.px(figure.mean - figure.sd), this.px(figure.mean + figure.sd)];
+      this.add('path', {d: `M${a} ${y}H${b}M${a} ${y - 6}v12M${b} ${y - 6}v12`, stroke: colour,
+        'stroke-width': 2, fill: 'none'});
+      for (const value of figure.values) {
+        this.add('circle', {cx: this.px(value), cy: y, r: 3.4, fill: 'var(--panel)',
+          stroke: colour, 'stroke-width': 1.3});
+      }
+    }
+    this.add('circle', {cx: this.px(figure.mean), cy: y, r: 5, fill: colour});
+    this.text(this.right + 10, y + 4, known(figure.sd)
+      ? `${numberText(figure.mean)} \u00b1 ${Number(figure.sd.toPrecision(2))}`
+      : numberText(figure.mean), {});
+  }
+
+  key(event) {
+    const at = this.at === null ? -1 : this.at;
+    const to = {ArrowDown: at + 1, ArrowUp: at < 0 ? 0 : at - 1, ArrowRight: at + 1,
+      ArrowLeft: at < 0 ? 0 : at - 1, Home: 0, End: this.rows.length - 1}[event.key];
+    if (event.key === 'Escape') this.hideTip();
+    if (to === undefined) return;
+    event.preventDefault();
+    this.move(Math.min(this.rows.length - 1, Math.max(0, to)), true);
+  }
+
+  move(index, spoken) {
+    const group = this.rows[index];
+    if (!group) return;
+    this.at = index;
+    const figure = this.figure_of(group);
+    const lines = [`mean ${numberText(figure.mean)} of ${figure.n}`];
+    if (known(figure.sd)) lines.push(`standard deviation ${Number(figure.sd.toPrecision(3))}`);
+    if (figure.verdict) lines.push(differenceText(figure));
+    this.showTip(this.px(figure.mean), this.top + this.step * (index + 1), group.name,
+      lines.map((line) => element('div', {}, line)),
+      spoken ? `${group.name}: ${lines.join(', ')}` : '');
+  }
+
+  tableData() {
+    return {head: ['runs', 'n', 'mean', 'standard deviation', 'values'],
+      rows: this.rows.map((group) => {
+        const figure = this.figure_of(group);
+        return [group.name, String(figure.n), numberText(figure.mean), numberText(figure.sd),
+          (figure.values || []).map(numberText).join(', ')];
+      })};
+  }
+}
+
+// "+0.0123 +- 0.0040, worse": against the baseline, with the 95 % interval.
+function differenceText(figure) {
+  const base = report.groups[report.baseline].name;
+  const interval = known(figure.half_width)
+    ? ` \u00b1 ${Number(figure.half_width.toPrecision(2))}` : '';
+  return `${signed(figure.difference)}${interval} from ${base}: ${figure.verdict}`;
+}
