@@ -7,16 +7,17 @@
 namespace phalanx {
 namespace {
 
-constexpr size_t kShortPiece = 48;  // symbols; above it the heap is faster than the quadratic scan
 constexpr uint32_t kEnd = 0xFFFFFFFF;  // no neighbour
 
 }  // namespace
 
 BpeMerger::BpeMerger(const std::vector<Merge>& merges) : targets_(merges.size()) {
-  for (const Merge& merge : merges) {
-    Target& target = targets_(merge.left, merge.right);
-    if (target.rank == kNoRank) target = {merge.rank, merge.result};
-  }
+  for (const Merge& merge : merges) add(merge);
+}
+
+void BpeMerger::add(const Merge& merge) {
+  Target& target = targets_(merge.left, merge.right);
+  if (target.rank == kNoRank) target = {merge.rank, merge.result};
 }
 
 void BpeMerger::merge(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const {
@@ -33,27 +34,34 @@ void BpeMerger::merge(std::vector<int32_t>& ids, size_t begin, MergeScratch& scr
   }
 }
 
-uint32_t BpeMerger::rank_of(int32_t left, int32_t right) const {
+BpeMerger::Target BpeMerger::target_of(int32_t left, int32_t right) const {
   const Target* target = targets_.find(left, right);
-  return target == nullptr ? kNoRank : target->rank;
+  return target == nullptr ? Target{} : *target;
+}
+
+uint32_t BpeMerger::rank_of(int32_t left, int32_t right) const {
+  return target_of(left, right).rank;
 }
 
 void BpeMerger::merge_short(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const {
   int32_t* symbols = ids.data() + begin;
   size_t size = ids.size() - begin;
-  uint32_t ranks[kShortPiece];
-  for (size_t i = 0; i + 1 < size; ++i) ranks[i] = rank_of(symbols[i], symbols[i + 1]);
+  Target pairs[kShortPiece];  // that start at a symbol
+  for (size_t i = 0; i + 1 < size; ++i) pairs[i] = target_of(symbols[i], symbols[i + 1]);
   scratch.num_steps += size;
   while (size > 1) {
-    const size_t at = static_cast<size_t>(std::min_element(ranks, ranks + size - 1) - ranks);
+    size_t at = 0;
+    for (size_t i = 1; i + 1 < size; ++i) {
+      if (pairs[i].rank < pairs[at].rank) at = i;
+    }
     scratch.num_steps += size;
-    if (ranks[at] == kNoRank) break;
-    symbols[at] = targets_.find(symbols[at], symbols[at + 1])->result;
+    if (pairs[at].rank == kNoRank) break;
+    symbols[at] = pairs[at].result;
     std::copy(symbols + at + 2, symbols + size, symbols + at + 1);
-    if (at + 2 < size) std::copy(ranks + at + 2, ranks + size - 1, ranks + at + 1);
+    if (at + 2 < size) std::copy(pairs + at + 2, pairs + size - 1, pairs + at + 1);
     --size;
-    if (at + 1 < size) ranks[at] = rank_of(symbols[at], symbols[at + 1]);
-    if (at > 0) ranks[at - 1] = rank_of(symbols[at - 1], symbols[at]);
+    if (at + 1 < size) pairs[at] = target_of(symbols[at], symbols[at + 1]);
+    if (at > 0) pairs[at - 1] = target_of(symbols[at - 1], symbols[at]);
   }
   ids.resize(begin + size);
 }

@@ -1,5 +1,5 @@
 // Byte-pair merging of one piece: always the pair of least rank, the leftmost of equal ones.
-// Local; BpeMerger is immutable and free to share, MergeScratch belongs to one thread.
+// Local; BpeMerger is free to share between calls of add(), MergeScratch belongs to one thread.
 // Time O(n log n) for a piece of n symbols, whatever the merges: a scan over an array for short
 // pieces, a heap over a linked list for long ones. Memory about 32 bytes a symbol of the longest
 // piece.
@@ -34,6 +34,9 @@ class BpeMerger {
  public:
   // Of two merges of one pair the first counts.
   explicit BpeMerger(const std::vector<Merge>& merges);
+  void add(const Merge& merge);
+
+  static constexpr size_t kShortPiece = 48;  // symbols; above it a heap beats the quadratic scan
 
   // Replaces the byte tokens in ids[begin..] by what the merges make of them. Fewer than 2^32-1
   // ids.
@@ -45,6 +48,7 @@ class BpeMerger {
     int32_t result = -1;
   };
 
+  Target target_of(int32_t left, int32_t right) const;
   uint32_t rank_of(int32_t left, int32_t right) const;
   void merge_short(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const;
   void merge_long(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const;
