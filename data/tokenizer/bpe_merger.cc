@@ -1,6 +1,7 @@
 #include "data/tokenizer/bpe_merger.h"
 
 #include <algorithm>
+#include <bit>
 #include <functional>
 #include <stdexcept>
 
@@ -11,11 +12,22 @@ constexpr uint32_t kEnd = 0xFFFFFFFF;  // no neighbour
 
 }  // namespace
 
-BpeMerger::BpeMerger(const std::vector<Merge>& merges) : targets_(merges.size()) {
+BpeMerger::BpeMerger(const std::vector<Merge>& merges, size_t expected)
+    : targets_(std::max(merges.size(), expected)) {
+  const size_t num_words = std::bit_ceil(std::max(merges.size(), expected) / 4 + 1);
+  may_merge_.resize(num_words);
+  bit_shift_ = 58 - std::countr_zero(num_words);
   for (const Merge& merge : merges) add(merge);
 }
 
+uint64_t BpeMerger::bit_of(int32_t left, int32_t right) const {
+  const auto both = static_cast<uint64_t>(left) << 32 | static_cast<uint64_t>(right);
+  return (both ^ both >> 27) * 0x9E3779B97F4A7C15u >> bit_shift_;
+}
+
 void BpeMerger::add(const Merge& merge) {
+  const uint64_t bit = bit_of(merge.left, merge.right);
+  may_merge_[bit / 64] |= uint64_t{1} << bit % 64;
   Target& target = targets_(merge.left, merge.right);
   if (target.rank == kNoRank) target = {merge.rank, merge.result};
 }
@@ -35,6 +47,8 @@ void BpeMerger::merge(std::vector<int32_t>& ids, size_t begin, MergeScratch& scr
 }
 
 BpeMerger::Target BpeMerger::target_of(int32_t left, int32_t right) const {
+  const uint64_t bit = bit_of(left, right);
+  if ((may_merge_[bit / 64] >> bit % 64 & 1) == 0) return {};
   const Target* target = targets_.find(left, right);
   return target == nullptr ? Target{} : *target;
 }

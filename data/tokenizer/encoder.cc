@@ -105,6 +105,10 @@ void Encoder::encode_batch(const Batch& batch, std::vector<int32_t>& ids) {
     ids.insert(ids.end(), made.begin(), made.begin() + static_cast<ptrdiff_t>(num_made));
     num_made = 0;
   };
+  for (size_t i = 0; i < batch.size; ++i) {
+    const auto& entry = batch.entries[i];
+    if (cache_.at(entry.place).key != entry.key) tokenizer_.whole_pieces_.prefetch(entry.key);
+  }
   size_t begin = batch.begin;
   for (size_t i = 0; i < batch.size; ++i) {
     const auto& [key, end, place] = batch.entries[i];

@@ -21,6 +21,12 @@ struct PieceKey {
 
   bool operator==(const PieceKey&) const = default;
 
+  // All bits of it depend on the key; the upper ones on all of the key.
+  uint64_t mixed() const {
+    const uint64_t half = (low ^ high * 0x9FB21C651E98DF25u) * 0x9E3779B97F4A7C15u;
+    return (half ^ half >> 29) * 0xD6E8FEB86659FD93u;
+  }
+
   // Of text[begin, end).
   static PieceKey of(std::string_view text, size_t begin, size_t end) {
     const size_t size = end - begin;
@@ -63,10 +69,7 @@ class PieceCache {
         shift_(num_slots > 1 ? 64 - std::countr_zero(num_slots) : 63),
         slots_(num_slots > 1 ? num_slots : 2) {}
 
-  size_t place_of(const PieceKey& key) const {
-    const uint64_t mixed = (key.low ^ key.high * 0x9FB21C651E98DF25u) * 0x9E3779B97F4A7C15u;
-    return static_cast<size_t>((mixed ^ mixed >> 29) * 0xD6E8FEB86659FD93u >> shift_);
-  }
+  size_t place_of(const PieceKey& key) const { return static_cast<size_t>(key.mixed() >> shift_); }
   const Slot& at(size_t place) const { return slots_[place]; }
   void prefetch(size_t place) const { __builtin_prefetch(&slots_[place]); }
 

@@ -108,7 +108,7 @@ std::optional<std::vector<Merge>> merges_that_count(const std::vector<std::strin
   }
   if (std::count(byte_ids.begin(), byte_ids.end(), -1) != 0) return std::nullopt;
   std::vector<Merge> merges;
-  BpeMerger merger(merges);
+  BpeMerger merger(merges, tokens.size());
   MergeScratch scratch;
   std::vector<int32_t> parts;
   for (size_t id = 0; id < tokens.size(); ++id) {

@@ -2,7 +2,9 @@
 tokenizer.json: GPT-2, Llama-3, Qwen-2, Phi-4 and GPT-4o, by small vocabularies that `tokenizers`
 trains, with pre-tokenizer, normalizer, added tokens and options as in the original.
 
-    python kinds_parity.py PHALANX_BINARY [KIND...]
+    python kinds_parity.py PHALANX_BINARY [--whole] [KIND...]
+
+--whole: every scalar value, alone, between letters and beside marks, instead of a part of them.
 """
 import json
 import pathlib
@@ -13,7 +15,7 @@ import tempfile
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers
 from tokenizers import pre_tokenizers, trainers
 
-from parity_common import ATOMS, compare, hostile, long_runs, phalanx, scalars, standard_library
+from parity_common import ATOMS, compare, hostile, long_runs, phalanx, scalar_blocks, scalars, standard_library
 
 CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 SPACES = r"\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -93,7 +95,7 @@ def with_added(kind, count, rounds):
     return ["".join(generator.choices(names + ATOMS + MORE_ATOMS, k=count)) for _ in range(rounds)]
 
 
-def check(name, kind, binary, folder, library):
+def check(name, kind, binary, folder, library, whole):
     path = folder / f"{name}.json"
     reference = make(kind, library[::6], path)
     normal = "normalizer" in kind or name == "gpt2-prefix"
@@ -101,9 +103,11 @@ def check(name, kind, binary, folder, library):
     generator = random.Random(5)
     marks = ["".join(generator.choices(ATOMS + MORE_ATOMS, k=generator.randrange(1, 30)))
              for _ in range(4000)]
-    blocks = [scalars()[i:i + 4096] for i in range(0, len(scalars()), 4096)]
+    blocks = scalar_blocks(whole)
     groups = {
-        "library": library[::3], "hostile": hostile()[:3000] + marks, "long runs": long_runs(),
+        "library": library[::1 if whole else 3], "long runs": long_runs(),
+        "hostile": hostile()[:10_000 if whole else 1000] + marks[:4000 if whole else 1000],
+        "every scalar": scalars() if whole else scalars()[::997],
         "scalars between letters": ["".join(f"a{c}b\n" for c in block) for block in blocks],
         "scalars before capitals": ["".join(f"{c}AB\u0301\n" for c in block) for block in blocks],
         "scalars after marks": ["".join(f"e\u0301\u0323{c} " for c in block) for block in blocks],
@@ -133,11 +137,12 @@ def check_convert(name, binary, path, folder):
 
 
 def main():
-    binary, names = sys.argv[1], sys.argv[2:] or list(KINDS)
-    library = standard_library(3_000_000)
+    binary, whole = sys.argv[1], "--whole" in sys.argv
+    names = [name for name in sys.argv[2:] if name != "--whole"] or list(KINDS)
+    library = standard_library(2_000_000)
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
-            check(name, KINDS[name], binary, pathlib.Path(folder), library)
+            check(name, KINDS[name], binary, pathlib.Path(folder), library, whole)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,12 @@ def scalars():
     return [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 
 
+def scalar_blocks(whole):
+    """All scalar values, or the blocks that have most kinds of letters and some of the rest."""
+    chosen = scalars() if whole else scalars()[:0x3400] + scalars()[0x3400::61]
+    return [chosen[i:i + 4096] for i in range(0, len(chosen), 4096)]
+
+
 def hostile():
     generator = random.Random(20240601)
     return ["".join(generator.choices(ATOMS, k=generator.randrange(1, 40)))
