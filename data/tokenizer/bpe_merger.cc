@@ -1,22 +1,35 @@
 #include "data/tokenizer/bpe_merger.h"
 
 #include <algorithm>
+#include <bit>
 #include <functional>
 #include <stdexcept>
 
 namespace phalanx {
 namespace {
 
-constexpr size_t kShortPiece = 48;  // symbols; above it the heap is faster than the quadratic scan
 constexpr uint32_t kEnd = 0xFFFFFFFF;  // no neighbour
 
 }  // namespace
 
-BpeMerger::BpeMerger(const std::vector<Merge>& merges) : targets_(merges.size()) {
-  for (const Merge& merge : merges) {
-    Target& target = targets_(merge.left, merge.right);
-    if (target.rank == kNoRank) target = {merge.rank, merge.result};
-  }
+BpeMerger::BpeMerger(const std::vector<Merge>& merges, size_t expected)
+    : targets_(std::max(merges.size(), expected)) {
+  const size_t num_words = std::bit_ceil(std::max(merges.size(), expected) / 4 + 1);
+  may_merge_.resize(num_words);
+  bit_shift_ = 58 - std::countr_zero(num_words);
+  for (const Merge& merge : merges) add(merge);
+}
+
+uint64_t BpeMerger::bit_of(int32_t left, int32_t right) const {
+  const auto both = static_cast<uint64_t>(left) << 32 | static_cast<uint64_t>(right);
+  return (both ^ both >> 27) * 0x9E3779B97F4A7C15u >> bit_shift_;
+}
+
+void BpeMerger::add(const Merge& merge) {
+  const uint64_t bit = bit_of(merge.left, merge.right);
+  may_merge_[bit / 64] |= uint64_t{1} << bit % 64;
+  Target& target = targets_(merge.left, merge.right);
+  if (target.rank == kNoRank) target = {merge.rank, merge.result};
 }
 
 void BpeMerger::merge(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const {
@@ -33,27 +46,36 @@ void BpeMerger::merge(std::vector<int32_t>& ids, size_t begin, MergeScratch& scr
   }
 }
 
-uint32_t BpeMerger::rank_of(int32_t left, int32_t right) const {
+BpeMerger::Target BpeMerger::target_of(int32_t left, int32_t right) const {
+  const uint64_t bit = bit_of(left, right);
+  if ((may_merge_[bit / 64] >> bit % 64 & 1) == 0) return {};
   const Target* target = targets_.find(left, right);
-  return target == nullptr ? kNoRank : target->rank;
+  return target == nullptr ? Target{} : *target;
+}
+
+uint32_t BpeMerger::rank_of(int32_t left, int32_t right) const {
+  return target_of(left, right).rank;
 }
 
 void BpeMerger::merge_short(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const {
   int32_t* symbols = ids.data() + begin;
   size_t size = ids.size() - begin;
-  uint32_t ranks[kShortPiece];
-  for (size_t i = 0; i + 1 < size; ++i) ranks[i] = rank_of(symbols[i], symbols[i + 1]);
+  Target pairs[kShortPiece];  // that start at a symbol
+  for (size_t i = 0; i + 1 < size; ++i) pairs[i] = target_of(symbols[i], symbols[i + 1]);
   scratch.num_steps += size;
   while (size > 1) {
-    const size_t at = static_cast<size_t>(std::min_element(ranks, ranks + size - 1) - ranks);
+    size_t at = 0;
+    for (size_t i = 1; i + 1 < size; ++i) {
+      if (pairs[i].rank < pairs[at].rank) at = i;
+    }
     scratch.num_steps += size;
-    if (ranks[at] == kNoRank) break;
-    symbols[at] = targets_.find(symbols[at], symbols[at + 1])->result;
+    if (pairs[at].rank == kNoRank) break;
+    symbols[at] = pairs[at].result;
     std::copy(symbols + at + 2, symbols + size, symbols + at + 1);
-    if (at + 2 < size) std::copy(ranks + at + 2, ranks + size - 1, ranks + at + 1);
+    if (at + 2 < size) std::copy(pairs + at + 2, pairs + size - 1, pairs + at + 1);
     --size;
-    if (at + 1 < size) ranks[at] = rank_of(symbols[at], symbols[at + 1]);
-    if (at > 0) ranks[at - 1] = rank_of(symbols[at - 1], symbols[at]);
+    if (at + 1 < size) pairs[at] = target_of(symbols[at], symbols[at + 1]);
+    if (at > 0) pairs[at - 1] = target_of(symbols[at - 1], symbols[at]);
   }
   ids.resize(begin + size);
 }

@@ -1,5 +1,5 @@
 // Byte-pair merging of one piece: always the pair of least rank, the leftmost of equal ones.
-// Local; BpeMerger is immutable and free to share, MergeScratch belongs to one thread.
+// Local; BpeMerger is free to share between calls of add(), MergeScratch belongs to one thread.
 // Time O(n log n) for a piece of n symbols, whatever the merges: a scan over an array for short
 // pieces, a heap over a linked list for long ones. Memory about 32 bytes a symbol of the longest
 // piece.
@@ -32,8 +32,11 @@ struct MergeScratch {
 
 class BpeMerger {
  public:
-  // Of two merges of one pair the first counts.
-  explicit BpeMerger(const std::vector<Merge>& merges);
+  // Of two merges of one pair the first counts. `expected`: how many there will be in the end.
+  explicit BpeMerger(const std::vector<Merge>& merges, size_t expected = 0);
+  void add(const Merge& merge);
+
+  static constexpr size_t kShortPiece = 48;  // symbols; above it a heap beats the quadratic scan
 
   // Replaces the byte tokens in ids[begin..] by what the merges make of them. Fewer than 2^32-1
   // ids.
@@ -45,6 +48,8 @@ class BpeMerger {
     int32_t result = -1;
   };
 
+  Target target_of(int32_t left, int32_t right) const;
+  uint64_t bit_of(int32_t left, int32_t right) const;
   uint32_t rank_of(int32_t left, int32_t right) const;
   void merge_short(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const;
   void merge_long(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const;
@@ -52,6 +57,10 @@ class BpeMerger {
   void rank_pair(const int32_t* ids, uint32_t at, MergeScratch& scratch) const;
 
   FlatPairMap<Target> targets_;
+  // Most pairs that are asked for do not merge. One bit in sixteen a merge says so for nearly all
+  // of them, from memory that stays close to the processor.
+  std::vector<uint64_t> may_merge_;
+  int bit_shift_ = 0;
 };
 
 }  // namespace phalanx

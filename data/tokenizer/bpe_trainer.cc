@@ -10,7 +10,6 @@
 
 #include "data/tokenizer/byte_alphabet.h"
 #include "data/tokenizer/flat_pair_map.h"
-#include "data/tokenizer/piece_counter.h"
 
 namespace phalanx {
 namespace {
@@ -207,11 +206,9 @@ void check_options(const TrainOptions& options) {
 
 TokenizerParts train_bpe(const NextDocument& next_document, const TrainOptions& options) {
   check_options(options);
-  PieceCounter counter(options.pattern);
-  std::string document;
-  while (next_document(document)) counter.add(document);
   const int64_t num_ordinary = options.vocab_size - static_cast<int64_t>(options.specials.size());
-  Trainer trainer(counter, num_ordinary);
+  // The counted pieces are gone before the merges need memory.
+  Trainer trainer(count_pieces(next_document, options.pattern, options.num_threads), num_ordinary);
   trainer.run();
   TokenizerParts parts;
   parts.pattern = options.pattern;

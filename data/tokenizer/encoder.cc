@@ -6,53 +6,125 @@
 #include <cstring>
 
 namespace phalanx {
+namespace {
+
+// The tokens to look for: none where no text may hold one. Those that are only text here are looked
+// for among others all the same, because they may cover one of the others.
+SpecialFinder finder_of(const TokenizerParts& parts, const EncodeOptions& options,
+                        bool normalized) {
+  std::vector<const SpecialToken*> tokens;
+  bool any = options.recognise_specials;
+  for (const SpecialToken& special : parts.specials) {
+    any = any || special.in_any_text;
+    if (special.normalized == normalized) tokens.push_back(&special);
+  }
+  return any ? SpecialFinder(std::move(tokens)) : SpecialFinder();
+}
+
+}  // namespace
 
 Encoder::Encoder(const Tokenizer& tokenizer, EncodeOptions options, size_t cache_slots)
     : tokenizer_(tokenizer),
       options_(options),
       unicode_(tokenizer.pretokenizer_.unicode()),
-      cache_(cache_slots) {
-  for (const SpecialToken& special : tokenizer.parts().specials) specials_.push_back(&special);
-  std::stable_sort(specials_.begin(), specials_.end(),
-                   [](const SpecialToken* a, const SpecialToken* b) {
-                     return a->content.size() > b->content.size();
-                   });
-}
+      raw_specials_(finder_of(tokenizer.parts(), options, false)),
+      normalized_specials_(finder_of(tokenizer.parts(), options, true)),
+      cache_(cache_slots),
+      long_cache_(cache_slots / 4) {}
 
 void Encoder::encode(std::string_view text, std::vector<int32_t>& ids) {
-  if (options_.recognise_specials) {
-    encode_with_specials(text, ids);
-  } else {
-    encode_ordinary(text, ids);
-  }
+  split_at_specials(text, raw_specials_, ids,
+                    [&](std::string_view rest) { encode_raw(rest, ids); });
 }
 
 // The text between two specials is cut as if it were a document of its own.
-void Encoder::encode_with_specials(std::string_view text, std::vector<int32_t>& ids) {
+template <typename Rest>
+void Encoder::split_at_specials(std::string_view text, const SpecialFinder& finder,
+                                std::vector<int32_t>& ids, const Rest& rest) const {
   size_t begin = 0;
   size_t search_begin = 0;
-  while (true) {
-    SpecialMatch match = find_special(text, search_begin);
+  while (!finder.empty()) {
+    SpecialMatch match = finder.find(text, search_begin);
     if (match.token == nullptr) break;
     // Matches are sought in the text as it was, before white space was taken along.
     search_begin = match.end;
-    if (match.token->strip_left && match.begin > begin) {
+    if (!options_.recognise_specials && !match.token->in_any_text) continue;
+    if (!options_.keep_space && match.token->strip_left && match.begin > begin) {
       match.begin = trailing_space_begin(text, begin, match.begin);
     }
-    if (match.token->strip_right) match.end = leading_space_end(text, match.end);
-    if (match.begin > begin) encode_ordinary(text.substr(begin, match.begin - begin), ids);
+    if (!options_.keep_space && match.token->strip_right) {
+      match.end = leading_space_end(text, match.end);
+    }
+    if (match.begin > begin) rest(text.substr(begin, match.begin - begin));
     ids.push_back(match.token->id);
     begin = match.end;
   }
-  if (begin < text.size()) encode_ordinary(text.substr(begin), ids);
+  if (begin < text.size()) rest(text.substr(begin));
+}
+
+void Encoder::encode_raw(std::string_view text, std::vector<int32_t>& ids) {
+  const Nfc* nfc = tokenizer_.nfc();
+  const bool changed = nfc != nullptr && nfc->apply(text, normalized_);
+  encode_normalized(changed ? std::string_view(normalized_) : text, ids);
+}
+
+void Encoder::encode_normalized(std::string_view text, std::vector<int32_t>& ids) {
+  split_at_specials(text, normalized_specials_, ids, [&](std::string_view rest) {
+    if (tokenizer_.parts().prefix_space && rest[0] != ' ') {
+      prefixed_.assign(1, ' ').append(rest);
+      rest = prefixed_;
+    }
+    encode_ordinary(rest, ids);
+  });
 }
 
 void Encoder::encode_ordinary(std::string_view text, std::vector<int32_t>& ids) {
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = tokenizer_.pretokenizer_.piece_end(text, begin);
-    encode_piece(text.substr(begin, end - begin), ids);
+  tokenizer_.pretokenizer_.with_cutter(text, [&](const auto& cutter) {
+    Batch batch;
+    batch.text = text;
+    for (size_t at = 0; at < text.size();) {
+      batch.begin = at;
+      batch.size = 0;
+      while (batch.size < kBatch && at < text.size()) {
+        typename Batch::Entry& entry = batch.entries[batch.size++];
+        entry.end = cutter.end_of(at);
+        entry.key = PieceKey::of(text, at, entry.end);
+        entry.place = cache_.place_of(entry.key);
+        cache_.prefetch(entry.place);
+        at = entry.end;
+      }
+      encode_batch(batch, ids);
+    }
+  });
+}
+
+void Encoder::encode_batch(const Batch& batch, std::vector<int32_t>& ids) {
+  std::array<int32_t, kBatch * PieceCache::kMaxIds> made;
+  size_t num_made = 0;
+  const auto flush = [&] {
+    ids.insert(ids.end(), made.begin(), made.begin() + static_cast<ptrdiff_t>(num_made));
+    num_made = 0;
+  };
+  for (size_t i = 0; i < batch.size; ++i) {
+    const auto& entry = batch.entries[i];
+    if (cache_.at(entry.place).key != entry.key) tokenizer_.whole_pieces_.prefetch(entry.key);
+  }
+  size_t begin = batch.begin;
+  for (size_t i = 0; i < batch.size; ++i) {
+    const auto& [key, end, place] = batch.entries[i];
+    const PieceCache::Slot& slot = cache_.at(place);
+    if (slot.key == key) {
+      std::memcpy(made.data() + num_made, slot.ids.data(), sizeof slot.ids);
+      num_made += slot.num_ids;
+    } else {
+      flush();
+      const size_t before = ids.size();
+      encode_piece(batch.text.substr(begin, end - begin), ids);
+      cache_.keep(place, key, ids.data() + before, ids.size() - before);
+    }
     begin = end;
   }
+  flush();
 }
 
 void Encoder::encode_piece(std::string_view piece, std::vector<int32_t>& ids) {
@@ -61,42 +133,39 @@ void Encoder::encode_piece(std::string_view piece, std::vector<int32_t>& ids) {
     ids.push_back(whole);
     return;
   }
-  if (cache_.empty() || piece.size() > kCachedBytes) {
+  if (long_cache_.empty() || piece.size() > kLongBytes) {
     merge_piece(piece, ids);
     return;
   }
-  CachedPiece& cached = cache_[XXH3_64bits(piece.data(), piece.size()) & (cache_.size() - 1)];
-  if (std::string_view(cached.piece.data(), cached.piece_size) == piece) {
-    ids.insert(ids.end(), cached.ids.begin(), cached.ids.begin() + cached.num_ids);
+  LongPiece& kept = long_cache_[XXH3_64bits(piece.data(), piece.size()) & (long_cache_.size() - 1)];
+  if (std::string_view(kept.piece.data(), kept.piece_size) == piece) {
+    ids.insert(ids.end(), kept.ids.begin(), kept.ids.begin() + kept.num_ids);
     return;
   }
   const size_t begin = ids.size();
   merge_piece(piece, ids);
   const size_t num_ids = ids.size() - begin;
-  if (num_ids > kCachedIds) return;
-  cached.piece_size = static_cast<uint8_t>(piece.size());
-  cached.num_ids = static_cast<uint8_t>(num_ids);
-  std::memcpy(cached.piece.data(), piece.data(), piece.size());
-  std::copy(ids.begin() + static_cast<ptrdiff_t>(begin), ids.end(), cached.ids.begin());
+  if (num_ids > kLongIds ||
+      (num_ids <= PieceCache::kMaxIds && piece.size() <= PieceKey::kMaxBytes)) {
+    return;
+  }
+  kept.piece_size = static_cast<uint8_t>(piece.size());
+  kept.num_ids = static_cast<uint8_t>(num_ids);
+  std::memcpy(kept.piece.data(), piece.data(), piece.size());
+  std::copy(ids.begin() + static_cast<ptrdiff_t>(begin), ids.end(), kept.ids.begin());
 }
 
 void Encoder::merge_piece(std::string_view piece, std::vector<int32_t>& ids) {
+  if (piece.size() > BpeMerger::kShortPiece) {
+    if (const LongMerger* merger = tokenizer_.long_merger()) {
+      merger->encode(piece, ids, long_scratch_);
+      return;
+    }
+  }
   const size_t begin = ids.size();
   for (const char byte : piece)
     ids.push_back(tokenizer_.byte_ids_[static_cast<unsigned char>(byte)]);
   tokenizer_.merger_.merge(ids, begin, scratch_);
-}
-
-// The leftmost special token from `begin` on, the longest of several that start there.
-Encoder::SpecialMatch Encoder::find_special(std::string_view text, size_t begin) const {
-  for (size_t at = begin; at < text.size(); ++at) {
-    for (const SpecialToken* special : specials_) {
-      if (text[at] == special->content[0] && text.substr(at).starts_with(special->content)) {
-        return {at, at + special->content.size(), special};
-      }
-    }
-  }
-  return {text.size(), text.size(), nullptr};
 }
 
 size_t Encoder::trailing_space_begin(std::string_view text, size_t begin, size_t end) const {

@@ -1,8 +1,9 @@
-// cl100k_base.tiktoken -> TokenizerParts.
+// *.tiktoken -> TokenizerParts.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string_view>
 
@@ -11,7 +12,30 @@
 namespace phalanx {
 namespace {
 
-constexpr size_t kNumRanks = 100256;
+struct NamedId {
+  std::string_view content;
+  int32_t id;
+};
+constexpr NamedId kCl100kSpecials[] = {{"<|endoftext|>", 100257},
+                                       {"<|fim_prefix|>", 100258},
+                                       {"<|fim_middle|>", 100259},
+                                       {"<|fim_suffix|>", 100260},
+                                       {"<|endofprompt|>", 100276}};
+constexpr NamedId kO200kSpecials[] = {{"<|endoftext|>", 199999}, {"<|endofprompt|>", 200018}};
+constexpr NamedId kPhi4Specials[] = {
+    {"<|im_start|>", 100264}, {"<|im_end|>", 100265}, {"<|im_sep|>", 100266}};
+constexpr int32_t kPhi4Begin = 100256, kPhi4End = 100352;
+
+// The files are known by the number of their ranks, which begin at 0 and leave none out.
+struct RankFile {
+  std::string_view name;
+  size_t num_ranks;
+  SplitPattern pattern;
+  std::span<const NamedId> specials;
+};
+constexpr RankFile kCl100k{"cl100k_base", 100256, SplitPattern::kCl100kTiktoken, kCl100kSpecials};
+constexpr RankFile kO200k{"o200k_base", 199998, SplitPattern::kO200k, kO200kSpecials};
+
 constexpr size_t kMaxDigits = 9;
 constexpr size_t kMaxTokenBytes = 1024;  // every cut of a token is tried; the longest known has 128
 
@@ -51,79 +75,158 @@ std::optional<size_t> read_rank(std::string_view digits) {
   return rank;
 }
 
-void read_line(std::string_view line, const std::string& place, std::vector<std::string>& tokens) {
+void read_line(std::string_view line, const std::string& origin, size_t number,
+               std::vector<std::string>& tokens) {
+  const auto fail = [&](const std::string& problem) {
+    throw std::invalid_argument(fmt::format("{}: line {}: {}", origin, number, problem));
+  };
   const size_t space = line.find(' ');
-  const std::optional<std::string> bytes = from_base64(line.substr(0, space));
+  std::optional<std::string> bytes = from_base64(line.substr(0, space));
   const std::optional<size_t> rank =
       space == std::string_view::npos ? std::nullopt : read_rank(line.substr(space + 1));
-  if (!bytes || bytes->empty() || !rank) {
-    throw std::invalid_argument(place + ": expected a token in base64, one space and a rank");
-  }
+  if (!bytes || bytes->empty() || !rank) fail("expected a token in base64, one space and a rank");
   if (bytes->size() > kMaxTokenBytes) {
-    throw std::invalid_argument(fmt::format("{}: expected a token of at most {} bytes, found {}",
-                                            place, kMaxTokenBytes, bytes->size()));
+    fail(fmt::format("expected a token of at most {} bytes, found {}", kMaxTokenBytes,
+                     bytes->size()));
   }
-  if (*rank >= kNumRanks) {
-    throw std::invalid_argument(
-        fmt::format("{}: expected a rank of 0..{}, found {}", place, kNumRanks - 1, *rank));
+  if (*rank >= tokens.size()) {
+    fail(fmt::format("expected a rank of 0..{}, found {}", tokens.size() - 1, *rank));
   }
-  if (!tokens[*rank].empty()) {
-    throw std::invalid_argument(fmt::format("{}: rank {} appears twice", place, *rank));
-  }
-  tokens[*rank] = *bytes;
+  if (!tokens[*rank].empty()) fail(fmt::format("rank {} appears twice", *rank));
+  tokens[*rank] = *std::move(bytes);
 }
 
 // The file names no merges: two neighbours merge where their bytes together are a token, and that
-// token's rank is the merge's. So every way to cut a token into two others is a merge.
-std::vector<Merge> merges_of(const std::vector<std::string>& tokens, const std::string& origin) {
-  std::vector<int32_t> ids;
-  for (size_t id = 0; id < tokens.size(); ++id) ids.push_back(static_cast<int32_t>(id));
-  const TokenIndex index(tokens, ids);
+// token's rank is the merge's. Of all ways to cut a token only the one counts in which the ranks
+// below its own leave its bytes: no other pair with these bytes is ever side by side. Nothing where
+// some token has no such two parts.
+std::optional<std::vector<Merge>> merges_that_count(const std::vector<std::string>& tokens) {
+  std::vector<int32_t> byte_ids(256, -1);
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    if (tokens[id].size() != 1) continue;
+    byte_ids[static_cast<unsigned char>(tokens[id][0])] = static_cast<int32_t>(id);
+  }
+  if (std::count(byte_ids.begin(), byte_ids.end(), -1) != 0) return std::nullopt;
   std::vector<Merge> merges;
-  for (const int32_t id : ids) {
-    const std::string_view token = tokens[static_cast<size_t>(id)];
-    if (index.find(token) != id) {
-      throw std::invalid_argument(
-          fmt::format("{}: ranks {} and {} are the same token", origin, index.find(token), id));
+  BpeMerger merger(merges, tokens.size());
+  MergeScratch scratch;
+  std::vector<int32_t> parts;
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    if (tokens[id].size() == 1) continue;
+    parts.clear();
+    for (const char byte : tokens[id]) {
+      parts.push_back(byte_ids[static_cast<unsigned char>(byte)]);
     }
+    merger.merge(parts, 0, scratch);
+    if (parts.size() != 2) return std::nullopt;
+    merges.push_back({parts[0], parts[1], static_cast<int32_t>(id), static_cast<uint32_t>(id)});
+    merger.add(merges.back());
+  }
+  return merges;
+}
+
+// Every way to cut a token into two others.
+std::vector<Merge> all_merges(const std::vector<std::string>& tokens, const TokenIndex& index) {
+  std::vector<Merge> merges;
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    const std::string_view token = tokens[id];
     for (size_t cut = 1; cut < token.size(); ++cut) {
       const int32_t left = index.find(token.substr(0, cut));
       const int32_t right = left == -1 ? -1 : index.find(token.substr(cut));
-      if (right != -1) merges.push_back({left, right, id, static_cast<uint32_t>(id)});
+      if (right == -1) continue;
+      merges.push_back({left, right, static_cast<int32_t>(id), static_cast<uint32_t>(id)});
     }
   }
   return merges;
 }
 
+std::vector<Merge> merges_of(const std::vector<std::string>& tokens, const std::string& origin) {
+  std::vector<int32_t> ids;
+  for (size_t id = 0; id < tokens.size(); ++id) ids.push_back(static_cast<int32_t>(id));
+  const TokenIndex index(tokens, ids);
+  for (const int32_t id : ids) {
+    const int32_t first = index.find(tokens[static_cast<size_t>(id)]);
+    if (first == id) continue;
+    throw std::invalid_argument(
+        fmt::format("{}: ranks {} and {} are the same token", origin, first, id));
+  }
+  std::optional<std::vector<Merge>> merges = merges_that_count(tokens);
+  return merges ? *std::move(merges) : all_merges(tokens, index);
+}
+
+std::vector<SpecialToken> specials_of(std::span<const NamedId> named) {
+  std::vector<SpecialToken> specials;
+  for (const NamedId& each : named) specials.push_back({std::string(each.content), each.id});
+  return specials;
+}
+
+void add_specials(TokenizerParts& parts, std::vector<SpecialToken> specials) {
+  parts.specials = std::move(specials);
+  for (const SpecialToken& special : parts.specials) {
+    const auto id = static_cast<size_t>(special.id);
+    if (parts.tokens.size() <= id) parts.tokens.resize(id + 1);
+    parts.tokens[id] = special.content;
+  }
+}
+
+// cl100k's, three of its own, and a dummy for every other id.
+std::vector<SpecialToken> phi4_specials() {
+  std::vector<SpecialToken> specials = specials_of(kCl100kSpecials);
+  for (const SpecialToken& special : specials_of(kPhi4Specials)) specials.push_back(special);
+  int dummy = 0;
+  for (int32_t id = kPhi4Begin; id < kPhi4End; ++id) {
+    const bool named = std::any_of(specials.begin(), specials.end(),
+                                   [id](const SpecialToken& special) { return special.id == id; });
+    if (!named) specials.push_back({fmt::format("<|dummy_{}|>", dummy++), id});
+  }
+  for (SpecialToken& special : specials) special.strip_left = special.strip_right = true;
+  return specials;
+}
+
 }  // namespace
 
-TokenizerParts parse_cl100k_ranks(const std::string& text, const std::string& origin) {
-  std::vector<std::string> tokens(kNumRanks);
-  size_t num_lines = 0;
+TokenizerParts parse_ranks(const std::string& text, const std::string& origin) {
+  const size_t num_lines = static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) +
+                           (text.empty() || text.ends_with('\n') ? 0 : 1);
+  const RankFile& kind = num_lines == kCl100k.num_ranks ? kCl100k : kO200k;
+  std::vector<std::string> tokens(kind.num_ranks);
+  size_t number = 0;
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string place = fmt::format("{}: line {}", origin, ++num_lines);
-    read_line(std::string_view(text).substr(begin, end - begin), place, tokens);
+    read_line(std::string_view(text).substr(begin, end - begin), origin, ++number, tokens);
     begin = end + 1;
   }
-  if (num_lines != kNumRanks) {
-    throw std::invalid_argument(fmt::format("{}: expected the {} ranks of cl100k_base, found {}",
-                                            origin, kNumRanks, num_lines));
+  if (num_lines != kind.num_ranks) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected the {} ranks of {} or the {} of {}, found {}", origin,
+                    kCl100k.num_ranks, kCl100k.name, kO200k.num_ranks, kO200k.name, num_lines));
   }
   TokenizerParts parts;
-  parts.pattern = SplitPattern::kCl100kTiktoken;
+  parts.pattern = kind.pattern;
   parts.whole_pieces_first = true;
   parts.merges = merges_of(tokens, origin);
   parts.tokens = std::move(tokens);
-  parts.specials = {{"<|endoftext|>", 100257},
-                    {"<|fim_prefix|>", 100258},
-                    {"<|fim_middle|>", 100259},
-                    {"<|fim_suffix|>", 100260},
-                    {"<|endofprompt|>", 100276}};
-  parts.tokens.resize(100277);
-  for (const SpecialToken& special : parts.specials) {
-    parts.tokens[static_cast<size_t>(special.id)] = special.content;
+  add_specials(parts, specials_of(kind.specials));
+  return parts;
+}
+
+TokenizerParts phi4_parts(const TokenizerParts& ranks, const std::string& origin) {
+  const auto named = [&ranks](const NamedId& special) {
+    return std::any_of(ranks.specials.begin(), ranks.specials.end(), [&](const auto& found) {
+      return found.id == special.id && found.content == special.content;
+    });
+  };
+  if (ranks.pattern != kCl100k.pattern || ranks.specials.size() != std::size(kCl100kSpecials) ||
+      !std::all_of(std::begin(kCl100kSpecials), std::end(kCl100kSpecials), named)) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected the ranks of {}, which phi-4's specials extend, found another "
+                    "tokenizer",
+                    origin, kCl100k.name));
   }
+  TokenizerParts parts = ranks;
+  parts.pattern = SplitPattern::kCl100k;
+  parts.whole_pieces_first = false;
+  add_specials(parts, phi4_specials());
   return parts;
 }
 

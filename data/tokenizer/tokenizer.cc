@@ -44,8 +44,12 @@ std::string fingerprint_of(const TokenizerParts& parts) {
   for (const SpecialToken& token : parts.specials) {
     append(bytes, static_cast<uint64_t>(token.id));
     append(bytes, std::string_view(token.content));
-    append(bytes, uint64_t{token.strip_left} | uint64_t{token.strip_right} << 1);
+    append(bytes, uint64_t{token.strip_left} | uint64_t{token.strip_right} << 1 |
+                      uint64_t{token.in_any_text} << 2 | uint64_t{token.normalized} << 3);
   }
+  // Nothing where there is nothing, as before there could be.
+  if (parts.nfc) append(bytes, std::string_view("nfc"));
+  if (parts.prefix_space) append(bytes, std::string_view("prefix space"));
   return fmt::format("{:016x}", XXH3_64bits(bytes.data(), bytes.size()));
 }
 
@@ -94,6 +98,7 @@ Tokenizer::Tokenizer(TokenizerParts parts, std::string_view origin)
     : parts_(checked(in_order(std::move(parts)), origin)),
       pretokenizer_(parts_.pattern),
       merger_(parts_.merges) {
+  if (parts_.nfc) nfc_.emplace();
   find_byte_tokens(origin);
   index_whole_pieces();
   fingerprint_ = fingerprint_of(parts_);
@@ -135,9 +140,18 @@ void Tokenizer::index_whole_pieces() {
   whole_pieces_ = TokenIndex(parts_.tokens, whole);
 }
 
+const LongMerger* Tokenizer::long_merger() const {
+  std::call_once(long_merger_made_, [this] {
+    if (LongMerger::can_take(parts_.merges, byte_ids_, parts_.tokens)) {
+      long_merger_ = std::make_unique<const LongMerger>(parts_.merges, byte_ids_, parts_.tokens);
+    }
+  });
+  return long_merger_.get();
+}
+
 std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
   // Below this size filling a cache costs more than it saves.
-  constexpr size_t kCachedText = size_t{1} << 16;
+  constexpr size_t kCachedText = size_t{1} << 18;
   Encoder encoder(*this, options, text.size() < kCachedText ? 0 : kEncoderCacheSlots);
   std::vector<int32_t> ids;
   encoder.encode(text, ids);

@@ -1,11 +1,14 @@
 // A byte-level BPE tokenizer: vocabulary, merges, special tokens. Local; immutable, free to share
-// between threads. Any bytes can be encoded, and decode gives the same bytes back. Ordinary text
-// never yields a special token: "<|endoftext|>" in a document is text unless the caller asks
-// otherwise. Files: tokenizer_file.h. Training: bpe_trainer.h. Many texts: Encoder (encoder.h),
-// which adds a cache.
+// between threads. Any bytes can be encoded, and decode gives the same bytes back, but for what a
+// file's normalizer changes and the space that a file may ask for in front. Ordinary text never
+// yields a special token: "<|endoftext|>" in a document is text unless the caller asks otherwise.
+// Added tokens that a file calls not special are found in any text. Files: tokenizer_file.h.
+// Training: bpe_trainer.h. Many texts: Encoder (encoder.h), which adds a cache.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,6 +16,8 @@
 #include <vector>
 
 #include "data/tokenizer/bpe_merger.h"
+#include "data/tokenizer/long_merger.h"
+#include "data/tokenizer/nfc.h"
 #include "data/tokenizer/pretokenizer.h"
 #include "data/tokenizer/token_index.h"
 
@@ -27,12 +32,15 @@ struct SpecialToken {
   int32_t id = 0;
   bool strip_left = false;   // where specials are recognised, takes the white space before it along
   bool strip_right = false;  // and behind it
+  bool in_any_text = false;  // recognised whether asked for or not: added, but not special
+  bool normalized = false;   // sought after the text is normalized
 };
 
 struct TokenizerParts {
   SplitPattern pattern = SplitPattern::kCl100k;
-  bool whole_pieces_first =
-      false;  // a piece that is a token is that token, whatever the merges say
+  bool nfc = false;                 // texts are normalized first (nfc.h)
+  bool prefix_space = false;        // a text begins with a space, its own or one put there
+  bool whole_pieces_first = false;  // a piece that is a token is it, whatever the merges say
   std::vector<std::string> tokens;  // bytes by id, specials included; empty: no token has this id
   std::vector<Merge> merges;
   std::vector<SpecialToken> specials;
@@ -40,6 +48,7 @@ struct TokenizerParts {
 
 struct EncodeOptions {
   bool recognise_specials = false;
+  bool keep_space = false;  // beside specials, also of those that would take it along
 };
 
 class Tokenizer {
@@ -69,18 +78,26 @@ class Tokenizer {
 
   const TokenizerParts& parts() const { return parts_; }
 
+  // What merges long pieces in linear time; null where the merges do not allow it. Made when first
+  // asked for, by one of the threads that ask.
+  const LongMerger* long_merger() const;
+
  private:
   friend class Encoder;
 
   void find_byte_tokens(std::string_view origin);
   void index_whole_pieces();
+  const Nfc* nfc() const { return nfc_ ? &*nfc_ : nullptr; }
 
   TokenizerParts parts_;
   PreTokenizer pretokenizer_;
   BpeMerger merger_;
+  std::optional<Nfc> nfc_;
   std::vector<int32_t> byte_ids_;  // 256: the token of each byte
   TokenIndex whole_pieces_;  // tokens that their own bytes encode to: the short cut of Encoder
   std::string fingerprint_;
+  mutable std::once_flag long_merger_made_;
+  mutable std::unique_ptr<const LongMerger> long_merger_;
 };
 
 }  // namespace phalanx

@@ -55,8 +55,8 @@ std::string tokenizer_file(const std::string& path) {
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path) {
   const std::string name = tokenizer_file(path);
   const std::string text = read_whole(name);
-  TokenizerParts parts = name.ends_with(".tiktoken") ? parse_cl100k_ranks(text, name)
-                                                     : parse_tokenizer_json(text, name);
+  TokenizerParts parts =
+      name.ends_with(".tiktoken") ? parse_ranks(text, name) : parse_tokenizer_json(text, name);
   return std::make_unique<Tokenizer>(std::move(parts), name);
 }
 

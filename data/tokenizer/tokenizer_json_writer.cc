@@ -24,6 +24,13 @@ json split(SplitPattern pattern) {
           {"invert", false}};
 }
 
+json pre_tokenizer(const TokenizerParts& parts) {
+  // ByteLevel alone is the one way to say that a space comes in front.
+  if (parts.pattern == SplitPattern::kGpt2) return byte_level(parts.prefix_space, true);
+  return {{"type", "Sequence"},
+          {"pretokenizers", json::array({split(parts.pattern), byte_level(false, false)})}};
+}
+
 json added_tokens(const TokenizerParts& parts) {
   json added = json::array();
   for (const SpecialToken& special : parts.specials) {
@@ -32,8 +39,8 @@ json added_tokens(const TokenizerParts& parts) {
                      {"single_word", false},
                      {"lstrip", special.strip_left},
                      {"rstrip", special.strip_right},
-                     {"normalized", false},
-                     {"special", true}});
+                     {"normalized", special.normalized},
+                     {"special", !special.in_any_text}});
   }
   return added;
 }
@@ -70,17 +77,14 @@ std::string merge_list(const TokenizerParts& parts, const ByteAlphabet& alphabet
 std::string tokenizer_json(const Tokenizer& tokenizer) {
   const TokenizerParts& parts = tokenizer.parts();
   const ByteAlphabet alphabet;
-  const json head = {
-      {"version", "1.0"},
-      {"truncation", nullptr},
-      {"padding", nullptr},
-      {"added_tokens", added_tokens(parts)},
-      {"normalizer", nullptr},
-      {"pre_tokenizer",
-       {{"type", "Sequence"},
-        {"pretokenizers", json::array({split(parts.pattern), byte_level(false, false)})}}},
-      {"post_processor", byte_level(true, false)},
-      {"decoder", byte_level(true, true)}};
+  const json head = {{"version", "1.0"},
+                     {"truncation", nullptr},
+                     {"padding", nullptr},
+                     {"added_tokens", added_tokens(parts)},
+                     {"normalizer", parts.nfc ? json{{"type", "NFC"}} : json(nullptr)},
+                     {"pre_tokenizer", pre_tokenizer(parts)},
+                     {"post_processor", byte_level(true, false)},
+                     {"decoder", byte_level(true, true)}};
   std::string text = head.dump(2);
   text.resize(text.size() - 2);  // the closing "\n}"
   text +=

@@ -12,6 +12,8 @@ struct Range {
   UnicodeClass kind;
 };
 
+using enum UnicodeClass;
+
 constexpr Range kRanges[] = {
 #include "data/tokenizer/unicode_ranges.inc"
 };

@@ -1,7 +1,7 @@
-// What a pre-tokenizer asks of a character: letter (\p{L}), number (\p{N}), white space (\s),
-// other. Local. One pinned version of Unicode, 16.0.0, the one of HF tokenizers 0.23 and tiktoken
-// 0.14; unicode_ranges.inc is made by make_unicode_classes.py. Immutable after construction, hence
-// free to share between threads.
+// What a pre-tokenizer asks of a character: letter (\p{L}, by case), mark (\p{M}), number (\p{N}),
+// white space (\s), other. Local. One pinned version of Unicode, 16.0.0, the one of HF tokenizers
+// 0.23 and tiktoken 0.14; unicode_ranges.inc is made by make_unicode_classes.py. Immutable after
+// construction, hence free to share between threads.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,12 @@
 
 namespace phalanx {
 
-enum class UnicodeClass : uint8_t { kOther, kLetter, kNumber, kSpace };
+// The letters last. kUpper: \p{Lu} and \p{Lt}, kLower: \p{Ll}, kCaseless: \p{Lm} and \p{Lo}.
+enum class UnicodeClass : uint8_t { kOther, kMark, kSpace, kNumber, kUpper, kLower, kCaseless };
+
+constexpr bool is_letter(UnicodeClass kind) { return kind >= UnicodeClass::kUpper; }
+// [^\s\p{L}\p{N}]
+constexpr bool is_symbol(UnicodeClass kind) { return kind <= UnicodeClass::kMark; }
 
 // One symbol of a text: a valid UTF-8 sequence, or one byte that begins none. Such a byte has
 // code_point kInvalidByte, size 1 and class kOther, so that any bytes can be cut and put together.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <iostream>
@@ -11,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <system_error>
+#include <thread>
 
 #include "data/tokenizer/bpe_trainer.h"
 #include "data/tokenizer/encoder.h"
@@ -30,6 +32,12 @@ std::string decode_at(const Tokenizer& tokenizer, const std::vector<int32_t>& id
   } catch (const std::invalid_argument& error) {
     throw std::invalid_argument(fmt::format("{}: {}", place, error.what()));
   }
+}
+
+void save_and_say(const Tokenizer& tokenizer, const std::string& folder, std::ostream& out) {
+  const std::string path = save_tokenizer(tokenizer, folder);
+  write_at_once(out, fmt::format("{}: vocabulary {}, fingerprint {}\n", path,
+                                 tokenizer.vocab_size(), tokenizer.fingerprint()));
 }
 
 void add_code_options(CLI::App& command, TokenizerCodeOptions& options) {
@@ -56,6 +64,8 @@ void add_train(CLI::App& tokenizer) {
       ->capture_default_str();
   train->add_option("--vocab-size", options->vocab_size, "Tokens, specials counted")->required();
   train->add_option("--output", options->output, "Folder for tokenizer.json")->required();
+  train->add_option("--threads", options->threads,
+                    "Threads that count (default: all cores); the result does not depend on it");
   train->footer(
       "Example:\n"
       "  phalanx tokenizer train --input text/books text/web --vocab-size 32000 --output "
@@ -75,6 +85,9 @@ void add_encode(CLI::App& tokenizer) {
       "Each line is answered at once, so that a script may keep the program open and ask on.");
   add_code_options(*encode, *options);
   encode->add_flag("--specials", options->specials, "Recognise special tokens in the text");
+  encode->add_flag("--keep-space", options->keep_space,
+                   "Keep white space beside special tokens, also where the tokenizer's file says "
+                   "that they take it along");
   encode->callback([options] { tokenizer_encode(*options, std::cin, std::cout); });
 }
 
@@ -89,6 +102,26 @@ void add_decode(CLI::App& tokenizer) {
       "  echo '[312, 88]' | phalanx tokenizer decode --tokenizer tokenizers/books --jsonl");
   add_code_options(*decode, *options);
   decode->callback([options] { tokenizer_decode(*options, std::cin, std::cout); });
+}
+
+void add_convert(CLI::App& tokenizer) {
+  auto options = std::make_shared<TokenizerConvertOptions>();
+  CLI::App* convert =
+      tokenizer.add_subcommand("convert", "Write a tokenizer as tokenizer.json for Hugging Face");
+  convert
+      ->add_option("--tokenizer", options->tokenizer, "tokenizer.json, its folder, or *.tiktoken")
+      ->required();
+  convert
+      ->add_option("--specials", options->specials,
+                   "file: those of the file; phi4: phi-4's 96, for the ranks of cl100k_base")
+      ->check(CLI::IsMember({"file", "phi4"}))
+      ->capture_default_str();
+  convert->add_option("--output", options->output, "Folder for tokenizer.json")->required();
+  convert->footer(
+      "Example:\n"
+      "  phalanx tokenizer convert --tokenizer cl100k_base.tiktoken --specials phi4 --output "
+      "tokenizers/phi4");
+  convert->callback([options] { tokenizer_convert(*options, std::cout); });
 }
 
 void add_info(CLI::App& tokenizer) {
@@ -110,6 +143,7 @@ void add_tokenizer_command(CLI::App& app) {
   add_train(*tokenizer);
   add_encode(*tokenizer);
   add_decode(*tokenizer);
+  add_convert(*tokenizer);
   add_info(*tokenizer);
 }
 
@@ -118,16 +152,26 @@ void tokenizer_train(const TokenizerTrainOptions& options, std::ostream& out) {
                                      .format = parse_file_format(options.format)});
   TrainOptions train_options;
   train_options.vocab_size = options.vocab_size;
+  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+  train_options.num_threads = options.threads > 0 ? options.threads : std::max(1, cores);
   const Tokenizer tokenizer(
       train_bpe([&text](std::string& document) { return text.next(document); }, train_options));
-  const std::string path = save_tokenizer(tokenizer, options.output);
-  write_at_once(out, fmt::format("{}: vocabulary {}, fingerprint {}\n", path,
-                                 tokenizer.vocab_size(), tokenizer.fingerprint()));
+  save_and_say(tokenizer, options.output, out);
+}
+
+void tokenizer_convert(const TokenizerConvertOptions& options, std::ostream& out) {
+  auto tokenizer = load_tokenizer(options.tokenizer);
+  if (options.specials == "phi4") {
+    const std::string name = tokenizer_file(options.tokenizer);
+    tokenizer = std::make_unique<Tokenizer>(phi4_parts(tokenizer->parts(), name), name);
+  }
+  save_and_say(*tokenizer, options.output, out);
 }
 
 void tokenizer_encode(const TokenizerCodeOptions& options, std::istream& in, std::ostream& out) {
   const auto tokenizer = load_tokenizer(options.tokenizer);
-  Encoder encoder(*tokenizer, {options.specials});
+  Encoder encoder(*tokenizer,
+                  {.recognise_specials = options.specials, .keep_space = options.keep_space});
   std::vector<int32_t> ids;
   if (!options.jsonl) {
     const std::string text(std::istreambuf_iterator<char>(in), {});

@@ -1,4 +1,4 @@
-// `phalanx tokenizer train|encode|decode|info`. Local; one process.
+// `phalanx tokenizer train|encode|decode|convert|info`. Local; one process.
 // Results go to the output stream, nothing else does. Bad input leaves as std::invalid_argument, a
 // failing machine as std::system_error.
 #pragma once
@@ -14,7 +14,7 @@ class App;
 
 namespace phalanx {
 
-// Adds the command and its four subcommands; their work runs in CLI11's callbacks, on std::cin and
+// Adds the command and its subcommands; their work runs in CLI11's callbacks, on std::cin and
 // std::cout.
 void add_tokenizer_command(CLI::App& app);
 
@@ -26,17 +26,26 @@ struct TokenizerTrainOptions {
   std::string output;  // folder
   std::string text_field = "text";
   std::string format = "auto";  // of all inputs (file_kind.h)
+  int threads = 0;              // that count; 0: one a core
 };
 
 struct TokenizerCodeOptions {
-  std::string tokenizer;  // file, or folder with tokenizer.json
-  bool jsonl = false;     // a document a line: JSON strings to JSON arrays of ids, or back
-  bool specials = false;  // encode only: recognise special tokens in the text
+  std::string tokenizer;    // file, or folder with tokenizer.json
+  bool jsonl = false;       // a document a line: JSON strings to JSON arrays of ids, or back
+  bool specials = false;    // encode only: recognise special tokens in the text
+  bool keep_space = false;  // encode only: EncodeOptions
+};
+
+struct TokenizerConvertOptions {
+  std::string tokenizer;          // file, or folder with tokenizer.json
+  std::string specials = "file";  // or "phi4" (phi4_parts())
+  std::string output;             // folder
 };
 
 void tokenizer_train(const TokenizerTrainOptions& options, std::ostream& out);
 void tokenizer_encode(const TokenizerCodeOptions& options, std::istream& in, std::ostream& out);
 void tokenizer_decode(const TokenizerCodeOptions& options, std::istream& in, std::ostream& out);
+void tokenizer_convert(const TokenizerConvertOptions& options, std::ostream& out);
 void tokenizer_info(const std::string& tokenizer, std::ostream& out);
 
 }  // namespace phalanx

@@ -11,7 +11,7 @@ namespace {
 void check(std::string_view input) {
   const bool ranks = input.starts_with('#');
   const auto tokenizer = accepted("t", [&] {
-    TokenizerParts parts = ranks ? parse_cl100k_ranks(std::string(input.substr(1)), "t")
+    TokenizerParts parts = ranks ? parse_ranks(std::string(input.substr(1)), "t")
                                  : parse_tokenizer_json(std::string(input), "t");
     return std::make_unique<Tokenizer>(std::move(parts), "t");
   });

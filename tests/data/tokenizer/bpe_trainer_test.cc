@@ -62,6 +62,28 @@ TEST(TrainBpe, the_order_of_documents_does_not_matter) {
             Tokenizer(train(reversed, options)).fingerprint());
 }
 
+TEST(TrainBpe, the_number_of_threads_does_not_matter) {
+  std::vector<std::string> documents;
+  for (int i = 0; i < 3000; ++i) {  // more than threads take at once
+    documents.push_back("word" + std::to_string(i % 97) +
+                        std::string(900, static_cast<char>('a' + i % 26)));
+  }
+  TrainOptions options{.vocab_size = 400};
+  const std::string alone = Tokenizer(train(documents, options)).fingerprint();
+  options.num_threads = 4;
+  EXPECT_EQ(Tokenizer(train(documents, options)).fingerprint(), alone);
+}
+
+TEST(TrainBpe, an_error_in_reading_ends_all_threads) {
+  int given = 0;
+  const auto next = [&given](std::string& document) {
+    if (++given > 2500) throw std::invalid_argument("broken");
+    document.assign(1000, 'a');
+    return true;
+  };
+  EXPECT_THROW(train_bpe(next, {.vocab_size = 262, .num_threads = 3}), std::invalid_argument);
+}
+
 TEST(TrainBpe, text_that_is_not_utf8_trains_too) {
   const TokenizerParts parts = train({"\xFF\xFE \xFF\xFE"}, {.vocab_size = 257, .specials = {}});
   EXPECT_EQ(made_tokens(parts), (std::vector<std::string>{"\xFF\xFE"}));

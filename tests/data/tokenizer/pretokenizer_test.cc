@@ -29,9 +29,12 @@ Pieces pieces_of(const std::string& text, SplitPattern pattern = SplitPattern::k
 
 TEST(UnicodeTable, counts_of_each_class_are_those_of_unicode_16) {
   const UnicodeTable table;
-  size_t counts[4] = {};
+  size_t counts[7] = {};
   for (char32_t c = 0; c < 0x110000; ++c) ++counts[static_cast<size_t>(table.class_of(c))];
-  EXPECT_EQ(counts[static_cast<size_t>(UnicodeClass::kLetter)], 141028u);
+  const auto count = [&counts](UnicodeClass kind) { return counts[static_cast<size_t>(kind)]; };
+  EXPECT_EQ(
+      count(UnicodeClass::kUpper) + count(UnicodeClass::kLower) + count(UnicodeClass::kCaseless),
+      141028u);
   EXPECT_EQ(counts[static_cast<size_t>(UnicodeClass::kNumber)], 1911u);
   EXPECT_EQ(counts[static_cast<size_t>(UnicodeClass::kSpace)], 25u);
 }
@@ -87,11 +90,45 @@ TEST(PreTokenizer, the_two_patterns_differ_in_white_space_at_the_end_only) {
   EXPECT_EQ(pieces_of("a\n  b", SplitPattern::kCl100kTiktoken), pieces_of("a\n  b"));
 }
 
+TEST(PreTokenizer, o200k_cuts_words_by_case_and_keeps_contractions) {
+  const auto pieces = [](const std::string& text) { return pieces_of(text, SplitPattern::kO200k); };
+  EXPECT_EQ(pieces("HTMLParser it's IT'S"), (Pieces{"HTMLParser", " it's", " IT'S"}));
+  EXPECT_EQ(pieces("camelCase aB"), (Pieces{"camel", "Case", " a", "B"}));
+  EXPECT_EQ(pieces("a//\n/b"), (Pieces{"a", "//\n/", "b"}));
+  // A letter without case ends a run of capitals that no small letter follows; a mark that leads
+  // capitals alone is a piece.
+  EXPECT_EQ(pieces("A\xE4\xB8\xAD"
+                   "BC"),
+            (Pieces{"A\xE4\xB8\xAD", "BC"}));
+  EXPECT_EQ(pieces("\xCC\x81"
+                   "AB"),
+            (Pieces{"\xCC\x81", "AB"}));
+  EXPECT_EQ(pieces("\xCC\x81"
+                   "Ab"),
+            (Pieces{"\xCC\x81"
+                    "Ab"}));
+}
+
+TEST(PreTokenizer, gpt2_takes_a_space_in_front_and_any_number_of_digits) {
+  const auto pieces = [](const std::string& text) { return pieces_of(text, SplitPattern::kGpt2); };
+  EXPECT_EQ(pieces("it's IT'S 12345 (x)\n\n y"),
+            (Pieces{"it", "'s", " IT", "'", "S", " 12345", " (", "x", ")", "\n\n", " y"}));
+  EXPECT_EQ(pieces("_x\tx"), (Pieces{"_", "x", "\t", "x"}));
+}
+
+TEST(PreTokenizer, qwen2_cuts_at_every_digit) {
+  EXPECT_EQ(pieces_of("a12 3", SplitPattern::kQwen2), (Pieces{"a", "1", "2", " ", "3"}));
+}
+
 TEST(PreTokenizer, pieces_add_up_to_any_text) {
-  for (const std::string& text : testing::hostile_texts()) {
-    std::string sum;
-    for (const std::string& piece : pieces_of(text)) sum += piece;
-    EXPECT_EQ(sum, text);
+  for (const SplitPattern pattern :
+       {SplitPattern::kCl100k, SplitPattern::kCl100kTiktoken, SplitPattern::kO200k,
+        SplitPattern::kGpt2, SplitPattern::kQwen2}) {
+    for (const std::string& text : testing::hostile_texts()) {
+      std::string sum;
+      for (const std::string& piece : pieces_of(text, pattern)) sum += piece;
+      EXPECT_EQ(sum, text);
+    }
   }
 }
 
