@@ -1,13 +1,30 @@
 #include "launch/speak_once.h"
 
+#include <chrono>
 #include <cstdio>
 #include <exception>
+#include <thread>
 
 namespace phalanx {
+namespace {
+
+// For the first rank to speak and leave, and for the launcher to see it.
+constexpr std::chrono::seconds kLaterRanks{5};
+
+}  // namespace
 
 const char* message_kind(ExitCode code) {
   if (code == ExitCode::kBug) return "internal error";
   return code == ExitCode::kStopped ? "stopped" : "error";
+}
+
+Session open_session(const EnvironmentLookup& environment, const SessionOptions& options) {
+  try {
+    return Session(environment, options);
+  } catch (const LaunchError& error) {
+    if (error.rank() > 0) std::this_thread::sleep_for(kLaterRanks);
+    throw;
+  }
 }
 
 ExitCode speak_once(Session& session, const std::function<ExitCode()>& work) {

@@ -3,19 +3,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <array>
 #include <fstream>
 #include <sstream>
 #include <system_error>
 
+#include "parallel/host_name.h"
+
 namespace phalanx {
 namespace {
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
 
 /// Two machines may bear one name; the kernel's number of this start of the system does not lie.
 std::string boot_id() {

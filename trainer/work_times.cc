@@ -1,23 +1,17 @@
 #include "trainer/work_times.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <sstream>
+
+#include "parallel/host_name.h"
 
 namespace phalanx {
 namespace {
 
 constexpr int64_t kLeastSteps = 5;  // of a mean that says something
 constexpr int kReports = 2;
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
 
 }  // namespace
 

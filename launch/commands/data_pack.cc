@@ -5,9 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -19,6 +17,7 @@
 #include "launch/commands/data.h"
 #include "launch/commands/pack_report.h"
 #include "launch/commands/progress_line.h"
+#include "launch/environment.h"
 #include "launch/speak_once.h"
 #include "parallel/agreement.h"
 
@@ -180,14 +179,9 @@ ExitCode pack_on_session(const PackArguments& arguments, Session& session) {
   return ExitCode::kDone;
 }
 
-std::optional<std::string> environment(const std::string& name) {
-  const char* value = std::getenv(name.c_str());
-  return value ? std::optional<std::string>(value) : std::nullopt;
-}
-
 ExitCode run_pack(const PackArguments& arguments) {
   raise_descriptor_limit();
-  Session session(environment, {Device::kCpu});
+  Session session = open_session(environment, {Device::kCpu});
   return speak_once(session, [&] { return pack_on_session(arguments, session); });
 }
 
