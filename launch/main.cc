@@ -15,7 +15,9 @@
 #include "launch/commands/checkpoint.h"
 #include "launch/commands/config.h"
 #include "launch/commands/data.h"
+#include "launch/commands/doctor.h"
 #include "launch/commands/import_export.h"
+#include "launch/commands/launch.h"
 #include "launch/commands/plan.h"
 #include "launch/commands/score.h"
 #include "launch/commands/supervise.h"
@@ -30,6 +32,8 @@ void add_commands(CLI::App& app) {
   phalanx::add_tokenizer_command(app);
   phalanx::add_data_command(app);
   phalanx::add_train_command(app);
+  phalanx::add_launch_command(app);
+  phalanx::add_doctor_command(app);
   phalanx::add_supervise_command(app);
   phalanx::add_plan_command(app);
   phalanx::add_checkpoint_command(app);

@@ -11,6 +11,7 @@
 #include "data/file.h"
 #include "data/file_lock.h"
 #include "launch/counted.h"
+#include "launch/dry_run_text.h"
 #include "launch/gpu_rules.h"
 #include "launch/kernel_text.h"
 #include "launch/memory_check.h"
@@ -18,6 +19,7 @@
 #include "launch/plan_text.h"
 #include "launch/run_report.h"
 #include "launch/run_start.h"
+#include "launch/same_start.h"
 #include "launch/speak_once.h"
 #include "parallel/agreement.h"
 #include "parallel/nccl_communicator.h"
@@ -155,12 +157,14 @@ void print_report(const RunConfig& config, const RunOutcome& outcome, const Repo
 /// Collective.
 void check_machine(const RunConfig& config, const TrainArguments& arguments, Session& session) {
   if (!arguments.dry_run) run_together(session.control(), [&] { check_device(config, session); });
+  if (!arguments.dry_run && config.parallel.device == DeviceKind::kCuda) check_own_gpus(session);
   const std::string memory =
-      check_memory(config, arguments.request.config_dir, session,
+      check_memory(config, arguments.request.config_dir, arguments.planned_ranks, session,
                    /*refuse=*/!arguments.ignore_memory_plan && !arguments.dry_run);
   if (session.rank() != 0) return;
   std::fprintf(stderr, "%s\n", memory.c_str());
-  if (!arguments.dry_run) say_kernels(config);
+  if (!arguments.dry_run) return say_kernels(config);
+  std::fputs(dry_run_text(config, arguments).c_str(), stderr);
 }
 
 /// What a start of the run is made of.
@@ -236,6 +240,7 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved, 
 
   const fs::path checkpoint = choose_checkpoint(arguments.resume, run_folder, session);
   RunParts parts = open_parts(checkpoint, arguments.skip_steps, resolved, session);
+  check_same_start(config, parts.data, session);
   run_together(control, [&] {
     if (speaks) print_plan(*parts.planned.plan, config, parts.data.warnings, parts.start.notes);
   });

@@ -3,87 +3,15 @@ with the same bits; for good, the watchdogs of both hosts end it and nobody stay
 
 import os
 import pathlib
-import shutil
-import signal
-import stat
 import subprocess
 import time
 
+from hosts import HOSTS, Network, why_not
 from support import DONE, RunTest, main, read_metrics, tensors_of
 
 LIMIT = 8
-HOSTS = {'10.77.0.2': 'a', '10.77.0.3': 'b'}
 RUN = ('stages[0].phases[0].tokens=60K', 'data.sources.code.max_epochs=9',
        'data.sources.prose.max_epochs=9', 'checkpoint.keep_last=1')
-
-# In the place of ssh: the first argument is the host. Each host has a name of its own.
-RSH = '''#!/bin/bash
-case $1 in {cases} esac
-shift
-exec ip netns exec "$namespace" unshare --uts bash -c "hostname host-$namespace; $*"
-'''
-
-
-def sh(*command, check=True):
-    return subprocess.run(command, check=check, capture_output=True, text=True)
-
-
-def why_not():
-    """A reason to skip; empty: namespaces can be made here."""
-    if os.geteuid() != 0:
-        return 'network namespaces need root'
-    if shutil.which('ip') is None:
-        return 'no ip command here'
-    made = sh('ip', 'netns', 'add', 'pxprobe', check=False)
-    sh('ip', 'netns', 'del', 'pxprobe', check=False)
-    return '' if made.returncode == 0 else f'network namespaces cannot be made: {made.stderr}'
-
-
-class Network:
-    """A bridge with a namespace for each host; names carry the process id."""
-
-    def __init__(self):
-        self.id = os.getpid() % 10000
-        self.bridge = f'pxb{self.id}'
-        sh('ip', 'link', 'add', self.bridge, 'type', 'bridge')
-        sh('ip', 'addr', 'add', '10.77.0.1/24', 'dev', self.bridge)
-        sh('ip', 'link', 'set', self.bridge, 'up')
-        for address, letter in HOSTS.items():
-            name, wire = self.namespace(letter), self.wire(letter)
-            sh('ip', 'netns', 'add', name)
-            sh('ip', 'link', 'add', wire, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name)
-            sh('ip', 'link', 'set', wire, 'master', self.bridge, 'up')
-            sh('ip', '-n', name, 'addr', 'add', f'{address}/24', 'dev', 'eth0')
-            sh('ip', '-n', name, 'link', 'set', 'eth0', 'up')
-            sh('ip', '-n', name, 'link', 'set', 'lo', 'up')
-
-    def namespace(self, letter):
-        return f'px{self.id}{letter}'
-
-    def wire(self, letter):
-        return f'pxv{self.id}{letter}'
-
-    def set_link(self, letter, state):
-        sh('ip', 'link', 'set', self.wire(letter), state)
-
-    def pids(self):
-        """Of all processes in the namespaces."""
-        return [int(word) for letter in HOSTS.values()
-                for word in sh('ip', 'netns', 'pids', self.namespace(letter),
-                               check=False).stdout.split()]
-
-    def close(self):
-        for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
-        for letter in HOSTS.values():
-            sh('ip', 'netns', 'del', self.namespace(letter), check=False)
-        sh('ip', 'link', 'del', self.bridge, check=False)
-
-    def write_rsh(self, path):
-        cases = ' '.join(f'{address}) namespace={self.namespace(letter)} ;;'
-                         for address, letter in HOSTS.items())
-        path.write_text(RSH.format(cases=cases))
-        path.chmod(stat.S_IRWXU)
 
 
 class Link(RunTest):
