@@ -117,7 +117,7 @@ class Mpirun(LaunchTest):
                              'echo "$(nproc) cores, $OMP_NUM_THREADS threads" >> cores.txt\n')
         code, _, err = self.run_command(self.launch_command(
             'cores', '--ranks-per-node', '1', '--cores-per-rank', '2', '--program', program),
-            {'OMP_NUM_THREADS': ''})
+            {'OMP_NUM_THREADS': '1'})
         self.assertEqual(code, DONE, err)
         self.assertEqual((self.workspace.path / 'cores.txt').read_text(), '2 cores, 2 threads\n')
 
@@ -323,7 +323,9 @@ class DryRun(LaunchTest):
         code, _, err = self.run_command(
             [self.workspace.binary, 'train', 'big.yaml', '--dry-run', '--gpus', '1920',
              'parallel.device=cuda', 'parallel.tensor_parallel_size=8',
-             'stages[0].global_batch_size=480', 'stages[0].micro_batch_size=1'])
+             'stages[0].global_batch_size=480', 'stages[0].micro_batch_size=1',
+             'stages[0].learning_rate.warmup_steps=0', 'stages[0].phases[0].tokens=60K',
+             'data.sources.code.max_epochs=9', 'data.sources.prose.max_epochs=9'])
         self.assertEqual(code, DONE, err)
         self.assertIn('ranks: 1920 = 240 replicas x 8 tensor-parallel', err)
         self.assertIn('480 rows = 240 replicas x 2 micro-batches x 1 row', err)

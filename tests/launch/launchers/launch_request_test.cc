@@ -159,7 +159,7 @@ TEST(CapturedProcess, tells_codes_and_output_and_ends_what_takes_too_long) {
 
 TEST(HostCheck, hosts_that_do_not_answer_are_named_once) {
   LaunchJob job;
-  job.program = "true";    // answers with nothing
+  job.program = "true";    // answers with nothing, as is expected here
   job.rsh_agent = "echo";  // answers with what it is told to run
   job.hosts = {{"localhost", 1}, {"far1", 1}, {"far2", 1}};
   const std::string text = complaint([&] { check_hosts(job, "", 10); });
