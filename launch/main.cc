@@ -15,8 +15,10 @@
 #include "launch/commands/checkpoint.h"
 #include "launch/commands/config.h"
 #include "launch/commands/data.h"
+#include "launch/commands/doctor.h"
 #include "launch/commands/experiment.h"
 #include "launch/commands/import_export.h"
+#include "launch/commands/launch.h"
 #include "launch/commands/plan.h"
 #include "launch/commands/report.h"
 #include "launch/commands/runs.h"
@@ -36,6 +38,8 @@ void add_commands(CLI::App& app) {
   phalanx::add_tokenizer_command(app);
   phalanx::add_data_command(app);
   phalanx::add_train_command(app);
+  phalanx::add_launch_command(app);
+  phalanx::add_doctor_command(app);
   phalanx::add_supervise_command(app);
   phalanx::add_experiment_command(app);
   phalanx::add_report_command(app);

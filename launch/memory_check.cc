@@ -99,8 +99,8 @@ std::string memory_refusal(const PlanInput& input, const Accelerator& accelerato
                      fitting_text(input, accelerator, free));
 }
 
-std::string check_memory(const RunConfig& config, const std::string& config_dir, Session& session,
-                         bool refuse) {
+std::string check_memory(const RunConfig& config, const std::string& config_dir, int64_t num_ranks,
+                         Session& session, bool refuse) {
   Communicator& control = session.control();
   const SearchLimits mine = together(control, [&] { return free_memory(config, session); });
   const SearchLimits free{least_of_all(mine.memory_bytes, control),
@@ -111,7 +111,7 @@ std::string check_memory(const RunConfig& config, const std::string& config_dir,
         find_gpu(read_gpu_table({config_dir + "/gpus.yaml"}), cuda ? "h100" : "cpu");
     // This process has it already: a GPU's context, libraries.
     const int64_t runtime_bytes = std::exchange(accelerator.runtime_bytes, 0);
-    const PlanInput input = plan_input(config, session.size());
+    const PlanInput input = plan_input(config, num_ranks);
     if (free.memory_bytes == kNoGpu) {
       return planned_text(plan_memory(input, accelerator), runtime_bytes) +
              "; no GPU here to compare it with: phalanx plan --gpu KIND does";

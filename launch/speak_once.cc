@@ -1,16 +1,33 @@
 #include "launch/speak_once.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace phalanx {
+namespace {
+
+// For the first rank to speak and leave, and for the launcher to see it.
+constexpr std::chrono::seconds kLaterRanks{5};
+
+}  // namespace
 
 const char* message_kind(ExitCode code) {
   if (code == ExitCode::kBug) return "internal error";
   return code == ExitCode::kStopped ? "stopped" : "error";
+}
+
+Session open_session(const EnvironmentLookup& environment, const SessionOptions& options) {
+  try {
+    return Session(environment, options);
+  } catch (const LaunchError& error) {
+    if (error.rank() > 0) std::this_thread::sleep_for(kLaterRanks);
+    throw;
+  }
 }
 
 ExitCode speak_once(Session& session, const std::function<ExitCode()>& work) {

@@ -14,6 +14,10 @@ namespace phalanx {
 /// What the message of an error with this code is called: "error", "stopped", "internal error".
 [[nodiscard]] const char* message_kind(ExitCode code);
 
+/// The session of this process. Ranks that cannot meet each have the same to say: all but the first
+/// wait a moment with it, in which a launcher ends them because the first has left.
+Session open_session(const EnvironmentLookup& environment, const SessionOptions& options);
+
 /// Runs work() and returns its code. An ExitError (AgreedError among them) is printed by rank 0 and
 /// all ranks return its code after a barrier; any other error is printed here and aborts the job.
 ExitCode speak_once(Session& session, const std::function<ExitCode()>& work);

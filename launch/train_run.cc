@@ -12,11 +12,13 @@
 #include "configs/gpu_table.h"
 #include "data/file.h"
 #include "launch/counted.h"
+#include "launch/dry_run_text.h"
 #include "launch/gpu_rules.h"
 #include "launch/memory_check.h"
 #include "launch/model_place.h"
 #include "launch/run_folder.h"
 #include "launch/run_start.h"
+#include "launch/same_start.h"
 #include "launch/speak_once.h"
 #include "parallel/agreement.h"
 #include "parallel/nccl_communicator.h"
@@ -134,10 +136,14 @@ double peak_flops_of(const RunConfig& config, const std::string& config_dir,
 /// Collective.
 void check_machine(const RunConfig& config, const TrainArguments& arguments, Session& session) {
   if (!arguments.dry_run) run_together(session.control(), [&] { check_device(config, session); });
+  if (!arguments.dry_run && config.parallel.device == DeviceKind::kCuda) check_own_gpus(session);
   const std::string memory =
-      check_memory(config, arguments.request.config_dir, session,
+      check_memory(config, arguments.request.config_dir, arguments.planned_ranks, session,
                    /*refuse=*/!arguments.ignore_memory_plan && !arguments.dry_run);
-  if (session.rank() == 0) print_machine(arguments.output, memory, config, arguments.dry_run);
+  if (session.rank() != 0) return;
+  print_machine(arguments.output, memory, config, arguments.dry_run);
+  if (!arguments.dry_run || !arguments.output.for_people()) return;
+  std::fputs(dry_run_text(config, arguments).c_str(), stderr);
 }
 
 /// What a start of the run is made of.
@@ -246,6 +252,7 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved,
 
   const fs::path checkpoint = choose_checkpoint(arguments.resume, run_folder, session);
   RunParts parts = open_parts(checkpoint, arguments.skip_steps, resolved, session);
+  check_same_start(config, parts.data, session);
   run_together(control, [&] {
     if (!speaks) return;
     print_plan(arguments.output, *parts.planned.plan, config, parts.data.warnings,

@@ -21,6 +21,8 @@ struct TrainArguments {
   std::string resume = "none";  // none, auto or the path of a checkpoint
   int64_t skip_steps = 0;       // of a resumed run, passed over before its first step
   bool dry_run = false;
+  int64_t planned_ranks = 0;  // of a dry run that is meant for another machine; 0: the session's
+  std::string launcher = "auto";    // whose variables count
   bool ignore_memory_plan = false;  // start even where the plan needs more than there is
   std::string profile;              // as given
   TraceSteps trace;                 // the steps it means

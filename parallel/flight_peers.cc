@@ -7,7 +7,7 @@
 #include <sstream>
 #include <system_error>
 
-#include "parallel/rank_place.h"
+#include "parallel/host_name.h"
 
 namespace phalanx {
 namespace {

@@ -4,9 +4,13 @@
 
 #include <charconv>
 #include <stdexcept>
+#include <string_view>
 
 namespace phalanx {
 namespace {
+
+// Below the ports that Linux gives to connections by itself (from 32768 on).
+constexpr int kFirstPort = 20000, kPorts = 12000;
 
 std::optional<int> number(const EnvironmentLookup& environment, const std::string& name,
                           int smallest) {
@@ -40,6 +44,12 @@ void check_rank(const LaunchInfo& info) {
   }
 }
 
+uint16_t store_port(int port) {
+  if (port <= UINT16_MAX) return static_cast<uint16_t>(port);
+  throw std::invalid_argument(
+      fmt::format("environment variable MASTER_PORT: expected 1 to 65535, found {}", port));
+}
+
 LaunchInfo torchrun_launch(const EnvironmentLookup& environment) {
   LaunchInfo info;
   info.launcher = Launcher::kTorchrun;
@@ -55,12 +65,7 @@ LaunchInfo torchrun_launch(const EnvironmentLookup& environment) {
           "environment variable MASTER_ADDR: expected the host of rank 0 "
           "because WORLD_SIZE is set, found none");
     }
-    const int port = needed(environment, "MASTER_PORT", 1, "MASTER_ADDR");
-    if (port > UINT16_MAX) {
-      throw std::invalid_argument(
-          fmt::format("environment variable MASTER_PORT: expected 1 to 65535, found {}", port));
-    }
-    info.store_port = static_cast<uint16_t>(port);
+    info.store_port = store_port(needed(environment, "MASTER_PORT", 1, "MASTER_ADDR"));
   }
   info.agent_serves_store = environment("TORCHELASTIC_USE_AGENT_STORE").value_or("") == "True";
   info.restart = number(environment, "TORCHELASTIC_RESTART_COUNT", 0).value_or(0);
@@ -109,6 +114,16 @@ std::optional<LaunchInfo> mpi_launch(const EnvironmentLookup& environment) {
   return std::nullopt;
 }
 
+/// Rank 0 runs on the first host of the step.
+void meet_in_step(const EnvironmentLookup& environment, LaunchInfo& info) {
+  info.store_host = environment("MASTER_ADDR")
+                        .value_or(first_host(environment("SLURM_STEP_NODELIST").value_or("")));
+  const int job = number(environment, "SLURM_JOB_ID", 0).value_or(0);
+  const int step = number(environment, "SLURM_STEP_ID", 0).value_or(0);
+  info.store_port =
+      store_port(number(environment, "MASTER_PORT", 1).value_or(slurm_store_port(job, step)));
+}
+
 std::optional<LaunchInfo> slurm_launch(const EnvironmentLookup& environment) {
   const std::optional<int> size = number(environment, "SLURM_STEP_NUM_TASKS", 1);
   if (!size) return std::nullopt;
@@ -117,22 +132,123 @@ std::optional<LaunchInfo> slurm_launch(const EnvironmentLookup& environment) {
   info.size = size;
   info.rank = needed(environment, "SLURM_PROCID", 0, "SLURM_STEP_NUM_TASKS");
   info.local_rank = number(environment, "SLURM_LOCALID", 0).value_or(info.rank);
-  info.local_size = *size;
+  const std::string tasks = environment("SLURM_STEP_TASKS_PER_NODE").value_or("");
+  const int node = number(environment, "SLURM_NODEID", 0).value_or(0);
+  info.local_size = tasks.empty() ? *size : tasks_of_node(tasks, node);
   info.described = fmt::format("srun (SLURM_STEP_NUM_TASKS={})", *size);
+  info.restart = number(environment, "SLURM_RESTART_COUNT", 0).value_or(0);
+  if (*size > 1) meet_in_step(environment, info);
   check_rank(info);
   return info;
 }
 
-}  // namespace
+bool has_ranks_by_hand(const EnvironmentLookup& environment) {
+  return environment("RANK") && environment("WORLD_SIZE");
+}
 
-LaunchInfo detect_launch(const EnvironmentLookup& environment) {
+[[noreturn]] void refuse_both(const LaunchInfo& chosen, int rank, const std::string& other) {
+  throw LaunchError(rank, fmt::format("number of ranks: expected the launchers around this process "
+                                      "to agree, found {} and {}: each "
+                                      "would start runs of its own. Start the ranks by one of them "
+                                      "only, or say with --launcher "
+                                      "which one counts",
+                                      chosen.described, other));
+}
+
+/// MPI or srun has placed this process; does another launcher around it say something else?
+void check_agreement(const LaunchInfo& chosen, const std::optional<LaunchInfo>& slurm,
+                     const EnvironmentLookup& environment) {
+  if (!chosen.size) return;  // MPI will say
+  // mpirun of an allocation starts its daemons by srun, one a host, so ranks may see a step of
+  // another size than their world's; only a lone rank contradicts it.
+  const bool is_alone = chosen.launcher == Launcher::kMpi && *chosen.size == 1;
+  if (is_alone && slurm && *slurm->size > 1) refuse_both(chosen, slurm->rank, slurm->described);
+  if (!has_ranks_by_hand(environment)) return;
+  const int by_hand = number(environment, "WORLD_SIZE", 1).value_or(1);
+  if (by_hand == 1 || by_hand == *chosen.size) return;
+  refuse_both(chosen, chosen.rank, fmt::format("RANK and WORLD_SIZE={}", by_hand));
+}
+
+LaunchInfo chosen_launch(const std::optional<LaunchInfo>& found, const std::string& choice,
+                         const std::string& variables) {
+  if (found) return *found;
+  throw std::invalid_argument(fmt::format(
+      "--launcher {}: expected {} in the environment, found none of them", choice, variables));
+}
+
+LaunchInfo find_launch(const EnvironmentLookup& environment) {
   if (environment("TORCHELASTIC_RUN_ID")) return torchrun_launch(environment);
-  if (const std::optional<LaunchInfo> info = mpi_launch(environment)) return *info;
   const std::optional<LaunchInfo> slurm = slurm_launch(environment);
   // A step of one task is how an interactive shell looks; RANK set inside it says more.
-  if (slurm && *slurm->size > 1) return *slurm;
-  if (environment("RANK") && environment("WORLD_SIZE")) return torchrun_launch(environment);
+  const bool is_step = slurm && *slurm->size > 1;
+  std::optional<LaunchInfo> chosen = mpi_launch(environment);
+  if (!chosen && is_step) chosen = slurm;
+  if (chosen) {
+    check_agreement(*chosen, slurm, environment);
+    return *chosen;
+  }
+  if (has_ranks_by_hand(environment)) return torchrun_launch(environment);
   return slurm.value_or(LaunchInfo{});
+}
+
+}  // namespace
+
+std::string first_host(const std::string& node_list) {
+  const size_t bracket = node_list.find('[');
+  const size_t comma = node_list.find(',');
+  if (bracket == std::string::npos || comma < bracket) return node_list.substr(0, comma);
+  const size_t end = node_list.find_first_of("-,]", bracket);
+  return node_list.substr(0, bracket) + node_list.substr(bracket + 1, end - bracket - 1);
+}
+
+int tasks_of_node(const std::string& tasks, int node) {
+  const char* place = tasks.data();
+  const char* const end = place + tasks.size();
+  for (int first = 0; place < end;) {
+    int count = 0, nodes = 1;
+    std::from_chars_result read = std::from_chars(place, end, count);
+    if (read.ec == std::errc() && std::string_view(read.ptr, end).starts_with("(x")) {
+      read = std::from_chars(read.ptr + 2, end, nodes);
+      if (read.ptr < end && *read.ptr == ')') ++read.ptr;
+    }
+    if (read.ec != std::errc() || (read.ptr < end && *read.ptr != ',')) break;
+    if (node < first + nodes) return count;
+    first += nodes;
+    place = read.ptr + 1;
+  }
+  throw std::invalid_argument(
+      fmt::format("environment variable SLURM_STEP_TASKS_PER_NODE: expected the tasks of node {} "
+                  "(SLURM_NODEID), as in 8(x2),4; found \"{}\"",
+                  node, tasks));
+}
+
+int slurm_store_port(int job, int step) { return kFirstPort + (job * 7 + step) % kPorts; }
+
+LauncherChoice launcher_choice(const std::string& name) {
+  if (name == "auto") return LauncherChoice::kAuto;
+  if (name == "mpi") return LauncherChoice::kMpi;
+  if (name == "slurm") return LauncherChoice::kSlurm;
+  if (name == "torchrun") return LauncherChoice::kTorchrun;
+  if (name == "alone") return LauncherChoice::kNobody;
+  throw std::invalid_argument(
+      fmt::format("--launcher: expected auto, mpi, slurm, torchrun or alone, found '{}'", name));
+}
+
+LaunchInfo detect_launch(const EnvironmentLookup& environment, LauncherChoice choice) {
+  switch (choice) {
+    case LauncherChoice::kMpi:
+      return chosen_launch(mpi_launch(environment), "mpi",
+                           "OMPI_COMM_WORLD_SIZE, PMI_SIZE or PMIX_RANK");
+    case LauncherChoice::kSlurm:
+      return chosen_launch(slurm_launch(environment), "slurm", "SLURM_STEP_NUM_TASKS");
+    case LauncherChoice::kTorchrun:
+      if (has_ranks_by_hand(environment)) return torchrun_launch(environment);
+      return chosen_launch(std::nullopt, "torchrun", "RANK and WORLD_SIZE");
+    case LauncherChoice::kNobody:
+      return LaunchInfo{};
+    default:
+      return find_launch(environment);
+  }
 }
 
 }  // namespace phalanx

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "parallel/mpi_communicator.h"
+#include "parallel/mpi_flavour.h"
 #include "parallel/mpi_runtime.h"
 #include "parallel/nccl_communicator.h"
 #include "parallel/recorded_communicator.h"
@@ -18,13 +19,17 @@
 namespace phalanx {
 namespace {
 
-void check_mpi_world(const LaunchInfo& launch, int world_size) {
-  if (!launch.size || *launch.size == world_size) return;
+void check_mpi_world(const LaunchInfo& launch, int rank, int world_size) {
+  // Where the launcher does not say how many there are, it says at least which one this is.
+  const bool agrees = launch.size ? *launch.size == world_size : launch.rank == rank;
+  if (agrees) return;
   throw std::invalid_argument(fmt::format(
-      "number of ranks: {} started {} ranks, but MPI sees a world of {}: the launcher does not "
-      "serve the MPI library that this program is linked with (use the mpirun of that library, or "
-      "srun --mpi=pmix)",
-      launch.described, *launch.size, world_size));
+      "number of ranks: {} started {}, but MPI sees a world of {}: the launcher does not "
+      "serve the MPI library that this program is linked with, {} (use the mpirun of that library, "
+      "or srun --mpi=pmix)",
+      launch.described,
+      launch.size ? fmt::format("{} ranks", *launch.size) : fmt::format("rank {}", launch.rank),
+      world_size, mpi_library()));
 }
 
 /// NCCL takes several ranks on a GPU when each calls itself a host of its own (NCCL_HOSTID), or,
@@ -45,10 +50,12 @@ std::unique_ptr<Communicator> record_world(std::unique_ptr<Communicator> world,
 }  // namespace
 
 int gpu_of_rank(int local_rank, int num_gpus, bool shared) {
+  if (num_gpus == 1) return 0;
   return shared && num_gpus > 0 ? local_rank % num_gpus : local_rank;
 }
 
 int ranks_of_gpu(int local_rank, int local_size, int num_gpus, bool shared) {
+  if (!shared) return 1;
   const int gpu = gpu_of_rank(local_rank, num_gpus, shared);
   int ranks = 0;
   for (int other = 0; other < local_size; ++other) {
@@ -61,18 +68,17 @@ Session::Session(const EnvironmentLookup& environment, const SessionOptions& opt
     : recorder_(options.recorder),
       device_(options.device),
       shares_gpus_(may_share_gpus(environment)) {
-  const LaunchInfo launch = detect_launch(environment);
+  const LaunchInfo launch = detect_launch(environment, options.launcher);
   launcher_ = launch.launcher;
+  launcher_text_ = launch.described;
   local_rank_ = launch.local_rank;
   local_size_ = launch.local_size;
   if (launch.size && *launch.size == 1) {
     local_rank_ = 0;
     local_size_ = 1;
     control_ = ThreadGroup(1, "control").communicator(0);
-  } else if (launch.launcher == Launcher::kTorchrun) {
-    join_store(launch, options);
   } else {
-    join_mpi(launch);
+    join(launch, options);
   }
   if (recorder_) control_ = record_world(std::move(control_), *recorder_, at::kCPU);
 }
@@ -87,11 +93,26 @@ int Session::ranks_of_device() const {
   return ranks_of_gpu(local_rank_, local_size_, num_cuda_devices(), shares_gpus_);
 }
 
+void Session::join(const LaunchInfo& launch, const SessionOptions& options) {
+  const bool without_mpi = launch.launcher == Launcher::kTorchrun ||
+                           (launch.launcher == Launcher::kSlurm && options.device == Device::kCuda);
+  try {
+    if (without_mpi) {
+      join_store(launch, options);
+    } else {
+      join_mpi(launch);
+    }
+  } catch (const std::invalid_argument& error) {
+    throw LaunchError(launch.rank, error.what());
+  }
+}
+
 void Session::join_mpi(const LaunchInfo& launch) {
   mpi_ = std::make_unique<MpiRuntime>();
-  int world_size = 0;
+  int world_size = 0, world_rank = 0;
   mpi_check(MPI_Comm_size(MPI_COMM_WORLD, &world_size), "MPI_Comm_size");
-  check_mpi_world(launch, world_size);
+  mpi_check(MPI_Comm_rank(MPI_COMM_WORLD, &world_rank), "MPI_Comm_rank");
+  check_mpi_world(launch, world_rank, world_size);
   MPI_Comm host = MPI_COMM_NULL;
   mpi_check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host),
             "MPI_Comm_split_type");

@@ -6,8 +6,8 @@
 // the destructor (MPI_Finalize), which is skipped while an exception unwinds. A world of one talks
 // to nobody and never calls MPI_Init. Ownership: owns MPI and the control communicator; must
 // outlive every communicator made from it. Threads: one thread, the one that made it. Errors: a
-// launch that cannot work (ranks that MPI does not see, CPU ranks under torchrun, more ranks of a
-// host than GPUs) is std::invalid_argument.
+// launch that cannot work (ranks that MPI does not see, launchers that contradict each other, CPU
+// ranks under torchrun) is a LaunchError.
 #include <chrono>
 #include <memory>
 #include <string>
@@ -23,7 +23,8 @@ class FlightRecorder;
 class MpiRuntime;
 
 /// The GPU of a rank: its own, or, where NCCL was told that ranks may share one, one of those
-/// there. A number that no GPU has, where there are too few.
+/// there. Where a rank sees a single GPU it is that one, since launchers may show each rank its own
+/// only. A number that no GPU has, where there are too few.
 int gpu_of_rank(int local_rank, int num_gpus, bool shared);
 /// How many of the `local_size` ranks of a host use the GPU of rank `local_rank`, itself included.
 int ranks_of_gpu(int local_rank, int local_size, int num_gpus, bool shared);
@@ -32,10 +33,12 @@ enum class Device { kCpu, kCuda };
 
 struct SessionOptions {
   Device device = Device::kCpu;
-  // How long a rank waits for a silent peer when a store carries the control messages (torchrun).
+  // How long a rank waits for a silent peer when a store carries the control messages (torchrun, or
+  // srun without PMIx).
   std::chrono::seconds store_timeout{3600};
   // Notes every collective of the session's communicators, which it must outlive; null: none.
   FlightRecorder* recorder = nullptr;
+  LauncherChoice launcher = LauncherChoice::kAuto;  // whose variables count
 };
 
 /// The groups of a mesh, for tensors on the session's device.
@@ -55,10 +58,14 @@ class Session {
   /// Place among the ranks of this host, and the number of the GPU that a rank uses.
   int local_rank() const { return local_rank_; }
   int device_index() const;
+  /// NCCL was told that ranks may.
+  bool shares_gpus() const { return shares_gpus_; }
   /// Ranks that use the GPU of this one; 1 unless NCCL was told that they may share.
   int ranks_of_device() const;
   int local_size() const { return local_size_; }
   Launcher launcher() const { return launcher_; }
+  /// "mpirun (OMPI_COMM_WORLD_SIZE=4)", for a person.
+  const std::string& launcher_text() const { return launcher_text_; }
 
   /// A host communicator over all ranks.
   Communicator& control() { return *control_; }
@@ -68,11 +75,13 @@ class Session {
   [[noreturn]] void abort(ExitCode code) const;
 
  private:
+  void join(const LaunchInfo& launch, const SessionOptions& options);
   void join_mpi(const LaunchInfo& launch);
   void join_store(const LaunchInfo& launch, const SessionOptions& options);
 
   FlightRecorder* recorder_;
   Launcher launcher_;
+  std::string launcher_text_;
   Device device_;
   bool shares_gpus_;
   int local_rank_;

@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <stdexcept>
@@ -11,12 +12,16 @@
 #include <vector>
 
 #include "parallel/host_communicator.h"
+#include "parallel/host_name.h"
+#include "parallel/store_address.h"
 
 namespace phalanx {
 namespace {
 
 constexpr std::chrono::seconds kFarewell{10};
 constexpr std::chrono::milliseconds kFarewellPoll{5};
+// For a host to answer at all, and for its rank to come and serve the store.
+constexpr std::chrono::seconds kAnswer{20}, kStart{300};
 
 // The store, and the courtesy of its server to stay until its clients have read their last answers.
 class Connection {
@@ -112,6 +117,29 @@ class StoreCommunicator final : public HostCommunicator {
   int64_t splits_ = 0;
 };
 
+void check_reachable(const LaunchInfo& launch) {
+  const std::string why = why_unreachable(launch.store_host, launch.store_port, kAnswer);
+  if (why.empty()) return;
+  throw std::invalid_argument(fmt::format(
+      "MASTER_ADDR: expected the host of rank 0, found {}, which cannot be reached from {}: {}",
+      launch.store_host, host_name(), why));
+}
+
+[[noreturn]] void throw_cannot_join(const LaunchInfo& launch, const std::exception& error) {
+  const std::string text = error.what();
+  const std::string line = text.substr(0, text.find('\n'));
+  if (text.find("EADDRINUSE") != std::string::npos) {
+    throw std::invalid_argument(fmt::format(
+        "MASTER_PORT: expected a port of {} that is free, found {} in use: by another program, or "
+        "by a run that has not ended yet; choose another",
+        host_name(), launch.store_port));
+  }
+  throw std::runtime_error(fmt::format(
+      "cannot join the store at {}:{} (MASTER_ADDR, "
+      "MASTER_PORT) as rank {} of {}: {}",
+      launch.store_host, launch.store_port, launch.rank, launch.size.value_or(1), line));
+}
+
 }  // namespace
 
 std::unique_ptr<Communicator> make_store_communicator(c10::intrusive_ptr<c10d::Store> store,
@@ -127,22 +155,21 @@ std::unique_ptr<Communicator> make_store_world(const LaunchInfo& launch,
   c10d::TCPStoreOptions options;
   options.port = launch.store_port;
   options.isServer = launch.rank == 0 && !launch.agent_serves_store;
-  options.timeout = timeout;
+  options.timeout = std::min<std::chrono::milliseconds>(timeout, kStart);
   // The agent's store has clients of its own, so only a store of ours can count its workers.
   if (!launch.agent_serves_store) options.numWorkers = static_cast<size_t>(size);
   options.waitWorkers = !launch.agent_serves_store;
+  if (!options.isServer) check_reachable(launch);
   try {
-    auto connection = std::make_shared<Connection>(
-        c10::make_intrusive<c10d::TCPStore>(launch.store_host, options));
+    auto store = c10::make_intrusive<c10d::TCPStore>(launch.store_host, options);
+    store->setTimeout(timeout);
+    auto connection = std::make_shared<Connection>(std::move(store));
     // A restarted job may meet the same store, so each attempt has keys of its own.
     const std::string prefix = fmt::format("phalanx/attempt{}", launch.restart);
     connection->say_farewell(prefix + "/gone", size, options.isServer);
     return std::make_unique<StoreCommunicator>(connection, launch.rank, size, "control", prefix);
   } catch (const std::exception& error) {
-    throw std::runtime_error(
-        fmt::format("cannot join the store at {}:{} (MASTER_ADDR, "
-                    "MASTER_PORT) as rank {} of {}: {}",
-                    launch.store_host, launch.store_port, launch.rank, size, error.what()));
+    throw_cannot_join(launch, error);
   }
 }
 

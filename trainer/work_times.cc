@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <sstream>
 
-#include "parallel/rank_place.h"
+#include "parallel/host_name.h"
 
 namespace phalanx {
 namespace {

@@ -6,7 +6,6 @@
 #include <charconv>
 #include <cmath>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -182,7 +181,7 @@ ExitCode pack_on_session(const PackArguments& arguments, Session& session) {
 
 ExitCode run_pack(const PackArguments& arguments) {
   raise_descriptor_limit();
-  Session session(environment, {Device::kCpu});
+  Session session = open_session(environment, {Device::kCpu});
   return speak_once(session, [&] { return pack_on_session(arguments, session); });
 }
 

@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <sched.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,8 +13,10 @@
 #include <fstream>
 #include <memory>
 #include <sstream>
+#include <stdexcept>
 
 #include "launch/command_errors.h"
+#include "launch/cores.h"
 #include "launch/counted.h"
 #include "launch/cuda_settings.h"
 #include "launch/environment.h"
@@ -23,24 +24,21 @@
 #include "launch/speak_once.h"
 #include "launch/train_run.h"
 #include "parallel/agreement.h"
+#include "parallel/host_name.h"
 #include "trainer/host_heap.h"
 
 namespace phalanx {
 namespace {
 
-/// Cores this process may run on.
-int available_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 /// The configured threads, else OMP_NUM_THREADS, else this rank's part of the cores it may use.
-void set_threads(const RunConfig& config, const Session& session) {
+/// Collective.
+void set_threads(const RunConfig& config, Session& session) {
   const int cores = available_cores();
+  const std::string mine = host_name() + " " + core_set();
+  const std::vector<std::string> all = all_gather_strings(session.control(), mine);
   int threads = static_cast<int>(config.parallel.threads_per_rank);
   if (threads == 0 && environment("OMP_NUM_THREADS")) threads = at::get_num_threads();
-  if (threads == 0) threads = std::max(1, cores / session.local_size());
+  if (threads == 0) threads = share_of_cores(cores, mine, all);
   at::set_num_threads(threads);
   if (threads > cores && session.rank() == 0) {
     std::fprintf(stderr,
@@ -112,7 +110,8 @@ ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first,
   guard.meet(session);
   const ResolvedConfig config = together(session.control(), [&] {
     if (first.failure) std::rethrow_exception(first.failure);
-    arguments.request.num_ranks = session.size();
+    if (arguments.planned_ranks == 0) arguments.planned_ranks = session.size();
+    arguments.request.num_ranks = arguments.planned_ranks;
     return read_run_config(arguments.request);
   });
   if (session.rank() == 0) std::fputs(config.preset_note().c_str(), stderr);
@@ -142,7 +141,8 @@ ExitCode train(TrainArguments& arguments) {
   SessionOptions options;
   options.device = cuda ? Device::kCuda : Device::kCpu;
   options.recorder = &guard.recorder();
-  Session session(environment, options);
+  options.launcher = launcher_choice(arguments.launcher);
+  Session session = open_session(environment, options);
   RunEndNote end_note;
   return speak_once(session, [&] {
     try {
@@ -165,6 +165,17 @@ void add_output_options(CLI::App& command, TrainOutput& output) {
                                         "mpirun, whose terminal gets it");
   quiet->excludes(json)->excludes(panel);
   json->excludes(panel);
+}
+
+void add_rank_options(CLI::App& command, TrainArguments& arguments) {
+  command
+      .add_option("--ranks,--gpus", arguments.planned_ranks,
+                  "Of a dry run: as if it were started on so many, wherever this is")
+      ->check(at_least(1));
+  command
+      .add_option("--launcher", arguments.launcher,
+                  "Whose variables say which rank this is: auto, mpi, slurm, torchrun or alone")
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -196,11 +207,17 @@ void add_train_command(CLI::App& app) {
       ->check(trace_steps(arguments->trace));
   command->add_flag(
       "--dry-run", arguments->dry_run,
-      "Check configuration, data, first weights and memory, print the plan, train nothing");
+      "Check configuration, data, first weights and memory, print the plan, the arithmetic of the "
+      "batch and the lines that launch it; train nothing");
+  add_rank_options(*command, *arguments);
   add_output_options(*command, arguments->output);
   command->add_flag("--ignore-memory-plan", arguments->ignore_memory_plan,
                     "Start even where the memory that is planned exceeds what is free");
   command->callback([arguments] {
+    if (arguments->planned_ranks > 0 && !arguments->dry_run) {
+      throw std::invalid_argument(
+          "--ranks: expected --dry-run with it; a run has the ranks that its launcher starts");
+    }
     const ExitCode code = train(*arguments);
     if (code != ExitCode::kDone) throw CLI::RuntimeError(static_cast<int>(code));
   });

@@ -100,7 +100,75 @@ TEST(Launcher, workers_of_a_torchrun_agent_ignore_what_started_the_agent) {
   EXPECT_TRUE(info.agent_serves_store);
   EXPECT_EQ(info.restart, 2);
   // RANK and WORLD_SIZE without an agent are believed last.
-  EXPECT_EQ(detect(kTorchrun + kMpirun).launcher, Launcher::kMpi);
+  EXPECT_EQ(detect(Variables{{"WORLD_SIZE", "8"}, {"RANK", "3"}} + kTorchrun + kMpirun).launcher,
+            Launcher::kMpi);
+}
+
+TEST(Launcher, launchers_that_contradict_each_other_are_refused_with_both) {
+  const std::string by_hand = complaint(kTorchrun + kMpirun);
+  EXPECT_EQ(by_hand.find("number of ranks: expected the launchers around this process to agree, "
+                         "found mpirun (OMPI_COMM_WORLD_SIZE=8) and RANK and WORLD_SIZE=4:"),
+            0u)
+      << by_hand;
+  const Variables one_rank = {{"OMPI_COMM_WORLD_RANK", "0"}, {"OMPI_COMM_WORLD_SIZE", "1"}};
+  const Variables step = {{"SLURM_STEP_NUM_TASKS", "4"}, {"SLURM_PROCID", "2"}};
+  const std::string alone = complaint(one_rank + step);
+  EXPECT_NE(alone.find("found mpirun (OMPI_COMM_WORLD_SIZE=1) and srun (SLURM_STEP_NUM_TASKS=4)"),
+            std::string::npos)
+      << alone;
+  const std::string in_step = complaint(Variables{{"WORLD_SIZE", "32"}} + kTorchrun + step);
+  EXPECT_NE(in_step.find("srun (SLURM_STEP_NUM_TASKS=4) and RANK and WORLD_SIZE=32"),
+            std::string::npos)
+      << in_step;
+  // mpirun's daemons are a step of their own, one task a host.
+  EXPECT_EQ(detect(kMpirun + step).size, 8);
+}
+
+TEST(Launcher, a_choice_counts_before_everything_else) {
+  const auto choose = [](const Variables& variables, const std::string& name) {
+    return detect_launch(
+        [&](const std::string& variable) -> std::optional<std::string> {
+          const auto found = variables.find(variable);
+          if (found == variables.end()) return std::nullopt;
+          return found->second;
+        },
+        launcher_choice(name));
+  };
+  EXPECT_EQ(choose(kTorchrun + kMpirun, "torchrun").launcher, Launcher::kTorchrun);
+  EXPECT_EQ(choose(kTorchrun + kMpirun, "mpi").size, 8);
+  EXPECT_EQ(choose(kTorchrun + kMpirun, "alone").launcher, Launcher::kNobody);
+  try {
+    choose(kMpirun, "slurm");
+    ADD_FAILURE() << "no step is around";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_STREQ(error.what(),
+                 "--launcher slurm: expected SLURM_STEP_NUM_TASKS in the environment, found none "
+                 "of them");
+  }
+  EXPECT_THROW(launcher_choice("ssh"), std::invalid_argument);
+}
+
+TEST(Launcher, ranks_of_a_step_meet_at_its_first_host) {
+  const LaunchInfo info = detect({{"SLURM_STEP_NUM_TASKS", "20"},
+                                  {"SLURM_PROCID", "17"},
+                                  {"SLURM_LOCALID", "1"},
+                                  {"SLURM_NODEID", "2"},
+                                  {"SLURM_STEP_NODELIST", "gpu[07-09,12]"},
+                                  {"SLURM_STEP_TASKS_PER_NODE", "8(x2),4"},
+                                  {"SLURM_JOB_ID", "67108863"},
+                                  {"SLURM_STEP_ID", "3"}});
+  EXPECT_EQ(info.store_host, "gpu07");
+  EXPECT_EQ(info.local_size, 4);
+  EXPECT_EQ(info.store_port, slurm_store_port(67108863, 3));
+  EXPECT_GE(info.store_port, 20000);
+  EXPECT_LT(info.store_port, 32768);
+  EXPECT_EQ(first_host("a,b[1-2]"), "a");
+  EXPECT_EQ(first_host("node3"), "node3");
+  EXPECT_EQ(tasks_of_node("8(x2),4", 1), 8);
+  EXPECT_EQ(tasks_of_node("3", 0), 3);
+  for (const char* text : {"", "8(x2)", "many", "8(x2"}) {
+    EXPECT_THROW(tasks_of_node(text, 2), std::invalid_argument) << text;
+  }
 }
 
 TEST(Launcher, an_interactive_step_of_one_task_may_hold_ranks_set_by_hand) {

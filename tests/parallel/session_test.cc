@@ -95,15 +95,50 @@ TEST(Session, torchrun_ranks_agree_through_the_store) {
   EXPECT_FALSE(mpi_was_initialized());
 }
 
+TEST(Session, a_port_in_use_and_a_host_that_is_not_there_are_told_at_once) {
+  const auto complaint = [](const std::string& rank, const std::string& host,
+                            const std::string& port) -> std::string {
+    try {
+      const Session session(
+          lookup(
+              {{"WORLD_SIZE", "2"}, {"RANK", rank}, {"MASTER_ADDR", host}, {"MASTER_PORT", port}}),
+          {Device::kCuda, std::chrono::seconds(60)});
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+    return "none";
+  };
+  const int listener = socket(AF_INET6, SOCK_STREAM, 0);
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_addr = in6addr_any;
+  socklen_t length = sizeof(address);
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), length), 0);
+  ASSERT_EQ(listen(listener, 1), 0);
+  ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length), 0);
+  const std::string port = std::to_string(ntohs(address.sin6_port));
+  const std::string used = complaint("0", "127.0.0.1", port);
+  EXPECT_EQ(used.find("MASTER_PORT: expected a port of "), 0u) << used;
+  EXPECT_NE(used.find(port + " in use"), std::string::npos) << used;
+  close(listener);
+  const std::string nowhere = complaint("1", "no-such-host.invalid", port);
+  EXPECT_EQ(nowhere.find("MASTER_ADDR: expected the host of rank 0, found no-such-host.invalid, "
+                         "which cannot be reached from "),
+            0u)
+      << nowhere;
+}
+
 TEST(Session, ranks_have_a_gpu_each_unless_they_may_share) {
   EXPECT_EQ(gpu_of_rank(3, 4, false), 3);
   EXPECT_EQ(gpu_of_rank(3, 2, false), 3);  // refused later, where the ranks agree on messages
   EXPECT_EQ(gpu_of_rank(3, 2, true), 1);
   EXPECT_EQ(gpu_of_rank(3, 0, true), 3);
+  EXPECT_EQ(gpu_of_rank(3, 1, false), 0);  // the launcher shows each rank its own
 }
 
 TEST(Session, ranks_of_a_gpu_are_those_that_were_given_it) {
   EXPECT_EQ(ranks_of_gpu(1, 4, 4, false), 1);
+  EXPECT_EQ(ranks_of_gpu(1, 4, 1, false), 1);
   EXPECT_EQ(ranks_of_gpu(1, 4, 4, true), 1);
   EXPECT_EQ(ranks_of_gpu(0, 5, 2, true), 3);  // ranks 0, 2 and 4
   EXPECT_EQ(ranks_of_gpu(3, 5, 2, true), 2);  // ranks 1 and 3

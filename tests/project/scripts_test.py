@@ -27,10 +27,10 @@ def syntax():
         code, output = output_of('bash', '-n', str(script))
         expect(code == 0, output)
         expect(os.access(script, os.X_OK), f'{script}: not executable')
-    for name in ('setup.sh', 'quickstart.sh', 'test.sh', 'slurm_train.sh'):
+    for name in ('setup.sh', 'quickstart.sh', 'test.sh'):
         code, output = output_of(str(ROOT / 'launch' / name), '--help')
         expect(code == 0 and 'Usage: launch/' in output, f'{name} --help: {code} {output}')
-    for name in ('setup.sh', 'quickstart.sh', 'slurm_train.sh'):
+    for name in ('setup.sh', 'quickstart.sh'):
         code, output = output_of(str(ROOT / 'launch' / name), '--no-such-thing')
         expect(code == 2 and output.count('\n') == 1 and '--no-such-thing' in output,
                f'{name} with an unknown argument: {code} {output}')

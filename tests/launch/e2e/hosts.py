@@ -12,9 +12,9 @@ HOSTS = {'10.77.0.2': 'a', '10.77.0.3': 'b'}
 
 # In the place of ssh: the first argument is the host. Each host has a name of its own.
 RSH = '''#!/bin/bash
-case $1 in {cases} esac
+case $1 in {cases} *) echo "rsh: connect to host $1: No route to host" >&2; exit 255 ;; esac
 shift
-exec ip netns exec "$namespace" unshare --uts bash -c "hostname host-$namespace; $*"
+exec ip netns exec "$namespace" unshare --uts --mount bash -c "hostname host-$namespace; $mount $*"
 '''
 
 
@@ -73,9 +73,14 @@ class Network:
             sh('ip', 'netns', 'del', self.namespace(letter), check=False)
         sh('ip', 'link', 'del', self.bridge, check=False)
 
-    def write_rsh(self, path):
-        cases = ' '.join(f'{address}) namespace={self.namespace(letter)} ;;'
-                         for address, letter in HOSTS.items())
+    def write_rsh(self, path, mounts=()):
+        """`mounts` are (from, to) of files or folders that the last host sees in the place of its
+        own."""
+        last = ' '.join(f'mount --bind {source} {target};' for source, target in mounts)
+        cases = ' '.join(
+            f'{address}) namespace={self.namespace(letter)}; '
+            f'mount="{last if address == list(HOSTS)[-1] else ""}" ;;'
+            for address, letter in HOSTS.items())
         path.write_text(RSH.format(cases=cases))
         path.chmod(stat.S_IRWXU)
 

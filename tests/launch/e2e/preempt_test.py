@@ -118,16 +118,16 @@ class Preempt(RunTest):
         fake.mkdir()
         (fake / 'scontrol').write_text(SCONTROL)
         (fake / 'scontrol').chmod(stat.S_IRWXU)
-        script = os.path.join(os.path.dirname(__file__), '../../../launch/slurm_train.sh')
+        printed = self.workspace.program('launch', 'run.yaml', 'run.name=slurm', *saves, '--on',
+                                         'slurm', '--ranks-per-node', '2', '--print')
+        script = self.workspace.path / 'train.sbatch'
+        script.write_text(printed[:printed.index('\nsbatch ')])
         environment = self.workspace.environment | {
-            'PATH': f'{fake}:{os.environ["PATH"]}', 'SLURM_JOB_ID': '17',
-            'PHALANX_BINARY': self.workspace.binary,
-            'PHALANX_LAUNCH': ' '.join(self.workspace.command(2)[:-2])}
+            'PATH': f'{fake}:{os.environ["PATH"]}', 'SLURM_JOB_ID': '17'}
         folder = self.workspace.run_folder('slurm')
         codes = []
         while len(codes) < 12 and (not codes or codes[-1] == STOPPED):
-            job = subprocess.Popen([script, 'run.yaml', 'run.name=slurm', *saves],
-                                   cwd=self.workspace.path, env=environment,
+            job = subprocess.Popen(['bash', script], cwd=self.workspace.path, env=environment,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
             if len(codes) < 5:
                 before = whole_lines(folder / 'metrics.jsonl')
