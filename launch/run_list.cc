@@ -60,7 +60,7 @@ std::optional<std::string> hang_of(const fs::path& folder, double start) {
   return text.empty() ? "a rank hung" : text;
 }
 
-void set_end(RunSummary& run, const RunEnd& end) {
+void set_end(ListedRun& run, const RunEnd& end) {
   run.exit_code = end.exit_code;
   run.reason = end.reason;
   run.ended_unix_seconds = end.unix_seconds;
@@ -74,7 +74,7 @@ void set_end(RunSummary& run, const RunEnd& end) {
 }
 
 /// Of a run whose newest start has not noted its end, and which nobody holds.
-void set_silent_end(RunSummary& run) {
+void set_silent_end(ListedRun& run) {
   const double start = written_at(run.folder / "start.json");
   if (const auto hang = hang_of(run.folder, start)) {
     return set_end(run, {static_cast<int>(ExitCode::kHang), *hang,
@@ -89,7 +89,7 @@ void set_silent_end(RunSummary& run) {
   run.reason = "it has noted no end: its processes were killed, or their machine failed";
 }
 
-void set_state(RunSummary& run) {
+void set_state(ListedRun& run) {
   const std::optional<bool> held = FileLock::is_excluded(run.folder / "lock");
   if (held.value_or(false)) {
     run.state = RunState::kRunning;
@@ -102,8 +102,8 @@ void set_state(RunSummary& run) {
   }
 }
 
-RunSummary summary_of(const fs::path& folder) {
-  RunSummary run;
+ListedRun summary_of(const fs::path& folder) {
+  ListedRun run;
   run.folder = folder;
   try {
     run.last = read_last_step(folder / "metrics.jsonl");
@@ -116,7 +116,7 @@ RunSummary summary_of(const fs::path& folder) {
   return run;
 }
 
-std::string progress_of(const RunSummary& run) {
+std::string progress_of(const ListedRun& run) {
   if (!run.last) return "no step";
   if (!run.last->num_steps) return std::to_string(run.last->step);
   std::string text = fmt::format("{}/{}", run.last->step, *run.last->num_steps);
@@ -128,14 +128,14 @@ std::string progress_of(const RunSummary& run) {
 }
 
 /// Since its end, or of a run at work since its last step.
-std::string age_of(const RunSummary& run, double now) {
+std::string age_of(const ListedRun& run, double now) {
   std::optional<double> since = run.ended_unix_seconds;
   if (!since && run.last) since = run.last->unix_seconds;
   return since ? duration_text(std::max(0.0, now - *since)) + " ago" : "";
 }
 
 /// One line of what may be many.
-std::string reason_of(const RunSummary& run) {
+std::string reason_of(const ListedRun& run) {
   const std::string line =
       terminal_text(run.reason.substr(0, run.reason.find('\n')), LineEnds::kEscape);
   if (run.state != RunState::kFailed || !run.exit_code) return line;
@@ -162,25 +162,25 @@ const char* name_of(RunState state) {
   return "unknown";
 }
 
-std::vector<RunSummary> list_runs(const fs::path& folder) {
+std::vector<ListedRun> list_runs(const fs::path& folder) {
   if (!fs::is_directory(folder)) {
     throw std::invalid_argument(fmt::format("{}: expected a folder of runs, found {}",
                                             folder.string(),
                                             fs::exists(folder) ? "something else" : "nothing"));
   }
-  std::vector<RunSummary> runs;
+  std::vector<ListedRun> runs;
   if (is_run(folder)) return {summary_of(folder)};
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (entry.is_directory() && is_run(entry.path())) runs.push_back(summary_of(entry.path()));
   }
   std::sort(runs.begin(), runs.end(),
-            [](const RunSummary& a, const RunSummary& b) { return a.folder < b.folder; });
+            [](const ListedRun& a, const ListedRun& b) { return a.folder < b.folder; });
   return runs;
 }
 
-std::string run_list_text(const std::vector<RunSummary>& runs, double now) {
+std::string run_list_text(const std::vector<ListedRun>& runs, double now) {
   std::vector<std::vector<std::string>> rows{{"run", "state", "step", "loss", "last", "why"}};
-  for (const RunSummary& run : runs) {
+  for (const ListedRun& run : runs) {
     const bool has_loss = run.last && run.last->loss;
     rows.push_back({terminal_text(run.folder.filename().string(), LineEnds::kEscape),
                     name_of(run.state), progress_of(run),
@@ -201,7 +201,7 @@ std::string run_list_text(const std::vector<RunSummary>& runs, double now) {
   return text;
 }
 
-std::string run_list_json(const RunSummary& run) {
+std::string run_list_json(const ListedRun& run) {
   nlohmann::ordered_json json{{"run", run.folder.string()}, {"state", name_of(run.state)}};
   const auto put = [&json](const char* key, const auto& value) {
     json[key] = nullptr;

@@ -22,7 +22,7 @@ enum class RunState {
   kUnknown
 };
 
-struct RunSummary {
+struct ListedRun {
   std::filesystem::path folder;
   RunState state = RunState::kUnknown;
   std::string reason;            // of a stop, a failure, a kill; empty: none is needed
@@ -33,15 +33,15 @@ struct RunSummary {
 };
 
 /// `folder` itself if it is a run's, else the runs right below it, by name.
-[[nodiscard]] std::vector<RunSummary> list_runs(const std::filesystem::path& folder);
+[[nodiscard]] std::vector<ListedRun> list_runs(const std::filesystem::path& folder);
 
 /// `running`, `finished`, `stopped`, `failed`, `killed`, `unknown`.
 [[nodiscard]] const char* name_of(RunState state);
 
 /// A table, with a line a run; `now` is in seconds of Unix time.
-[[nodiscard]] std::string run_list_text(const std::vector<RunSummary>& runs, double now);
+[[nodiscard]] std::string run_list_text(const std::vector<ListedRun>& runs, double now);
 
 /// One line of JSON, without its end.
-[[nodiscard]] std::string run_list_json(const RunSummary& run);
+[[nodiscard]] std::string run_list_json(const ListedRun& run);
 
 }  // namespace phalanx

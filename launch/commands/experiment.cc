@@ -49,7 +49,7 @@ std::vector<int> own_cores() {
   return cores;
 }
 
-std::string word_of(const RunState& state) {
+std::string word_of(const ExperimentRunState& state) {
   switch (state.progress) {
     case RunProgress::kNotBegun:
       return "not begun";
@@ -71,7 +71,8 @@ void list_runs(const Experiment& experiment) {
   }
 }
 
-void write_results(const Experiment& experiment, const std::vector<RunOutcome>& outcomes = {}) {
+void write_results(const Experiment& experiment,
+                   const std::vector<ExperimentRunOutcome>& outcomes = {}) {
   std::map<std::string, std::string> reasons;
   for (size_t i = 0; i < outcomes.size(); ++i) {
     reasons[experiment.runs[i].name] = outcomes[i].reason;
@@ -88,11 +89,12 @@ void write_results(const Experiment& experiment, const std::vector<RunOutcome>& 
 }
 
 /// 0, 75 if runs were stopped, 2 if any failed.
-int code_of(const std::vector<RunOutcome>& outcomes, const std::vector<size_t>& chosen) {
+int code_of(const std::vector<ExperimentRunOutcome>& outcomes, const std::vector<size_t>& chosen) {
   bool failed = false, open = false;
   for (const size_t i : chosen) {
-    failed |= outcomes[i].end == RunEnd::kFailed;
-    open |= outcomes[i].end == RunEnd::kStopped || outcomes[i].end == RunEnd::kNotStarted;
+    failed |= outcomes[i].end == ExperimentRunEnd::kFailed;
+    open |= outcomes[i].end == ExperimentRunEnd::kStopped ||
+            outcomes[i].end == ExperimentRunEnd::kNotStarted;
   }
   if (open) return static_cast<int>(ExitCode::kStopped);
   return failed ? static_cast<int>(ExitCode::kBadInput) : 0;
@@ -107,9 +109,9 @@ int run_one(const Experiment& experiment, int64_t index) {
   }
   ExperimentRunner runner(experiment.config, experiment.runs, experiment.place, {RunSlot{}});
   const auto i = static_cast<size_t>(index);
-  const RunOutcome outcome = runner.run({i})[i];
-  if (outcome.end == RunEnd::kNotStarted) return static_cast<int>(ExitCode::kStopped);
-  if (outcome.end == RunEnd::kFailed && outcome.exit_code == 0) {
+  const ExperimentRunOutcome outcome = runner.run({i})[i];
+  if (outcome.end == ExperimentRunEnd::kNotStarted) return static_cast<int>(ExitCode::kStopped);
+  if (outcome.end == ExperimentRunEnd::kFailed && outcome.exit_code == 0) {
     return static_cast<int>(ExitCode::kBadInput);
   }
   return outcome.exit_code;
@@ -130,7 +132,7 @@ int run_all(const Experiment& experiment) {
   ExperimentRunner runner(config, experiment.runs, experiment.place, slots);
   std::vector<size_t> chosen(experiment.runs.size());
   std::iota(chosen.begin(), chosen.end(), size_t{0});
-  const std::vector<RunOutcome> outcomes = runner.run(chosen);
+  const std::vector<ExperimentRunOutcome> outcomes = runner.run(chosen);
   write_results(experiment, outcomes);
   return code_of(outcomes, chosen);
 }

@@ -20,11 +20,11 @@ struct RunsArguments {
 };
 
 void print_runs(const RunsArguments& arguments) {
-  const std::vector<RunSummary> runs = list_runs(arguments.folder);
+  const std::vector<ListedRun> runs = list_runs(arguments.folder);
   if (runs.empty()) {
     fmt::print(stderr, "no run in {}\n", arguments.folder);
   } else if (arguments.json) {
-    for (const RunSummary& run : runs) fmt::print("{}\n", run_list_json(run));
+    for (const ListedRun& run : runs) fmt::print("{}\n", run_list_json(run));
   } else {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     fmt::print("{}", run_list_text(runs, std::chrono::duration<double>(now).count()));

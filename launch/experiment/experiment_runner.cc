@@ -62,7 +62,7 @@ ExperimentRunner::ExperimentRunner(const ExperimentConfig& experiment,
   for (size_t i = 0; i < slots_.size(); ++i) free_slots_.push_back(slots_.size() - 1 - i);
 }
 
-std::vector<RunOutcome> ExperimentRunner::run(const std::vector<size_t>& chosen) {
+std::vector<ExperimentRunOutcome> ExperimentRunner::run(const std::vector<size_t>& chosen) {
   find_work(chosen);
   const Clock::time_point begin = Clock::now();
   while (!busy_.empty() || (!waiting_.empty() && signals_seen_ == 0)) {
@@ -77,7 +77,8 @@ std::vector<RunOutcome> ExperimentRunner::run(const std::vector<size_t>& chosen)
     const std::chrono::duration<double> waited = Clock::now() - begin;
     if (busy_.empty() && !waiting_.empty() && waited.count() > kLockSeconds &&
         !is_free(place_.run(runs_[waiting_.front()]))) {
-      outcomes_[waiting_.front()] = {RunEnd::kFailed, "another process works in its folder", 0};
+      outcomes_[waiting_.front()] = {ExperimentRunEnd::kFailed,
+                                     "another process works in its folder", 0};
       note(fmt::format("{} is left out: another process works in its folder",
                        runs_[waiting_.front()].name));
       waiting_.pop_front();
@@ -90,11 +91,12 @@ std::vector<RunOutcome> ExperimentRunner::run(const std::vector<size_t>& chosen)
 
 void ExperimentRunner::find_work(const std::vector<size_t>& chosen) {
   for (const size_t i : chosen) {
-    const RunState state = state_of(place_, runs_[i]);
+    const ExperimentRunState state = state_of(place_, runs_[i]);
     if (state.progress == RunProgress::kDone) {
-      outcomes_[i].end = RunEnd::kDone;
+      outcomes_[i].end = ExperimentRunEnd::kDone;
     } else if (state.progress == RunProgress::kOther) {
-      outcomes_[i] = {RunEnd::kFailed, state.problem, static_cast<int>(ExitCode::kBadInput)};
+      outcomes_[i] = {ExperimentRunEnd::kFailed, state.problem,
+                      static_cast<int>(ExitCode::kBadInput)};
       note(fmt::format("{} is left out: {}", runs_[i].name, state.problem));
     } else {
       waiting_.push_back(i);
@@ -135,7 +137,7 @@ void ExperimentRunner::start(size_t run, size_t slot) {
 }
 
 void ExperimentRunner::end(const Busy& busy, int exit_code) {
-  RunOutcome& outcome = outcomes_[busy.run];
+  ExperimentRunOutcome& outcome = outcomes_[busy.run];
   outcome.exit_code = exit_code;
   free_slots_.push_back(busy.slot);
   const std::string& name = runs_[busy.run].name;
@@ -143,13 +145,13 @@ void ExperimentRunner::end(const Busy& busy, int exit_code) {
   const bool stopped =
       exit_code == static_cast<int>(ExitCode::kStopped) || (signals_seen_ > 0 && exit_code > 128);
   if (exit_code == 0) {
-    outcome.end = RunEnd::kDone;
+    outcome.end = ExperimentRunEnd::kDone;
     note(fmt::format("{} is done", name));
   } else if (stopped) {
-    outcome.end = RunEnd::kStopped;
+    outcome.end = ExperimentRunEnd::kStopped;
     note(fmt::format("{} has stopped", name));
   } else {
-    outcome.end = RunEnd::kFailed;
+    outcome.end = ExperimentRunEnd::kFailed;
     outcome.reason = reason_of(place_.log(runs_[busy.run]), exit_code);
     note(fmt::format("{} failed: {}", name, outcome.reason));
   }

@@ -18,10 +18,10 @@
 
 namespace phalanx {
 
-enum class RunEnd { kDone, kStopped, kFailed, kNotStarted };
+enum class ExperimentRunEnd { kDone, kStopped, kFailed, kNotStarted };
 
-struct RunOutcome {
-  RunEnd end = RunEnd::kNotStarted;
+struct ExperimentRunOutcome {
+  ExperimentRunEnd end = ExperimentRunEnd::kNotStarted;
   std::string reason;  // of kFailed
   int exit_code = 0;
 };
@@ -32,7 +32,7 @@ class ExperimentRunner {
                    ExperimentPlace place, std::vector<RunSlot> slots);
 
   /// By run. `chosen` are the indices of those to run.
-  std::vector<RunOutcome> run(const std::vector<size_t>& chosen);
+  std::vector<ExperimentRunOutcome> run(const std::vector<size_t>& chosen);
   bool was_stopped() const { return signals_seen_ > 0; }
 
  private:
@@ -59,7 +59,7 @@ class ExperimentRunner {
   std::deque<size_t> waiting_;
   std::vector<Busy> busy_;
   std::vector<size_t> free_slots_;
-  std::vector<RunOutcome> outcomes_;
+  std::vector<ExperimentRunOutcome> outcomes_;
   int signals_seen_ = 0;
 };
 

@@ -27,7 +27,7 @@ std::string difference(const RunSummary& found, const ExperimentRun& run) {
 
 }  // namespace
 
-RunState state_of(const ExperimentPlace& place, const ExperimentRun& run) {
+ExperimentRunState state_of(const ExperimentPlace& place, const ExperimentRun& run) {
   const RunSummary found = read_run_summary(place.run(run));
   if (found.config.empty()) return {};
   const std::string problem = difference(found, run);

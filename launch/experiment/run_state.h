@@ -10,7 +10,7 @@ namespace phalanx {
 
 enum class RunProgress { kNotBegun, kBegun, kDone, kOther };
 
-struct RunState {
+struct ExperimentRunState {
   RunProgress progress = RunProgress::kNotBegun;
   std::string problem;  // of kOther: in what the folder's configuration differs
 };
@@ -26,7 +26,7 @@ struct ExperimentPlace {
 };
 
 /// kOther: the folder holds a run of another configuration, fields apart that change no result.
-[[nodiscard]] RunState state_of(const ExperimentPlace& place, const ExperimentRun& run);
+[[nodiscard]] ExperimentRunState state_of(const ExperimentPlace& place, const ExperimentRun& run);
 
 /// The last error or hang that the program names in a log ("phalanx: error: ..."), without its own
 /// name in front; empty if there is none.

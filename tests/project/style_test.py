@@ -1,5 +1,5 @@
 """Fails on what the house rules forbid and a program can see: sizes, marks of unfinished work, ranks
-in model/, printing and exiting in libraries."""
+in model/, printing and exiting in libraries, two types of one name."""
 
 import re
 
@@ -14,6 +14,9 @@ PRINTS = re.compile(r'\bstd::(cout|cerr|clog|print|println)\b|\bfmt::print(ln)?\
                     r'|\b(std::)?(exit|_exit|quick_exit)\s*\(')
 ENVIRONMENT = re.compile(r'\b(secure_)?getenv\s*\(')
 SHUFFLES = re.compile(r'\bstd::(shuffle\b|\w+_distribution\b)')
+# Of namespace phalanx itself: what lies in another namespace or type is indented or named after it.
+TYPE = re.compile(r'^(?:struct|class|union|enum(?: class)?)\s+(\w+)(?:\s+final)?\s*[:{]', re.M)
+INNER_NAMESPACE = re.compile(r'^namespace phalanx::(\w+)', re.M)
 THREAD_LOCAL = re.compile(r'\bthread_local\b')
 
 SCOPE_HEAD = re.compile(r'\b(namespace|class|struct|union|enum|extern)\b[^()=]*$')
@@ -99,12 +102,31 @@ def word_findings(path, text):
             yield f'{path}:{number}: model/ knows no ranks: {line.strip()}'
 
 
+class TypeNames:
+    """Two types of one name that meet in a program are one to the linker, which takes the functions
+    of either for both."""
+
+    def __init__(self):
+        self.places = {}
+
+    def findings(self, path, text):
+        if path.suffix != '.h' or path.parts[0] == 'tests':
+            return
+        inner = INNER_NAMESPACE.search(text)
+        for match in TYPE.finditer(without_comments(text)):
+            name = f'{inner[1]}::{match[1]}' if inner else match[1]
+            if name in self.places:
+                yield f'{path}: {name} is a type of {self.places[name]} too'
+            self.places.setdefault(name, path)
+
+
 def check(root):
     findings = []
+    names = TypeNames()
     for path in sources(root):
         text = (root / path).read_text(encoding='utf-8', errors='replace')
         findings += [*size_findings(path, text), *header_findings(path, text),
-                     *word_findings(path, text)]
+                     *word_findings(path, text), *names.findings(path, text)]
     return findings
 
 
@@ -121,6 +143,10 @@ def self_check():
     expect_finding(check, {'data/a.h': '#pragma once\nint f();\n'}, 'what the header is for')
     expect_clean(check, {'data/a.h': '// What it is.\n#pragma once\nint f();\n'})
     expect_finding(check, {'data/a.h': '// What it is.\nint f();\n#pragma once\n'}, 'before all')
+    header = '// What it is.\n#pragma once\nstruct A {\n  int b;\n};\n'
+    expect_finding(check, {'data/a.h': header, 'launch/b.h': header}, 'A is a type of data/a.h too')
+    expect_clean(check, {'data/a.h': header, 'launch/b.h': '// B.\n#pragma once\nstruct A;\n',
+                         'tests/b.h': header})
     expect_finding(check, {'model/a.cc': 'int rank = 0;\n'}, 'knows no ranks')
     expect_finding(check, {'data/a.cc': 'void f() { std::cout << 1; }\n'}, 'neither print nor exit')
     expect_finding(check, {'data/a.cc': 'auto f() { return getenv("A"); }\n'}, 'environment')
