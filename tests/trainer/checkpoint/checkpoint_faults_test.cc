@@ -22,7 +22,9 @@ constexpr const char* kRankFile = "rank-00000.safetensors";
 class CheckpointFaults : public ::testing::Test {
  protected:
   CheckpointFaults() { std::filesystem::create_directory(at_); }
-  ~CheckpointFaults() override { std::cout << "faults: " << faults_ << " of a disk\n"; }
+  ~CheckpointFaults() override {
+    if (faults_ > 0) std::cout << "faults: " << faults_ << " of a disk\n";
+  }
 
   Path step(int64_t number) const { return checkpoint_path(at_, number); }
   bool leftovers() const {
