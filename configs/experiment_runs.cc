@@ -37,9 +37,18 @@ struct Combination {
   std::string name;
   std::vector<std::string> overrides, places;
 
+  /// What is set again replaces what was set before.
   void add(const std::vector<std::string>& more, const std::string& place) {
-    overrides.insert(overrides.end(), more.begin(), more.end());
-    places.resize(overrides.size(), place);
+    for (const std::string& one : more) {
+      const std::string key = one.substr(0, one.find('=') + 1);
+      for (size_t i = overrides.size(); i-- > 0;) {
+        if (key.empty() || !overrides[i].starts_with(key)) continue;
+        overrides.erase(overrides.begin() + static_cast<std::ptrdiff_t>(i));
+        places.erase(places.begin() + static_cast<std::ptrdiff_t>(i));
+      }
+      overrides.push_back(one);
+      places.push_back(place);
+    }
   }
 };
 

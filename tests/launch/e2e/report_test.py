@@ -170,8 +170,7 @@ class ReportInABrowser(ReportRuns):
         self.assertTrue(self.browser.evaluate(f'{tip}.hidden'))
         self.browser.press('Tab')
         self.browser.press('Enter')  # the table below the chart
-        rows = self.browser.evaluate(f'{LOSS}.querySelectorAll("details tbody tr").length')
-        self.assertGreater(rows, 5)
+        self.browser.wait_for(f'{LOSS}.querySelectorAll("details tbody tr").length > 5')
 
     def test_switches(self):
         self.open(self.all_runs())
