@@ -156,13 +156,16 @@ bool has_ranks_by_hand(const EnvironmentLookup& environment) {
 }
 
 /// MPI or srun has placed this process; does another launcher around it say something else?
-void check_agreement(const LaunchInfo& chosen, const std::optional<LaunchInfo>& slurm,
-                     const EnvironmentLookup& environment) {
+void check_agreement(const LaunchInfo& chosen, const EnvironmentLookup& environment) {
   if (!chosen.size) return;  // MPI will say
   // mpirun of an allocation starts its daemons by srun, one a host, so ranks may see a step of
   // another size than their world's; only a lone rank contradicts it.
   const bool is_alone = chosen.launcher == Launcher::kMpi && *chosen.size == 1;
-  if (is_alone && slurm && *slurm->size > 1) refuse_both(chosen, slurm->rank, slurm->described);
+  const int tasks = number(environment, "SLURM_STEP_NUM_TASKS", 1).value_or(1);
+  if (is_alone && tasks > 1) {
+    refuse_both(chosen, number(environment, "SLURM_PROCID", 0).value_or(0),
+                fmt::format("srun (SLURM_STEP_NUM_TASKS={})", tasks));
+  }
   if (!has_ranks_by_hand(environment)) return;
   const int by_hand = number(environment, "WORLD_SIZE", 1).value_or(1);
   if (by_hand == 1 || by_hand == *chosen.size) return;
@@ -178,14 +181,15 @@ LaunchInfo chosen_launch(const std::optional<LaunchInfo>& found, const std::stri
 
 LaunchInfo find_launch(const EnvironmentLookup& environment) {
   if (environment("TORCHELASTIC_RUN_ID")) return torchrun_launch(environment);
+  if (const std::optional<LaunchInfo> mpi = mpi_launch(environment)) {
+    check_agreement(*mpi, environment);
+    return *mpi;
+  }
   const std::optional<LaunchInfo> slurm = slurm_launch(environment);
   // A step of one task is how an interactive shell looks; RANK set inside it says more.
-  const bool is_step = slurm && *slurm->size > 1;
-  std::optional<LaunchInfo> chosen = mpi_launch(environment);
-  if (!chosen && is_step) chosen = slurm;
-  if (chosen) {
-    check_agreement(*chosen, slurm, environment);
-    return *chosen;
+  if (slurm && *slurm->size > 1) {
+    check_agreement(*slurm, environment);
+    return *slurm;
   }
   if (has_ranks_by_hand(environment)) return torchrun_launch(environment);
   return slurm.value_or(LaunchInfo{});

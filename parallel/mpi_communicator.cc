@@ -42,7 +42,7 @@ class MpiCommunicator : public HostCommunicator {
   std::unique_ptr<Communicator> make_group(const GroupPlan& plan) override {
     MPI_Comm group = MPI_COMM_NULL;
     mpi_check(MPI_Comm_split(comm_, plan.index, plan.rank, &group), "MPI_Comm_split");
-    runtime_.keep(group);
+    runtime_.keep_comm(group);
     return make_mpi_communicator(runtime_, group, plan.name, options_);
   }
 

@@ -42,9 +42,9 @@ MpiRuntime::~MpiRuntime() {
   MPI_Finalize();
 }
 
-void MpiRuntime::keep(MPI_Comm comm) { kept_.push_back({comm, MPI_WIN_NULL}); }
+void MpiRuntime::keep_comm(MPI_Comm comm) { kept_.push_back({comm, MPI_WIN_NULL}); }
 
-void MpiRuntime::keep(MPI_Win window) { kept_.push_back({MPI_COMM_NULL, window}); }
+void MpiRuntime::keep_window(MPI_Win window) { kept_.push_back({MPI_COMM_NULL, window}); }
 
 void abort_job(int exit_code) {
   MPI_Abort(MPI_COMM_WORLD, exit_code);

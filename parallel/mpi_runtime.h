@@ -27,8 +27,8 @@ class MpiRuntime {
 
   /// Frees the handle when the runtime ends. All ranks of a handle keep it in the same order
   /// relative to their other handles.
-  void keep(MPI_Comm comm);
-  void keep(MPI_Win window);
+  void keep_comm(MPI_Comm comm);
+  void keep_window(MPI_Win window);  // not an overload: both are int in MPICH
 
  private:
   struct Kept {

@@ -46,7 +46,7 @@ MpiWindow::MpiWindow(MpiRuntime& runtime, MPI_Comm comm, int64_t slot_bytes)
   mpi_check(MPI_Win_allocate_shared(bytes, 1, MPI_INFO_NULL, comm, &base, &window),
             "MPI_Win_allocate_shared");
   mpi_check(MPI_Win_lock_all(MPI_MODE_NOCHECK, window), "MPI_Win_lock_all");
-  runtime.keep(window);
+  runtime.keep_window(window);
   for (int peer = 0; peer < size; ++peer) {
     MPI_Aint found_bytes = 0;
     int unit = 0;

@@ -94,8 +94,9 @@ int Session::ranks_of_device() const {
 }
 
 void Session::join(const LaunchInfo& launch, const SessionOptions& options) {
-  const bool without_mpi = launch.launcher == Launcher::kTorchrun ||
-                           (launch.launcher == Launcher::kSlurm && options.device == Device::kCuda);
+  // srun with PMIx, or PMI, shows the variables of an MPI launcher; without, MPI cannot start.
+  const bool without_mpi =
+      launch.launcher == Launcher::kTorchrun || launch.launcher == Launcher::kSlurm;
   try {
     if (without_mpi) {
       join_store(launch, options);
@@ -116,7 +117,7 @@ void Session::join_mpi(const LaunchInfo& launch) {
   MPI_Comm host = MPI_COMM_NULL;
   mpi_check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host),
             "MPI_Comm_split_type");
-  mpi_->keep(host);
+  mpi_->keep_comm(host);
   mpi_check(MPI_Comm_rank(host, &local_rank_), "MPI_Comm_rank");
   mpi_check(MPI_Comm_size(host, &local_size_), "MPI_Comm_size");
   control_ = make_mpi_communicator(*mpi_, MPI_COMM_WORLD, "control");
@@ -124,10 +125,12 @@ void Session::join_mpi(const LaunchInfo& launch) {
 
 void Session::join_store(const LaunchInfo& launch, const SessionOptions& options) {
   if (options.device == Device::kCpu) {
+    const bool slurm = launch.launcher == Launcher::kSlurm;
     throw std::invalid_argument(fmt::format(
         "device: expected cuda, found cpu: {} ranks on CPU need MPI to move their tensors; start "
-        "them with \"mpirun -n {}\" instead of torchrun",
-        *launch.size, *launch.size));
+        "them with {}\"mpirun -n {}\" instead of {}",
+        *launch.size, slurm ? "\"srun --mpi=pmix\" or " : "", *launch.size,
+        slurm ? "srun without PMIx" : "torchrun"));
   }
   control_ = make_store_world(launch, options.store_timeout);
 }

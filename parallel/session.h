@@ -7,7 +7,7 @@
 // to nobody and never calls MPI_Init. Ownership: owns MPI and the control communicator; must
 // outlive every communicator made from it. Threads: one thread, the one that made it. Errors: a
 // launch that cannot work (ranks that MPI does not see, launchers that contradict each other, CPU
-// ranks under torchrun) is a LaunchError.
+// ranks under torchrun or srun without PMIx) is a LaunchError.
 #include <chrono>
 #include <memory>
 #include <string>

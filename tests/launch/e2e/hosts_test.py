@@ -76,8 +76,8 @@ class Hosts(RunTest):
     def test_data_that_one_host_lacks(self):
         empty = self.workspace.path / 'empty'
         empty.mkdir()
-        self.refuse(['data.sources.sums.path', 'found nothing', f'(on rank 1, host '
-                     f'{self.other_host()})'], [(empty, self.workspace.path / 'data' / 'sums')])
+        self.refuse(['data/sums: expected a data set', f'(on rank 1, host {self.other_host()})'],
+                    [(empty, self.workspace.path / 'data' / 'sums')])
 
     def test_a_host_that_is_not_there(self):
         self.refuse(['host 10.77.0.9: rsh: connect to host 10.77.0.9: No route to host'],

@@ -196,8 +196,9 @@ class Slurm(RunTest):
         self.assertIn('2 ranks on 1 host, started by srun (SLURM_STEP_NUM_TASKS=2)', out)
         refused = self.call('srun', '-n', '2', '--mpi=none', '--kill-on-bad-exit=1',
                             self.workspace.binary, 'train', 'run.yaml', 'run.name=none', check=False)
-        self.assertIn('srun (SLURM_STEP_NUM_TASKS=2) started 2 ranks, but MPI sees a world of 1',
-                      refused)
+        self.assertIn('start them with "srun --mpi=pmix" or "mpirun -n 2" instead of srun without '
+                      'PMIx', refused)
+        self.assertEqual(refused.count('phalanx: error: '), 1, refused)
         self.assertFalse(self.workspace.run_folder('none').exists(), refused)
 
     def test_a_lone_command_of_a_batch_script_is_alone(self):

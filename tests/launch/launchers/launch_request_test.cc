@@ -159,17 +159,22 @@ TEST(CapturedProcess, tells_codes_and_output_and_ends_what_takes_too_long) {
 
 TEST(HostCheck, hosts_that_do_not_answer_are_named_once) {
   LaunchJob job;
-  job.program = "true";    // answers with nothing, as is expected here
+  const std::string program = testing::TempDir() + "/answers";
+  std::ofstream(program) << "#!/bin/sh\necho welcome\necho phalanx 0.1.0\n";
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  job.program = program;
   job.rsh_agent = "echo";  // answers with what it is told to run
   job.hosts = {{"localhost", 1}, {"far1", 1}, {"far2", 1}};
-  const std::string text = complaint([&] { check_hosts(job, "", 10); });
-  EXPECT_EQ(text.find("hosts: expected each to answer '' when asked"), 0u) << text;
-  EXPECT_NE(text.find("host far1: 'far1 true --version'; host far2: "), std::string::npos) << text;
+  const std::string text = complaint([&] { check_hosts(job, "phalanx 0.1.0", 10); });
+  EXPECT_EQ(text.find("hosts: expected each to answer 'phalanx 0.1.0' when asked"), 0u) << text;
+  EXPECT_NE(text.find("host far1: 'far1 " + program + " --version'; host far2: "),
+            std::string::npos)
+      << text;
   EXPECT_EQ(text.find("localhost"), std::string::npos) << text;
   job.hosts.clear();
-  EXPECT_EQ(complaint([&] { check_hosts(job, "", 10); }), "none");
+  EXPECT_EQ(complaint([&] { check_hosts(job, "phalanx 0.1.0", 10); }), "none");
   job.program = "/opt/no-phalanx";
-  EXPECT_NE(complaint([&] { check_hosts(job, "", 10); }).find("localhost: no such program"),
+  EXPECT_NE(complaint([&] { check_hosts(job, "phalanx 0.1.0", 10); }).find("localhost: no such"),
             std::string::npos);
 }
 
