@@ -10,7 +10,7 @@
 namespace phalanx {
 
 struct TrainOutput {
-  bool quiet = false;  // warnings, notes of what went wrong, and errors only
+  bool quiet = false;  // warnings, notes (a save, a skipped step) and errors only
   bool json = false;   // stdout: the lines of metrics.jsonl, then one of the end; else as quiet
   bool panel = false;  // though stderr is no terminal, as under mpirun
 

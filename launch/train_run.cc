@@ -91,6 +91,18 @@ at::Device device_of(const RunConfig& config, const Session& session) {
   return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(session.device_index()));
 }
 
+/// A second, of this rank's processor, for MFU; 0: not known. On a host no table can know it.
+double peak_flops_of(const RunConfig& config, const std::string& config_dir,
+                     const Session& session) {
+  constexpr double kTera = 1e12;
+  if (session.rank() != 0) return 0.0;  // which records nothing
+  if (config.logging.peak_tflops > 0) return config.logging.peak_tflops * kTera;
+  if (config.parallel.device == DeviceKind::kCpu) return 0.0;
+  const GpuTable table = read_gpu_table({config_dir + "/gpus.yaml"});
+  const Accelerator* gpu = find_gpu_called(table, gpu_model(session.device_index()).name);
+  return gpu == nullptr ? 0.0 : peak_flops(*gpu, config.precision == Precision::kFp32 ? 4 : 2);
+}
+
 TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig& config,
                                const fs::path& resumed_from, const TrainArguments& arguments,
                                const TrainProcess& process) {
@@ -118,18 +130,6 @@ TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig&
     return requests;
   };
   return options;
-}
-
-/// A second, of this rank's processor, for MFU; 0: not known. On a host no table can know it.
-double peak_flops_of(const RunConfig& config, const std::string& config_dir,
-                     const Session& session) {
-  constexpr double kTera = 1e12;
-  if (session.rank() != 0) return 0.0;  // which records nothing
-  if (config.logging.peak_tflops > 0) return config.logging.peak_tflops * kTera;
-  if (config.parallel.device == DeviceKind::kCpu) return 0.0;
-  const GpuTable table = read_gpu_table({config_dir + "/gpus.yaml"});
-  const Accelerator* gpu = find_gpu_called(table, gpu_model(session.device_index()).name);
-  return gpu == nullptr ? 0.0 : peak_flops(*gpu, config.precision == Precision::kFp32 ? 4 : 2);
 }
 
 /// What the run needs of this machine, before its first step; a dry run may be for another one.

@@ -52,7 +52,7 @@ stages:
 VALUES = (
     ('stages[0].phases[0].tokens', ('4096', '4M', '1.5B', '2e9'), ('0', '-1', '4X', '1.5')),
     ('stages[0].learning_rate.peak', ('3e-4', '1'), ('0', '-1', 'fast', "'1'")),
-    ('stages[0].phases[0].ramp', ('step', 'linear'), ('cosine', '1')),
+    ('data.on_exhausted', ('error', 'renormalize'), ('cosine', '1')),
     ('stages[0].global_batch_size', ('4', '8'), ('0', '4K', "'4'", '1.5')),
     ('stages[0].batch_ramp', ('[]',), ('3', '[{from_tokens: 64}]')),
     ('stages[0].name', ('p', 'p-1', '7'), ('a/b', '.a', "''")),

@@ -82,9 +82,8 @@ std::string LivePanel::drawing(const TerminalSize& size) {
   return text;
 }
 
-void LivePanel::draw(const std::vector<PanelLine>& lines, const TerminalSize& size) {
+void LivePanel::draw(const TerminalSize& size) {
   const std::string erased = erase(size);
-  lines_ = lines;
   print(erased + drawing(size));
 }
 

@@ -4,6 +4,7 @@
 // there does not run into them.
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace phalanx {
@@ -31,9 +32,11 @@ class LivePanel {
  public:
   explicit LivePanel(bool colours) : colours_(colours) {}
 
+  /// The lines from now on, not drawn yet.
+  void set(std::vector<PanelLine> lines) { lines_ = std::move(lines); }
   /// In the place of the lines before. What does not fit the terminal is cut off.
-  void draw(const std::vector<PanelLine>& lines, const TerminalSize& size);
-  /// `text` above the lines, with which it scrolls away; they are drawn again.
+  void draw(const TerminalSize& size);
+  /// `text` where the lines were, with which it scrolls away, and the lines drawn below.
   void print_above(std::string_view text, const TerminalSize& size);
 
  private:

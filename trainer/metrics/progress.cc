@@ -37,14 +37,15 @@ bool Progress::is_due(const StepRecord& record) const {
 void Progress::show(const StepRecord& record) {
   if (options_.style == ProgressStyle::kNone) return;
   const Pace pace = pace_after(record);
-  if (is_due(record)) {
-    last_shown_ = std::chrono::steady_clock::now();
-    if (options_.style == ProgressStyle::kPanel) {
-      const TerminalSize size = terminal_size();
-      panel_.draw(panel_lines(record, sources_, pace, size.columns - 1), size);
-    } else {
-      note(progress_text(record, sources_, pace));
-    }
+  const bool due = is_due(record);
+  if (due) last_shown_ = std::chrono::steady_clock::now();
+  if (options_.style == ProgressStyle::kPanel) {
+    const TerminalSize size = terminal_size();
+    // Set though it is not due: a note, as of the save that ends a stopped run, draws it.
+    panel_.set(panel_lines(record, sources_, pace, size.columns - 1));
+    if (due) panel_.draw(size);
+  } else if (due) {
+    note(progress_text(record, sources_, pace));
   }
   for (const auto& [source, result] : record.validation) {
     note(validation_text(record.step, source, result));

@@ -112,17 +112,18 @@ TEST(Panel, IsDrawnInItsOwnPlace) {
   LivePanel panel(false);
   const std::vector<PanelLine> lines{PanelLine{Piece{"one"}}, PanelLine{Piece{"a line of more"}}};
   ::testing::internal::CaptureStderr();
-  panel.draw(lines, {80, 24});
+  panel.set(lines);
+  panel.draw({80, 24});
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "one\na line of more\n");
   ::testing::internal::CaptureStderr();
   panel.print_above("a note", {80, 24});
   EXPECT_EQ(::testing::internal::GetCapturedStderr(),
             "\x1b[2A\r\x1b[Ja note\none\na line of more\n");
   ::testing::internal::CaptureStderr();
-  panel.draw(lines, {8, 24});  // the terminal was made narrower, and has folded the second line
+  panel.draw({8, 24});  // the terminal was made narrower, and has folded the second line
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "\x1b[3A\r\x1b[Jone\na line \n");
   ::testing::internal::CaptureStderr();
-  panel.draw(lines, {80, 2});  // no room for the second one
+  panel.draw({80, 2});  // no room for the second one
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "\x1b[1A\r\x1b[Jone\n");
 }
 
@@ -146,6 +147,15 @@ TEST(Progress, LinesComeAtTheIntervalAndAreNeverEscaped) {
   options.interval = std::chrono::milliseconds(0);
   const std::string each = shown(options);
   EXPECT_EQ(std::count(each.begin(), each.end(), '\n'), 3) << each;
+}
+
+TEST(Progress, ANoteDrawsAPanelThatWasNotDueYet) {
+  ProgressOptions options;
+  options.style = ProgressStyle::kPanel;
+  const std::string drawn = shown(options, true);
+  const size_t note = drawn.find("a note\n");
+  EXPECT_EQ(drawn.find("step 2/200"), drawn.find("step 2/200", note));
+  EXPECT_NE(drawn.find("step 2/200", note), std::string::npos) << drawn;
 }
 
 TEST(Progress, WithoutAStyleOnlyNotesAreLeft) {
