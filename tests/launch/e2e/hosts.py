@@ -6,9 +6,19 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
+import time
 
 BRIDGE = '10.77.0.1'  # the machine itself
 HOSTS = {'10.77.0.2': 'a', '10.77.0.3': 'b'}
+
+# Is the other side there? It has no such service, and says so at once.
+REACHES = """
+import errno, socket, sys
+with socket.socket() as probe:
+    probe.settimeout(2)
+    sys.exit(probe.connect_ex((sys.argv[1], 9)) not in (0, errno.ECONNREFUSED))
+"""
 
 # In the place of ssh: the first argument is the host. Each host has a name of its own.
 RSH = '''#!/bin/bash
@@ -59,6 +69,14 @@ class Network:
 
     def set_link(self, letter, state):
         sh('ip', 'link', 'set', self.wire(letter), state)
+
+    def join(self):
+        """All links up, and the machine within reach of each host: a link needs a moment."""
+        for letter in HOSTS.values():
+            self.set_link(letter, 'up')
+            while sh('ip', 'netns', 'exec', self.namespace(letter), sys.executable, '-c', REACHES,
+                     BRIDGE, check=False).returncode != 0:
+                time.sleep(0.1)
 
     def pids(self):
         """Of all processes in the namespaces."""
