@@ -267,8 +267,9 @@ class LineChart extends Frame {
       words.push(`${one.name} ${numberText(y)}`);
     }
     lines.sort((a, b) => b.y - a.y);
-    this.showTip(this.px(x), this.top, `${countText(x)} tokens`,
-      lines.slice(0, 16).map((one) => one.node),
+    const shown = lines.slice(0, 16).map((one) => one.node);
+    if (lines.length > 16) shown.push(element('div', {}, `and ${lines.length - 16} more`));
+    this.showTip(this.px(x), this.top, `${countText(x)} tokens`, shown,
       spoken ? `${countText(x)} tokens: ${words.join(', ')}` : '');
   }
 

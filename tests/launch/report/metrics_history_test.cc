@@ -52,7 +52,8 @@ TEST_F(History, TheLastLineOfAStepCounts) {
 
 TEST_F(History, EvaluationsOfRepeatedStepsCountOnce) {
   const std::string evaluated =
-      R"({"step":2,"tokens":200,"loss":1,"validation":{"a":{"loss":2,"bits_per_byte":1,"targets":10},)"
+      R"({"step":2,"tokens":200,"loss":1,"validation":{"a":{"loss":2,"bits_per_byte":1,)"
+      R"("targets":10},)"
       R"("b":{"loss":4,"bits_per_byte":3,"targets":30}}})"
       "\n";
   const MetricsHistory history =
