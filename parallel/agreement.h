@@ -5,8 +5,8 @@
 // Collective over `control`, a host communicator: every rank calls together(), same order.
 // `step` itself must be local: a collective inside it would wait for a rank that has failed.
 // Errors: when any rank's step throws, every rank throws the same AgreedError, whose text names
-// each distinct message once and the ranks it comes from unless all ranks say the same. The code is
-// that of the lowest failing rank. One rank prints; all end with the same code.
+// each distinct message once and, unless all ranks say the same, the ranks and hosts it comes from.
+// The code is that of the lowest failing rank. One rank prints; all end with the same code.
 #include <functional>
 #include <optional>
 #include <string>
