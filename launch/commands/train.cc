@@ -155,8 +155,8 @@ ExitCode train(TrainArguments& arguments) {
 }
 
 void add_output_options(CLI::App& command, TrainOutput& output) {
-  CLI::Option* quiet =
-      command.add_flag("--quiet", output.quiet, "Print warnings, notes (a save, a skipped step) and errors only");
+  CLI::Option* quiet = command.add_flag(
+      "--quiet", output.quiet, "Print warnings, notes (a save, a skipped step) and errors only");
   CLI::Option* json = command.add_flag(
       "--json", output.json,
       "Print the lines of metrics.jsonl to stdout, and one of the end; else as --quiet");

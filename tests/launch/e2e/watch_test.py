@@ -126,6 +126,20 @@ class TensorBoard(RunTest):
                                          rel_tol=1e-6))
         return found
 
+    def test_a_roll_back(self):
+        """Of the steps that were passed over for a spike nothing stays, up to the checkpoint."""
+        result = self.workspace.train(
+            1, 'back', 'numbers.spikes.policy=roll_back', 'numbers.spikes.z_score=1.5',
+            'numbers.spikes.window=6', 'numbers.spikes.max_roll_backs=1',
+            'numbers.max_skipped_in_a_row=20', 'checkpoint.interval=3 steps',
+            'checkpoint.asynchronous=false', 'checkpoint.keep_last=9')
+        spike = next(line['step'] for line in result.metrics() if line.get('suspicion') == 'spike')
+        before = 3 * ((spike - 1) // 3)
+        last = result.metrics()[-1]['step']
+        self.assertEqual(sorted(events_of(result.folder)['train/loss']),
+                         [*range(1, before + 1), *range(spike + 1, last + 1)])
+        self.assertEqual(len(list((result.folder / 'tensorboard').iterdir())), 2)
+
     def test_torn_files_and_none(self):
         run = self.train(1, 'torn', 'run.stop_after_steps=3', code=STOPPED)
         file, = (run.folder / 'tensorboard').iterdir()

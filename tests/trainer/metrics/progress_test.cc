@@ -74,7 +74,7 @@ TEST(Panel, HasPlaceLossSpeedAndWeights) {
   StepRecord record = with_both_kinds();
   record.peak_flops = 4 * 32768 * 6e6;
   EXPECT_EQ(plain(panel_lines(record, kSources, kPace, 79), 79),
-            "step 120/200  [============================..................]  60.0 %  "
+            "step 120/200  [=========================.................]  60.0 %  "
             "12m34s left\n"
             "loss 4.2500  organic 2.0000  synthetic 3.0000  norm 1.500  lr 3.00e-04\n"
             "32.8K tok/s  MFU 25.0 %  data wait 0 %  memory 0.00 GiB  tokens 491.5K/819.2K\n"
