@@ -12,11 +12,14 @@ namespace {
 // for among others all the same, because they may cover one of the others.
 SpecialFinder finder_of(const TokenizerParts& parts, const EncodeOptions& options,
                         bool normalized) {
-  std::vector<const SpecialToken*> tokens;
+  std::vector<SpecialFinder::Sought> tokens;
   bool any = options.recognise_specials;
   for (const SpecialToken& special : parts.specials) {
     any = any || special.in_any_text;
-    if (special.normalized == normalized) tokens.push_back(&special);
+    if (special.normalized != normalized) continue;
+    std::string text;
+    const bool changed = normalized && parts.nfc && Nfc().apply(special.content, text);
+    tokens.push_back({changed ? text : special.content, &special});
   }
   return any ? SpecialFinder(std::move(tokens)) : SpecialFinder();
 }
@@ -119,7 +122,7 @@ void Encoder::encode_batch(const Batch& batch, std::vector<int32_t>& ids) {
     } else {
       flush();
       const size_t before = ids.size();
-      encode_piece(batch.text.substr(begin, end - begin), ids);
+      encode_piece(batch.text.substr(begin, end - begin), key, ids);
       cache_.keep(place, key, ids.data() + before, ids.size() - before);
     }
     begin = end;
@@ -127,8 +130,8 @@ void Encoder::encode_batch(const Batch& batch, std::vector<int32_t>& ids) {
   flush();
 }
 
-void Encoder::encode_piece(std::string_view piece, std::vector<int32_t>& ids) {
-  const int32_t whole = tokenizer_.whole_pieces_.find(piece);
+void Encoder::encode_piece(std::string_view piece, const PieceKey& key, std::vector<int32_t>& ids) {
+  const int32_t whole = tokenizer_.whole_pieces_.find(piece, key);
   if (whole != -1) {
     ids.push_back(whole);
     return;

@@ -64,7 +64,7 @@ class Encoder {
   void encode_normalized(std::string_view text, std::vector<int32_t>& ids);
   void encode_ordinary(std::string_view text, std::vector<int32_t>& ids);
   void encode_batch(const Batch& batch, std::vector<int32_t>& ids);
-  void encode_piece(std::string_view piece, std::vector<int32_t>& ids);
+  void encode_piece(std::string_view piece, const PieceKey& key, std::vector<int32_t>& ids);
   void merge_piece(std::string_view piece, std::vector<int32_t>& ids);
   size_t trailing_space_begin(std::string_view text, size_t begin, size_t end) const;
   size_t leading_space_end(std::string_view text, size_t begin) const;

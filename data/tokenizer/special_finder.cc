@@ -6,19 +6,18 @@
 namespace phalanx {
 namespace {
 
-unsigned char first_byte(const SpecialToken* token) {
-  return static_cast<unsigned char>(token->content[0]);
+unsigned char first_byte(const SpecialFinder::Sought& sought) {
+  return static_cast<unsigned char>(sought.text[0]);
 }
 
 }  // namespace
 
-SpecialFinder::SpecialFinder(std::vector<const SpecialToken*> tokens) : tokens_(std::move(tokens)) {
-  std::stable_sort(tokens_.begin(), tokens_.end(),
-                   [](const SpecialToken* a, const SpecialToken* b) {
-                     if (first_byte(a) != first_byte(b)) return first_byte(a) < first_byte(b);
-                     return a->content.size() > b->content.size();
-                   });
-  for (const SpecialToken* token : tokens_) ++starts_[size_t{first_byte(token)} + 1];
+SpecialFinder::SpecialFinder(std::vector<Sought> tokens) : tokens_(std::move(tokens)) {
+  std::stable_sort(tokens_.begin(), tokens_.end(), [](const Sought& a, const Sought& b) {
+    if (first_byte(a) != first_byte(b)) return first_byte(a) < first_byte(b);
+    return a.text.size() > b.text.size();
+  });
+  for (const Sought& sought : tokens_) ++starts_[size_t{first_byte(sought)} + 1];
   for (size_t i = 1; i < starts_.size(); ++i) starts_[i] += starts_[i - 1];
   if (!tokens_.empty() && first_byte(tokens_.front()) == first_byte(tokens_.back())) {
     only_first_ = first_byte(tokens_.front());
@@ -42,10 +41,8 @@ SpecialMatch SpecialFinder::find(std::string_view text, size_t begin) const {
        at = next_candidate(text, at + 1)) {
     const auto byte = static_cast<unsigned char>(text[at]);
     for (size_t i = starts_[byte]; i < starts_[size_t{byte} + 1]; ++i) {
-      const SpecialToken* token = tokens_[i];
-      if (text.substr(at).starts_with(token->content)) {
-        return {at, at + token->content.size(), token};
-      }
+      const std::string& sought = tokens_[i].text;
+      if (text.substr(at).starts_with(sought)) return {at, at + sought.size(), tokens_[i].token};
     }
   }
   return {text.size(), text.size(), nullptr};

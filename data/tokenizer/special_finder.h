@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,8 +22,12 @@ struct SpecialMatch {
 class SpecialFinder {
  public:
   SpecialFinder() = default;
-  // None of `tokens` may be null.
-  explicit SpecialFinder(std::vector<const SpecialToken*> tokens);
+  struct Sought {
+    std::string text;           // what stands for the token: its content, or that normalized
+    const SpecialToken* token;  // not null
+  };
+
+  explicit SpecialFinder(std::vector<Sought> tokens);
 
   bool empty() const { return tokens_.empty(); }
   SpecialMatch find(std::string_view text, size_t begin) const;
@@ -30,9 +35,9 @@ class SpecialFinder {
  private:
   size_t next_candidate(std::string_view text, size_t begin) const;
 
-  std::vector<const SpecialToken*> tokens_;  // by first byte, then longest first
-  std::array<size_t, 257> starts_{};         // in tokens_, by first byte
-  int only_first_ = -1;                      // the one first byte of all tokens, where there is one
+  std::vector<Sought> tokens_;        // by first byte, then longest first
+  std::array<size_t, 257> starts_{};  // in tokens_, by first byte
+  int only_first_ = -1;               // the one first byte of all tokens, where there is one
 };
 
 }  // namespace phalanx

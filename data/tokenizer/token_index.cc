@@ -52,10 +52,9 @@ void TokenIndex::add_long(const std::string& token, int32_t id) {
   slots_[i] = {hash, id};
 }
 
-int32_t TokenIndex::find(std::string_view bytes) const {
+int32_t TokenIndex::find(std::string_view bytes, const PieceKey& key) const {
   if (tokens_ == nullptr || bytes.empty()) return -1;
   if (bytes.size() > PieceKey::kMaxBytes) return find_long(bytes);
-  const PieceKey key = PieceKey::of(bytes, 0, bytes.size());
   const size_t mask = short_slots_.size() - 1;
   for (size_t i = short_place(key); short_slots_[i].id != -1; i = (i + 1) & mask) {
     if (short_slots_[i].key == key) return short_slots_[i].id;

@@ -17,8 +17,11 @@ class TokenIndex {
   // Indexes the given ids of `tokens`; of two ids with equal bytes the first stays.
   TokenIndex(const std::vector<std::string>& tokens, const std::vector<int32_t>& ids);
 
-  // -1 where no indexed token has these bytes.
-  int32_t find(std::string_view bytes) const;
+  // -1 where no indexed token has these bytes. `key`: PieceKey::of() them.
+  int32_t find(std::string_view bytes) const {
+    return find(bytes, PieceKey::of(bytes, 0, bytes.size()));
+  }
+  int32_t find(std::string_view bytes, const PieceKey& key) const;
 
   // Fetches what find() will look at first for a piece that has this key.
   void prefetch(const PieceKey& key) const {

@@ -157,5 +157,20 @@ TEST_F(TokenizerCommand, info_prints_size_fingerprint_and_specials) {
                               "special      263  <|pad|>\n");
 }
 
+TEST_F(TokenizerCommand, convert_writes_the_same_tokenizer) {
+  std::ostringstream output;
+  tokenizer_convert({.tokenizer = folder_, .output = folder_ + "/again"}, output);
+  const std::string fingerprint = Tokenizer(testing::sample_parts()).fingerprint();
+  EXPECT_EQ(output.str(),
+            folder_ + "/again/tokenizer.json: vocabulary 264, fingerprint " + fingerprint + "\n");
+  EXPECT_EQ(load_tokenizer(folder_ + "/again")->fingerprint(), fingerprint);
+  EXPECT_EQ(message_of([&] {
+              tokenizer_convert({folder_, "phi4", folder_ + "/phi4"}, output);
+            }),
+            folder_ +
+                "/tokenizer.json: expected the ranks of cl100k_base, which phi-4's specials "
+                "extend, found another tokenizer");
+}
+
 }  // namespace
 }  // namespace phalanx

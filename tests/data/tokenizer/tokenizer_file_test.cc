@@ -222,5 +222,16 @@ TEST(RankFile, broken_lines_are_refused_with_their_number) {
             "found 1");
 }
 
+TEST(RankFile, phi4_extends_cl100k_only) {
+  try {
+    phi4_parts(testing::sample_parts(), "t.json");
+    FAIL() << "no error";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_EQ(std::string(error.what()),
+              "t.json: expected the ranks of cl100k_base, which phi-4's specials extend, found "
+              "another tokenizer");
+  }
+}
+
 }  // namespace
 }  // namespace phalanx

@@ -106,6 +106,46 @@ TEST(Tokenizer, a_stripping_special_takes_the_white_space_around_it) {
             (Ids{256, 263, 256}));
 }
 
+TEST(Tokenizer, white_space_beside_a_stripping_special_stays_where_asked) {
+  TokenizerParts parts = testing::sample_parts();
+  parts.specials[1].strip_left = parts.specials[1].strip_right = true;
+  const Tokenizer tokenizer(std::move(parts));
+  const std::string text = "ab <|pad|> ab";
+  EXPECT_EQ(tokenizer.encode(text, {.recognise_specials = true}), (Ids{256, 263, 256}));
+  const Ids kept = tokenizer.encode(text, {.recognise_specials = true, .keep_space = true});
+  EXPECT_EQ(tokenizer.decode(kept), text);
+}
+
+TEST(Tokenizer, added_tokens_that_are_not_special_are_found_in_any_text) {
+  TokenizerParts parts = testing::sample_parts();
+  parts.specials[1].in_any_text = true;
+  const Tokenizer tokenizer(std::move(parts));
+  const Ids ids = tokenizer.encode("ab<|pad|>ab<|endoftext|>");
+  EXPECT_EQ((Ids(ids.begin(), ids.begin() + 3)), (Ids{256, 263, 256}));
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), 262), 0);
+}
+
+TEST(Tokenizer, texts_and_tokens_sought_after_it_are_normalized) {
+  TokenizerParts parts = testing::sample_parts();
+  parts.nfc = true;
+  parts.tokens[263] = parts.specials[1].content = "e\xCC\x81";
+  parts.specials[1].normalized = true;
+  const Tokenizer tokenizer(std::move(parts));
+  const EncodeOptions options{.recognise_specials = true};
+  EXPECT_EQ(tokenizer.encode("ab\xC3\xA9", options), (Ids{256, 263}));
+  EXPECT_EQ(tokenizer.encode("abe\xCC\x81", options), (Ids{256, 263}));
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode("e\xCC\x81")), "\xC3\xA9");
+}
+
+TEST(Tokenizer, a_space_comes_in_front_where_the_file_says_so) {
+  TokenizerParts parts = testing::sample_parts();
+  parts.prefix_space = true;
+  const Tokenizer tokenizer(std::move(parts));
+  EXPECT_EQ(tokenizer.encode("ab"), (Ids{260}));
+  EXPECT_EQ(tokenizer.encode(" ab"), (Ids{260}));
+  EXPECT_EQ(tokenizer.encode(""), Ids{});
+}
+
 TEST(Tokenizer, whole_pieces_may_go_before_merges) {
   TokenizerParts parts = testing::sample_parts();
   parts.tokens[261] = "aabb";  // which no merge makes
