@@ -87,11 +87,11 @@ std::vector<Finding> examine(const DoctorArguments& arguments, Session& session)
   if (run) wishes.run_folder = run->dir;
   std::vector<Finding> findings = judge_facts(ranks, wishes);
   findings.push_back(judge_clocks(ranks, clock_offsets(session.control(), kClockRounds)));
-  const bool may_stress = worst_of(findings) != Verdict::kError;
+  const bool may_stress = worst_of(findings) != FindingLevel::kError;
   if (arguments.stress_seconds == 0) return findings;
   if (!may_stress) {
-    findings.push_back(
-        {Verdict::kWarning, "stress", "left out, because of the errors above", "mend them first"});
+    findings.push_back({FindingLevel::kWarning, "stress", "left out, because of the errors above",
+                        "mend them first"});
     return findings;
   }
   std::vector<std::string> hosts;
@@ -126,7 +126,7 @@ ExitCode doctor(DoctorArguments& arguments) {
                  stdout);
     }
     session.control().barrier();
-    return worst_of(findings) == Verdict::kError ? ExitCode::kBadInput : ExitCode::kDone;
+    return worst_of(findings) == FindingLevel::kError ? ExitCode::kBadInput : ExitCode::kDone;
   });
 }
 

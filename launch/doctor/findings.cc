@@ -22,7 +22,7 @@ constexpr int64_t kLeastOpenFiles = 4096;
 constexpr double kLeastWriteSpeed = 100e6;
 
 Finding ok(const std::string& name, const std::string& detail) {
-  return {Verdict::kOk, name, detail, ""};
+  return {FindingLevel::kOk, name, detail, ""};
 }
 
 Finding judge_program(const std::vector<RankFacts>& ranks) {
@@ -32,7 +32,7 @@ Finding judge_program(const std::vector<RankFacts>& ranks) {
   }
   const auto program = [](const RankFacts& facts) { return facts.program; };
   if (all_alike(firsts, program)) return ok("program", "XXH3 " + firsts.front().program);
-  return {Verdict::kError, "program", values_text(firsts, program),
+  return {FindingLevel::kError, "program", values_text(firsts, program),
           "copy one build of phalanx to all hosts"};
 }
 
@@ -57,7 +57,7 @@ Finding judge_cores(const std::vector<RankFacts>& ranks) {
   const std::string bound = who(ranks, is_short);
   const std::string detail = "a rank may use " + values_text(ranks, text);
   if (bound.empty()) return ok("cores", detail);
-  return {Verdict::kWarning, "cores", fmt::format("{}: bound too tightly: {}", detail, bound),
+  return {FindingLevel::kWarning, "cores", fmt::format("{}: bound too tightly: {}", detail, bound),
           "bind each rank to its share of the cores (phalanx launch does), or to none: with Open "
           "MPI --bind-to none"};
 }
@@ -75,14 +75,14 @@ Finding judge_gpus(const std::vector<RankFacts>& ranks, const DoctorWishes& wish
                                    ? "none: this build has no CUDA parts, and trains on CPU"
                                    : "none is seen: training is on CPU";
     if (!wishes.cuda) return ok("gpus", detail);
-    return {Verdict::kError, "gpus", detail + "; the configuration asks for cuda",
+    return {FindingLevel::kError, "gpus", detail + "; the configuration asks for cuda",
             "run on hosts with GPUs, with a driver, and a build that found CUDA and NCCL"};
   }
   std::vector<RankGpu> own;
   for (const RankFacts& facts : ranks) own.push_back({facts.host, facts.gpu_bus_id});
   const std::string shared = shared_gpus(own);
   if (!shared.empty()) {
-    return {Verdict::kError, "gpus", "ranks share a GPU:" + shared,
+    return {FindingLevel::kError, "gpus", "ranks share a GPU:" + shared,
             "one rank a GPU: CUDA_VISIBLE_DEVICES, or fewer ranks a host"};
   }
   const auto too_few = [](const RankFacts& facts) {
@@ -90,12 +90,12 @@ Finding judge_gpus(const std::vector<RankFacts>& ranks, const DoctorWishes& wish
   };
   const std::string few = who(ranks, too_few);
   if (!few.empty()) {
-    return {Verdict::kError, "gpus",
+    return {FindingLevel::kError, "gpus",
             fmt::format("{}; more ranks than GPUs: {}", values_text(ranks, gpus_text), few),
             "one rank a GPU: --gpus-per-node, or the launcher's number of ranks a host"};
   }
   if (all_alike(ranks, gpus_text)) return ok("gpus", gpus_text(ranks[0]));
-  return {without.empty() ? Verdict::kWarning : Verdict::kError, "gpus",
+  return {without.empty() ? FindingLevel::kWarning : FindingLevel::kError, "gpus",
           values_text(ranks, gpus_text), "hosts with the same GPUs: the slowest sets the pace"};
 }
 
@@ -109,7 +109,7 @@ Finding judge_cuda(const std::vector<RankFacts>& ranks) {
   };
   const std::string detail = values_text(ranks, versions);
   if (all_alike(ranks, versions)) return ok("cuda", detail);
-  return {Verdict::kWarning, "cuda", detail, "the same driver on all hosts"};
+  return {FindingLevel::kWarning, "cuda", detail, "the same driver on all hosts"};
 }
 
 Finding judge_mpi(const std::vector<RankFacts>& ranks) {
@@ -119,7 +119,7 @@ Finding judge_mpi(const std::vector<RankFacts>& ranks) {
   };
   const std::string detail = values_text(ranks, mpi);
   if (all_alike(ranks, mpi)) return ok("mpi", detail);
-  return {Verdict::kError, "mpi", detail, "the same MPI library on all hosts"};
+  return {FindingLevel::kError, "mpi", detail, "the same MPI library on all hosts"};
 }
 
 std::string network_text(const RankFacts& facts) {
@@ -139,7 +139,8 @@ Finding judge_network(const std::vector<RankFacts>& ranks) {
       who(ranks, [](const RankFacts& facts) { return network_text(facts) == "none"; });
   const bool one_host = all_alike(ranks, [](const RankFacts& facts) { return facts.host; });
   if (!without.empty() && !one_host) {
-    return {Verdict::kError, "network", "no interface that is up and has an address: " + without,
+    return {FindingLevel::kError, "network",
+            "no interface that is up and has an address: " + without,
             "ip addr shows what is there"};
   }
   return ok("network", detail);
@@ -157,7 +158,7 @@ Finding judge_shared_memory(const std::vector<RankFacts>& ranks) {
   if (small.empty()) return ok("shared memory", detail);
   const bool missing = std::any_of(ranks.begin(), ranks.end(),
                                    [](const RankFacts& facts) { return facts.shm_bytes < 0; });
-  return {missing ? Verdict::kError : Verdict::kWarning, "shared memory",
+  return {missing ? FindingLevel::kError : FindingLevel::kWarning, "shared memory",
           fmt::format("{}; too little, or too little of it free: {}", detail, small),
           "a container takes --shm-size=8g (docker), a pod an emptyDir of medium Memory"};
 }
@@ -179,11 +180,11 @@ Finding judge_limits(const std::vector<RankFacts>& ranks) {
     return facts.locked_bytes >= 0 && !facts.infiniband.empty();
   });
   if (!files.empty()) {
-    return {Verdict::kWarning, "limits", fmt::format("{}; few open files: {}", detail, files),
+    return {FindingLevel::kWarning, "limits", fmt::format("{}; few open files: {}", detail, files),
             fmt::format("ulimit -n {} before the launcher, and for its daemons", kLeastOpenFiles)};
   }
   if (!locked.empty()) {
-    return {Verdict::kWarning, "limits",
+    return {FindingLevel::kWarning, "limits",
             fmt::format("{}; InfiniBand registers memory by locking it: {}", detail, locked),
             "ulimit -l unlimited, in /etc/security/limits.conf and for the launcher's daemons"};
   }
@@ -209,7 +210,7 @@ Finding judge_variables(const std::vector<RankFacts>& ranks) {
     return joined;
   };
   if (!all_alike(ranks, shared)) {
-    return {Verdict::kWarning, "variables", values_text(ranks, text),
+    return {FindingLevel::kWarning, "variables", values_text(ranks, text),
             "the same NCCL and UCX settings on all hosts: mpirun -x NAME hands them on"};
   }
   return ok("variables", values_text(ranks, text));
@@ -220,7 +221,8 @@ Finding judge_folder(const std::vector<RankFacts>& ranks, const DoctorWishes& wi
   const std::string failed =
       complaints_text(ranks, [](const RankFacts& facts) { return facts.write_error; });
   if (!failed.empty()) {
-    return {Verdict::kError, "run folder", failed, "a folder that all hosts can write to: run.dir"};
+    return {FindingLevel::kError, "run folder", failed,
+            "a folder that all hosts can write to: run.dir"};
   }
   double slowest = INFINITY;
   for (const RankFacts& facts : ranks) {
@@ -232,7 +234,7 @@ Finding judge_folder(const std::vector<RankFacts>& ranks, const DoctorWishes& wi
   const std::string detail = fmt::format("{}: {:.0f} MB/s by {}", wishes.run_folder, slowest / 1e6,
                                          who(ranks, is_slowest));
   if (slowest >= kLeastWriteSpeed) return ok("run folder", detail);
-  return {Verdict::kWarning, "run folder", detail,
+  return {FindingLevel::kWarning, "run folder", detail,
           fmt::format("a faster file system for checkpoints: at least {:.0f} MB/s a host",
                       kLeastWriteSpeed / 1e6)};
 }
@@ -242,7 +244,7 @@ Finding judge_data(const std::vector<RankFacts>& ranks, const DoctorWishes& wish
   const std::string failed =
       complaints_text(ranks, [](const RankFacts& facts) { return facts.data_error; });
   if (failed.empty()) return ok("data", "all sources open, on all ranks");
-  return {Verdict::kError, "data", failed,
+  return {FindingLevel::kError, "data", failed,
           "the same path must lead to the same files on every host"};
 }
 

@@ -10,10 +10,10 @@
 
 namespace phalanx {
 
-enum class Verdict { kOk, kWarning, kError };
+enum class FindingLevel { kOk, kWarning, kError };
 
 struct Finding {
-  Verdict verdict = Verdict::kOk;
+  FindingLevel level = FindingLevel::kOk;
   std::string name;    // "cores", "clock", ...
   std::string detail;  // what was found, and where
   std::string remedy;  // empty: ok
@@ -39,6 +39,6 @@ std::vector<Finding> judge_stress(const std::vector<RankFacts>& ranks,
 
 std::string findings_text(const std::vector<Finding>& findings);
 std::string findings_json(const std::vector<Finding>& findings);
-Verdict worst_of(const std::vector<Finding>& findings);
+FindingLevel worst_of(const std::vector<Finding>& findings);
 
 }  // namespace phalanx

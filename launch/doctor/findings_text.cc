@@ -12,9 +12,9 @@ namespace {
 // Limits of time, the age of files and the order of logs are off by as much.
 constexpr double kMostClockSeconds = 1.0;
 
-const char* verdict_name(Verdict verdict) {
-  if (verdict == Verdict::kOk) return "ok";
-  return verdict == Verdict::kWarning ? "warning" : "error";
+const char* verdict_name(FindingLevel level) {
+  if (level == FindingLevel::kOk) return "ok";
+  return level == FindingLevel::kWarning ? "warning" : "error";
 }
 
 }  // namespace
@@ -26,23 +26,24 @@ Finding judge_clocks(const std::vector<RankFacts>& ranks, const std::vector<Cloc
     if (std::abs(middle(rank)) > std::abs(middle(furthest))) furthest = rank;
   }
   if (ranks.size() == 1) {
-    return {Verdict::kOk, "clock", "one rank, nothing to compare", ""};
+    return {FindingLevel::kOk, "clock", "one rank, nothing to compare", ""};
   }
   const double spread = (offsets[furthest].most - offsets[furthest].least) / 2;
   const std::string detail = fmt::format(
       "at most {:.6f} s apart, known to {:.6f} s: rank {} ({}) and rank 0 ({})",
       std::abs(middle(furthest)), spread, furthest, ranks[furthest].host, ranks[0].host);
   if (std::abs(middle(furthest)) - spread <= kMostClockSeconds) {
-    return {Verdict::kOk, "clock", detail, ""};
+    return {FindingLevel::kOk, "clock", detail, ""};
   }
-  return {Verdict::kWarning, "clock", detail, "let chrony or ntpd set the clocks of all hosts"};
+  return {FindingLevel::kWarning, "clock", detail,
+          "let chrony or ntpd set the clocks of all hosts"};
 }
 
 std::string findings_text(const std::vector<Finding>& findings) {
   std::string text;
   for (const Finding& finding : findings) {
-    text += fmt::format("{:<8} {:<14} {}\n", verdict_name(finding.verdict), finding.name,
-                        finding.detail);
+    text +=
+        fmt::format("{:<8} {:<14} {}\n", verdict_name(finding.level), finding.name, finding.detail);
     if (!finding.remedy.empty()) text += fmt::format("{:<24}try: {}\n", "", finding.remedy);
   }
   return text;
@@ -51,7 +52,7 @@ std::string findings_text(const std::vector<Finding>& findings) {
 std::string findings_json(const std::vector<Finding>& findings) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const Finding& finding : findings) {
-    list.push_back({{"verdict", verdict_name(finding.verdict)},
+    list.push_back({{"level", verdict_name(finding.level)},
                     {"name", finding.name},
                     {"detail", finding.detail},
                     {"remedy", finding.remedy}});
@@ -59,9 +60,9 @@ std::string findings_json(const std::vector<Finding>& findings) {
   return list.dump(1) + "\n";
 }
 
-Verdict worst_of(const std::vector<Finding>& findings) {
-  Verdict worst = Verdict::kOk;
-  for (const Finding& finding : findings) worst = std::max(worst, finding.verdict);
+FindingLevel worst_of(const std::vector<Finding>& findings) {
+  FindingLevel worst = FindingLevel::kOk;
+  for (const Finding& finding : findings) worst = std::max(worst, finding.level);
   return worst;
 }
 

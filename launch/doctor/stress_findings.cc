@@ -21,12 +21,12 @@ Finding judge_products(const std::vector<RankFacts>& ranks,
   const std::vector<size_t> slow = slow_ones(speeds);
   std::string detail =
       fmt::format("a rank multiplies at {:.4g} TFLOP/s in the median", median_of(speeds) / 1e12);
-  if (slow.empty()) return {Verdict::kOk, "products", detail, ""};
+  if (slow.empty()) return {FindingLevel::kOk, "products", detail, ""};
   for (const size_t rank : slow) {
     detail += fmt::format("; slow: rank {} ({}), {:.4g} TFLOP/s", rank, ranks[rank].host,
                           speeds[rank] / 1e12);
   }
-  return {Verdict::kWarning, "products", detail,
+  return {FindingLevel::kWarning, "products", detail,
           "look at that host's clocks, temperature and other work, or leave it out"};
 }
 
@@ -34,13 +34,14 @@ Finding judge_links(const std::vector<RankFacts>& ranks, const std::vector<Stres
   std::vector<std::string> hosts;
   for (const RankFacts& facts : ranks) hosts.push_back(facts.host);
   const StressPairs pairs = stress_pairs(hosts);
-  if (pairs.num_units < 2) return {Verdict::kOk, "all-reduce", "one rank, nothing to send", ""};
+  if (pairs.num_units < 2)
+    return {FindingLevel::kOk, "all-reduce", "one rank, nothing to send", ""};
   const std::vector<double> speeds = unit_link_speeds(pairs, results);
   const std::vector<size_t> slow = slow_ones(speeds);
   std::string detail =
       fmt::format("pairs of {} reduce {:.4g} GB/s a rank in the median",
                   pairs.units_are_hosts ? "hosts" : "ranks", median_of(speeds) / 1e9);
-  if (slow.empty()) return {Verdict::kOk, "all-reduce", detail, ""};
+  if (slow.empty()) return {FindingLevel::kOk, "all-reduce", detail, ""};
   for (const size_t unit : slow) {
     const auto first = std::find(pairs.unit_of_rank.begin(), pairs.unit_of_rank.end(), int(unit));
     const size_t rank = size_t(first - pairs.unit_of_rank.begin());
@@ -49,7 +50,7 @@ Finding judge_links(const std::vector<RankFacts>& ranks, const std::vector<Stres
         pairs.units_are_hosts ? "host " + ranks[rank].host : fmt::format("rank {}", rank),
         speeds[unit] / 1e9);
   }
-  return {Verdict::kWarning, "all-reduce", detail,
+  return {FindingLevel::kWarning, "all-reduce", detail,
           "look at that host's network: cable, speed of the interface, NCCL_SOCKET_IFNAME"};
 }
 

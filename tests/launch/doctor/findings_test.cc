@@ -56,12 +56,13 @@ Finding find(const std::vector<Finding>& findings, const std::string& name) {
 }
 
 /// The line `name`, after which all others must still be ok.
-Finding only_wrong(const std::vector<RankFacts>& ranks, const std::string& name, Verdict verdict) {
+Finding only_wrong(const std::vector<RankFacts>& ranks, const std::string& name,
+                   FindingLevel level) {
   const std::vector<Finding> findings = judge_facts(ranks, gpu_wishes());
   for (const Finding& finding : findings) {
-    EXPECT_EQ(finding.verdict, finding.name == name ? verdict : Verdict::kOk)
+    EXPECT_EQ(finding.level, finding.name == name ? level : FindingLevel::kOk)
         << finding.name << ": " << finding.detail;
-    EXPECT_EQ(finding.remedy.empty(), finding.verdict == Verdict::kOk) << finding.name;
+    EXPECT_EQ(finding.remedy.empty(), finding.level == FindingLevel::kOk) << finding.name;
   }
   return find(findings, name);
 }
@@ -76,7 +77,7 @@ void expect_says(const Finding& finding, const std::vector<std::string>& words) 
 TEST(Findings, healthy_machines_are_ok_line_by_line) {
   const std::vector<Finding> findings = judge_facts(healthy(), gpu_wishes());
   EXPECT_EQ(findings.size(), 12u);
-  EXPECT_EQ(worst_of(findings), Verdict::kOk) << findings_text(findings);
+  EXPECT_EQ(worst_of(findings), FindingLevel::kOk) << findings_text(findings);
   expect_says(find(findings, "launch"), {"4 ranks on 2 hosts", "mpirun"});
   expect_says(find(findings, "gpus"), {"2 GPUs (H100)"});
   expect_says(find(findings, "cuda"), {"driver 580.65.06 (CUDA 13.0)", "NCCL 2.28.9"});
@@ -87,25 +88,25 @@ TEST(Findings, healthy_machines_are_ok_line_by_line) {
 TEST(Findings, another_program_on_a_host_is_an_error) {
   std::vector<RankFacts> ranks = healthy();
   ranks[2].program = "fedcba9876543210";
-  expect_says(only_wrong(ranks, "program", Verdict::kError),
+  expect_says(only_wrong(ranks, "program", FindingLevel::kError),
               {"0123456789abcdef on rank 0 (node1)", "fedcba9876543210 on rank 2 (node2)"});
 }
 
 TEST(Findings, ranks_bound_to_one_core_are_named) {
   std::vector<RankFacts> ranks = healthy();
   ranks[3].cores = 1;
-  expect_says(only_wrong(ranks, "cores", Verdict::kWarning),
+  expect_says(only_wrong(ranks, "cores", FindingLevel::kWarning),
               {"1 core of 16", "bound too tightly: rank 3 (node2)", "--bind-to none"});
   for (RankFacts& facts : ranks) facts.threads = 0;  // no wish: the share of the cores counts
-  only_wrong(ranks, "cores", Verdict::kWarning);
+  only_wrong(ranks, "cores", FindingLevel::kWarning);
   ranks[3].cores = 8;
-  EXPECT_EQ(worst_of(judge_facts(ranks, gpu_wishes())), Verdict::kOk);
+  EXPECT_EQ(worst_of(judge_facts(ranks, gpu_wishes())), FindingLevel::kOk);
 }
 
 TEST(Findings, two_ranks_on_a_gpu_are_an_error) {
   std::vector<RankFacts> ranks = healthy();
   ranks[3].gpu_bus_id = ranks[2].gpu_bus_id;
-  expect_says(only_wrong(ranks, "gpus", Verdict::kError),
+  expect_says(only_wrong(ranks, "gpus", FindingLevel::kError),
               {"host node2: GPU 0000:1b:00.0", "ranks 2-3", "CUDA_VISIBLE_DEVICES"});
 }
 
@@ -116,43 +117,44 @@ TEST(Findings, hosts_without_gpus_matter_to_a_run_that_wants_them) {
     facts.gpu_bus_id.clear();
     facts.cuda_build.clear();
   }
-  expect_says(only_wrong(ranks, "gpus", Verdict::kError), {"asks for cuda"});
+  expect_says(only_wrong(ranks, "gpus", FindingLevel::kError), {"asks for cuda"});
   const std::vector<Finding> on_cpu = judge_facts(ranks, DoctorWishes());
-  EXPECT_EQ(find(on_cpu, "gpus").verdict, Verdict::kOk);
+  EXPECT_EQ(find(on_cpu, "gpus").level, FindingLevel::kOk);
   expect_says(find(on_cpu, "gpus"), {"this build has no CUDA parts, and trains on CPU"});
 }
 
 TEST(Findings, different_gpus_drivers_and_libraries_are_told) {
   std::vector<RankFacts> ranks = healthy();
   ranks[2].gpus = ranks[3].gpus = {"A100", "A100"};
-  expect_says(only_wrong(ranks, "gpus", Verdict::kWarning), {"2 GPUs (A100) on ranks 2-3 (node2)"});
+  expect_says(only_wrong(ranks, "gpus", FindingLevel::kWarning),
+              {"2 GPUs (A100) on ranks 2-3 (node2)"});
   ranks = healthy();
   ranks[2].nvidia_driver = ranks[3].nvidia_driver = "535.1";
-  only_wrong(ranks, "cuda", Verdict::kWarning);
+  only_wrong(ranks, "cuda", FindingLevel::kWarning);
   ranks = healthy();
   ranks[3].mpi = "MPICH Version: 4.0.2";
-  only_wrong(ranks, "mpi", Verdict::kError);
+  only_wrong(ranks, "mpi", FindingLevel::kError);
 }
 
 TEST(Findings, a_host_without_a_network_is_an_error) {
   std::vector<RankFacts> ranks = healthy();
   ranks[2].interfaces[0].up = ranks[3].interfaces[0].up = false;
-  expect_says(only_wrong(ranks, "network", Verdict::kError), {"ranks 2-3 (node2)"});
+  expect_says(only_wrong(ranks, "network", FindingLevel::kError), {"ranks 2-3 (node2)"});
 }
 
 TEST(Findings, little_shared_memory_and_few_files_come_with_what_to_do) {
   std::vector<RankFacts> ranks = healthy();
   ranks[0].shm_bytes = ranks[0].shm_free_bytes = int64_t{64} << 20;
-  expect_says(only_wrong(ranks, "shared memory", Verdict::kWarning),
+  expect_says(only_wrong(ranks, "shared memory", FindingLevel::kWarning),
               {"64.00 MiB", "rank 0 (node1)", "--shm-size"});
   ranks[0].shm_bytes = -1;
-  only_wrong(ranks, "shared memory", Verdict::kError);
+  only_wrong(ranks, "shared memory", FindingLevel::kError);
   ranks = healthy();
   ranks[1].open_files = 256;
-  expect_says(only_wrong(ranks, "limits", Verdict::kWarning), {"rank 1", "ulimit -n"});
+  expect_says(only_wrong(ranks, "limits", FindingLevel::kWarning), {"rank 1", "ulimit -n"});
   ranks = healthy();
   ranks[1].locked_bytes = 65536;
-  EXPECT_EQ(worst_of(judge_facts(ranks, gpu_wishes())), Verdict::kOk);
+  EXPECT_EQ(worst_of(judge_facts(ranks, gpu_wishes())), FindingLevel::kOk);
   ranks[1].infiniband = {"mlx5_0"};
   const Finding limits = find(judge_facts(ranks, gpu_wishes()), "limits");
   expect_says(limits, {"InfiniBand", "rank 1", "ulimit -l"});
@@ -163,42 +165,43 @@ TEST(Findings, settings_that_differ_are_told_but_not_those_of_each_rank) {
   for (RankFacts& facts : ranks) {
     facts.variables = {"CUDA_VISIBLE_DEVICES=" + std::to_string(facts.local_rank)};
   }
-  EXPECT_EQ(worst_of(judge_facts(ranks, gpu_wishes())), Verdict::kOk);
+  EXPECT_EQ(worst_of(judge_facts(ranks, gpu_wishes())), FindingLevel::kOk);
   ranks[2].variables.emplace_back("NCCL_SOCKET_IFNAME=eth1");
-  only_wrong(ranks, "variables", Verdict::kWarning);
+  only_wrong(ranks, "variables", FindingLevel::kWarning);
 }
 
 TEST(Findings, folder_and_data_are_those_of_every_host) {
   std::vector<RankFacts> ranks = healthy();
   ranks[2].write_bytes_per_second = 3e6;
-  expect_says(only_wrong(ranks, "run folder", Verdict::kWarning), {"3 MB/s", "rank 2 (node2)"});
+  expect_says(only_wrong(ranks, "run folder", FindingLevel::kWarning),
+              {"3 MB/s", "rank 2 (node2)"});
   ranks[2].write_error = "create runs/.doctor: Permission denied";
-  expect_says(only_wrong(ranks, "run folder", Verdict::kError),
+  expect_says(only_wrong(ranks, "run folder", FindingLevel::kError),
               {"Permission denied on rank 2 (node2)", "run.dir"});
   ranks = healthy();
   ranks[2].data_error = ranks[3].data_error = "data.sources.web.path: found nothing";
-  expect_says(only_wrong(ranks, "data", Verdict::kError),
+  expect_says(only_wrong(ranks, "data", FindingLevel::kError),
               {"found nothing on ranks 2-3 (node2)", "the same path"});
 }
 
 TEST(Findings, clocks_are_apart_by_what_is_certain) {
   const std::vector<RankFacts> ranks = healthy();
   const std::vector<ClockOffset> close = {{0, 0}, {-1e-4, 2e-4}, {0.1, 0.2}, {-0.5, 3.0}};
-  EXPECT_EQ(judge_clocks(ranks, close).verdict, Verdict::kOk);  // 3 may be 0.5 away at least
+  EXPECT_EQ(judge_clocks(ranks, close).level, FindingLevel::kOk);  // 3 may be 0.5 away at least
   const Finding far = judge_clocks(ranks, {{0, 0}, {0, 0}, {-7.51, -7.49}, {0, 0}});
-  EXPECT_EQ(far.verdict, Verdict::kWarning);
+  EXPECT_EQ(far.level, FindingLevel::kWarning);
   expect_says(far, {"7.500000 s apart", "rank 2 (node2)", "chrony"});
 }
 
 TEST(Findings, lines_are_text_and_json) {
-  const std::vector<Finding> findings = {{Verdict::kOk, "mpi", "Open MPI", ""},
-                                         {Verdict::kError, "gpus", "none", "buy some"}};
+  const std::vector<Finding> findings = {{FindingLevel::kOk, "mpi", "Open MPI", ""},
+                                         {FindingLevel::kError, "gpus", "none", "buy some"}};
   EXPECT_EQ(findings_text(findings),
             "ok       mpi            Open MPI\n"
             "error    gpus           none\n"
             "                        try: buy some\n");
   const nlohmann::json list = nlohmann::json::parse(findings_json(findings));
-  EXPECT_EQ(list.at(1).at("verdict"), "error");
+  EXPECT_EQ(list.at(1).at("level"), "error");
   EXPECT_EQ(list.at(1).at("remedy"), "buy some");
 }
 
@@ -256,10 +259,10 @@ TEST(Stress, units_are_hosts_or_the_ranks_of_one) {
 TEST(Stress, the_slow_one_is_named_and_its_partners_are_not) {
   std::vector<RankFacts> ranks = healthy();
   std::vector<StressResult> results(4, {1e12, {10e9, 10e9}});
-  for (Finding& finding : judge_stress(ranks, results)) EXPECT_EQ(finding.verdict, Verdict::kOk);
+  for (Finding& finding : judge_stress(ranks, results)) EXPECT_EQ(finding.level, FindingLevel::kOk);
   results[3].flops = 0.5e12;
   const Finding products = judge_stress(ranks, results)[0];
-  EXPECT_EQ(products.verdict, Verdict::kWarning);
+  EXPECT_EQ(products.level, FindingLevel::kWarning);
   expect_says(products, {"slow: rank 3 (node2), 0.5 TFLOP/s"});
   // Four hosts of one rank: host 2 is slow with both of its partners, who do well with others.
   for (int rank = 0; rank < 4; ++rank) {
@@ -269,7 +272,7 @@ TEST(Stress, the_slow_one_is_named_and_its_partners_are_not) {
   results[2].link_bytes[0] = results[3].link_bytes[0] = 1e9;
   results[1].link_bytes[1] = results[2].link_bytes[1] = 1e9;
   const Finding links = judge_stress(ranks, results)[1];
-  EXPECT_EQ(links.verdict, Verdict::kWarning);
+  EXPECT_EQ(links.level, FindingLevel::kWarning);
   expect_says(links, {"slow: host host2, 1 GB/s"});
   EXPECT_EQ(links.detail.find("host1"), std::string::npos);
   EXPECT_EQ(links.detail.find("host3"), std::string::npos);
