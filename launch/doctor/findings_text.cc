@@ -12,7 +12,7 @@ namespace {
 // Limits of time, the age of files and the order of logs are off by as much.
 constexpr double kMostClockSeconds = 1.0;
 
-const char* verdict_name(FindingLevel level) {
+const char* level_name(FindingLevel level) {
   if (level == FindingLevel::kOk) return "ok";
   return level == FindingLevel::kWarning ? "warning" : "error";
 }
@@ -43,7 +43,7 @@ std::string findings_text(const std::vector<Finding>& findings) {
   std::string text;
   for (const Finding& finding : findings) {
     text +=
-        fmt::format("{:<8} {:<14} {}\n", verdict_name(finding.level), finding.name, finding.detail);
+        fmt::format("{:<8} {:<14} {}\n", level_name(finding.level), finding.name, finding.detail);
     if (!finding.remedy.empty()) text += fmt::format("{:<24}try: {}\n", "", finding.remedy);
   }
   return text;
@@ -52,7 +52,7 @@ std::string findings_text(const std::vector<Finding>& findings) {
 std::string findings_json(const std::vector<Finding>& findings) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const Finding& finding : findings) {
-    list.push_back({{"level", verdict_name(finding.level)},
+    list.push_back({{"level", level_name(finding.level)},
                     {"name", finding.name},
                     {"detail", finding.detail},
                     {"remedy", finding.remedy}});
