@@ -9,6 +9,7 @@
 
 #include "configs/entries_of.h"
 #include "configs/units.h"
+#include "configs/value_schema.h"
 #include "configs/values.h"
 #include "data/file.h"
 
@@ -19,7 +20,8 @@ constexpr int64_t kMaxFileBytes = 1 << 20;
 constexpr size_t kMaxRuns = 10'000;  // a mistyped grid is refused before its runs are read
 
 template <class T, class Read>
-Value list_value(std::vector<T>& variable, const std::string& accepts, Read read) {
+Value list_value(std::vector<T>& variable, const std::string& accepts,
+                 const std::string& item_schema, Read read) {
   return {accepts,
           [&variable, accepts, read](const ConfigNode& node) {
             if (node.kind != ConfigNode::Kind::kList) {
@@ -29,19 +31,21 @@ Value list_value(std::vector<T>& variable, const std::string& accepts, Read read
             variable.clear();
             for (const ConfigNode& item : node.items) variable.push_back(read(item, accepts));
           },
-          [&variable] { return fmt::format("[{}]", fmt::join(variable, ", ")); }};
+          [&variable] { return fmt::format("[{}]", fmt::join(variable, ", ")); },
+          [item_schema] { return schema_of_list(item_schema); }};
 }
 
 Value texts_value(std::vector<std::string>& variable, const std::string& accepts) {
-  return list_value(variable, accepts, [](const ConfigNode& item, const std::string& expected) {
-    if (item.kind == ConfigNode::Kind::kScalar) return item.text;
-    throw std::invalid_argument(
-        fmt::format("expected {}, each a text in quotes, got {}", expected, describe_kind(item)));
-  });
+  return list_value(
+      variable, accepts, schema_of_text(), [](const ConfigNode& item, const std::string& expected) {
+        if (item.kind == ConfigNode::Kind::kScalar) return item.text;
+        throw std::invalid_argument(fmt::format("expected {}, each a text in quotes, got {}",
+                                                expected, describe_kind(item)));
+      });
 }
 
 Value seeds_value(std::vector<uint64_t>& variable) {
-  return list_value(variable, "a list of whole numbers",
+  return list_value(variable, "a list of whole numbers", schema_of_seed(),
                     [](const ConfigNode& item, const std::string& expected) {
                       if (item.kind == ConfigNode::Kind::kScalar) return parse_unsigned(item.text);
                       throw std::invalid_argument(

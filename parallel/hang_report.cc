@@ -1,6 +1,7 @@
 #include "parallel/hang_report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -15,6 +16,7 @@ namespace {
 
 constexpr double kNanosecond = 1e-9;
 constexpr size_t kLines = 16;  // ranks that do the same share one
+constexpr size_t kHosts = 4;   // named in a line
 
 /// The collective that a rank waits in; null: in none.
 const CollectiveRecord* open_collective(const RankState& rank) {
@@ -246,6 +248,21 @@ std::string state_text(const RankState& rank) {
   return rank.process.empty() ? text : fmt::format("{}; the process is {}", text, rank.process);
 }
 
+/// Where they are: "node1, process 17", or the hosts of several.
+std::string place_text(const std::vector<const RankState*>& ranks) {
+  std::vector<std::string> hosts;
+  for (const RankState* rank : ranks) {
+    if (std::find(hosts.begin(), hosts.end(), rank->host) == hosts.end()) {
+      hosts.push_back(rank->host);
+    }
+  }
+  if (hosts.size() == 1) return fmt::format("{}, process {}", hosts.front(), ranks.front()->pid);
+  const size_t left_out = hosts.size() - std::min(hosts.size(), kHosts);
+  hosts.resize(hosts.size() - left_out);
+  const std::string others = left_out == 0 ? "" : fmt::format(" and {} more", left_out);
+  return fmt::format("hosts {}{}", fmt::join(hosts, ", "), others);
+}
+
 std::string hang_report(int speaker, double waited_seconds, const std::vector<RankState>& ranks) {
   std::string text = headline(speaker, waited_seconds, ranks);
   const std::vector<int> missing = missing_ranks(ranks);
@@ -270,8 +287,8 @@ std::string hang_report(int speaker, double waited_seconds, const std::vector<Ra
     std::vector<int> numbers;
     for (const RankState* one : those) numbers.push_back(one->rank);
     std::sort(numbers.begin(), numbers.end());
-    text += fmt::format("\n  {} ({}, process {}): {}", ranks_text(numbers), those.front()->host,
-                        those.front()->pid, state_text(*those.front()));
+    text += fmt::format("\n  {} ({}): {}", ranks_text(numbers), place_text(those),
+                        state_text(*those.front()));
   }
   if (order.size() > kLines) text += fmt::format("\n  and {} more", order.size() - kLines);
   return text;

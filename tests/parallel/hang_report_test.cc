@@ -57,6 +57,21 @@ TEST(HangReport, ARankThatDidNotComeIsMissing) {
             "(20.0 KB), silent for 60.0 s");
 }
 
+// Ranks 0 and 1 of host0 and 2 and 3 of host1, as a link that is cut leaves them.
+TEST(HangReport, RanksThatDoTheSameShareALineThatNamesTheirHosts) {
+  Ranks ranks(4);
+  ranks.all(FlightOperation::kAllReduce, 64, true);
+  const std::string report = hang_report(0, 60, ranks.states);
+  EXPECT_NE(report.find("\n  ranks 0-3 (hosts host0, host1): "), std::string::npos) << report;
+  for (RankState& state : ranks.states) state.host = "node" + std::to_string(state.rank);
+  ranks.states.push_back(ranks.states.back());
+  ranks.states.back().rank = 4;
+  ranks.states.back().host = "node4";
+  const std::string many = hang_report(0, 60, ranks.states);
+  EXPECT_NE(many.find("ranks 0-4 (hosts node0, node1, node2, node3 and 1 more)"), std::string::npos)
+      << many;
+}
+
 TEST(HangReport, AProcessThatIsStoppedInACollectiveIsTheCause) {
   Ranks ranks(4);
   ranks.all(FlightOperation::kAllReduce, 64, true);
