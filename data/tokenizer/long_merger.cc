@@ -7,15 +7,20 @@ namespace {
 
 constexpr int32_t kNumBytes = 256;
 constexpr size_t kMaxBytes = size_t{1} << 23;  // of all tokens: the trie takes up to 64 times that
+constexpr size_t kBytesPerNode = 2;            // of real vocabularies, nearly: tokens begin alike
 constexpr size_t kPairSlots = size_t{1} << 12;
+
+size_t bytes_of(const std::vector<std::string>& tokens) {
+  size_t num_bytes = 0;
+  for (const std::string& token : tokens) num_bytes += token.size();
+  return num_bytes;
+}
 
 }  // namespace
 
 bool LongMerger::can_take(const std::vector<Merge>& merges, const std::vector<int32_t>& byte_ids,
                           const std::vector<std::string>& tokens) {
-  size_t num_bytes = 0;
-  for (const std::string& token : tokens) num_bytes += token.size();
-  if (num_bytes > kMaxBytes) return false;
+  if (bytes_of(tokens) > kMaxBytes) return false;
   std::vector<bool> made(tokens.size(), false);
   for (const int32_t id : byte_ids) made[static_cast<size_t>(id)] = true;
   for (size_t i = 0; i < merges.size(); ++i) {
@@ -32,7 +37,10 @@ bool LongMerger::can_take(const std::vector<Merge>& merges, const std::vector<in
 
 LongMerger::LongMerger(const std::vector<Merge>& merges, const std::vector<int32_t>& byte_ids,
                        const std::vector<std::string>& tokens)
-    : tokens_(kNumBytes + merges.size()), pairs_(merges.size()), ends_(1, -1) {
+    : tokens_(kNumBytes + merges.size()),
+      pairs_(merges.size()),
+      children_(bytes_of(tokens) / kBytesPerNode),
+      ends_(1, -1) {
   std::vector<int32_t> order(tokens.size(), -1);  // by id
   std::vector<bool> reached(tokens_.size(), true);
   for (int32_t byte = 0; byte < kNumBytes; ++byte) {

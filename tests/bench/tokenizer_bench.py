@@ -5,7 +5,7 @@
 
 TEXT.jsonl holds one document a line, a JSON string. First the ids of all must be equal. Each round
 of phalanx and gigatoken begins without anything kept of earlier text, so what is timed is text not
-seen before; the peers are called by their fastest interface for one thread. Rates are MB a second
+seen before; tables that depend on the vocabulary alone are made before, by all. The peers are called by their fastest interface for one thread. Rates are MB a second
 of the processor, best of the rounds.
 """
 import argparse
