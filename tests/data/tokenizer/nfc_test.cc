@@ -20,8 +20,9 @@ TEST(Nfc, composes_and_orders_marks) {
   EXPECT_EQ(nfc("a\u0301\u0323b"), "\u1ea1\u0301b");  // the mark below goes first
   EXPECT_EQ(nfc("a\u0315\u0300"), "\u00e0\u0315");    // past a mark of a higher class
   EXPECT_EQ(nfc("\u0041\u030a"), "\u00c5");
-  EXPECT_EQ(nfc("\u212b"), "\u00c5");        // a singleton
-  EXPECT_EQ(nfc("\u0958"), "\u0915\u093c");  // never composed back
+  EXPECT_EQ(nfc("\u212b"), "\u00c5");                // a singleton
+  EXPECT_EQ(nfc("\u0958"), "\u0915\u093c");          // never composed back
+  EXPECT_EQ(nfc("a\u0310\u0301"), "a\u0310\u0301");  // behind another mark of its class
   EXPECT_EQ(nfc("\u0301e\u0301"), "\u0301\u00e9");
 }
 
