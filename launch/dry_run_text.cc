@@ -16,8 +16,9 @@ namespace {
 int64_t ranks_of_host(const RunConfig& config, const TrainArguments& arguments) {
   if (config.parallel.device == DeviceKind::kCpu) return arguments.planned_ranks;
   const GpuTable table = read_gpu_table({arguments.request.config_dir + "/gpus.yaml"});
-  const int64_t ranks = std::min(find_gpu(table, "h100").ranks_per_node, arguments.planned_ranks);
-  return arguments.planned_ranks % ranks == 0 ? ranks : 1;
+  int64_t ranks = std::min(find_gpu(table, "h100").ranks_per_node, arguments.planned_ranks);
+  while (arguments.planned_ranks % ranks != 0) --ranks;  // as many as all hosts can hold alike
+  return ranks;
 }
 
 std::string launch_line(const TrainArguments& arguments, const std::string& target, int64_t nodes,

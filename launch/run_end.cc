@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "data/file.h"
 
@@ -51,9 +52,12 @@ void RunEndNote::write(ExitCode code, const std::string& reason) const noexcept 
                                       {"unix_seconds", std::chrono::duration<double>(now).count()}};
     // Several ranks may end at once: each writes a file of its own, and the last one stays.
     const fs::path own = folder_ / fmt::format("end-{}.json", rank_);
-    commit_file(own, json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    const std::string text =
+        json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    File file = File::create(own);
+    file.write_all(std::as_bytes(std::span(text)));
+    file.close();
     rename_path(own, folder_ / kFileName);
-    sync_folder(folder_);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "warning: the run's end is not noted: %s\n", error.what());
   }
@@ -62,8 +66,12 @@ void RunEndNote::write(ExitCode code, const std::string& reason) const noexcept 
 void RunEndNote::write_failure(const std::exception& error) const noexcept {
   const bool all_know = dynamic_cast<const ExitError*>(&error) != nullptr;
   if (all_know && rank_ != 0) return;
-  write(exit_code_of(error),
-        all_know ? error.what() : fmt::format("rank {}: {}", rank_, error.what()));
+  try {
+    const std::string text = error_text(error);
+    write(exit_code_of(error), all_know ? text : fmt::format("rank {}: {}", rank_, text));
+  } catch (const std::exception&) {  // no memory for the text
+    std::fprintf(stderr, "warning: the run's end is not noted: no memory\n");
+  }
 }
 
 }  // namespace phalanx

@@ -5,7 +5,8 @@
 // Local. Any rank may write: of an error that all ranks know the first one does, else the rank that
 // met it. Reading: an unreadable file counts as none, since a listing of many runs must not end at
 // one of them. Writing does not throw: it happens where another error is already on its way, and
-// says on stderr what it could not do.
+// says on stderr what it could not do. Nor does it wait for the disk, which may be just what does
+// not answer: a note that a power cut takes says no more than that the run was killed.
 #include <exception>
 #include <filesystem>
 #include <optional>

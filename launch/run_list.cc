@@ -24,7 +24,10 @@ namespace fs = std::filesystem;
 constexpr int kSignals = 128;  // exit codes above it are those of signals
 
 bool is_run(const fs::path& folder) {
-  return fs::exists(folder / "start.json") || fs::exists(folder / "metrics.jsonl");
+  std::error_code refused;
+  if (fs::exists(folder / "start.json", refused)) return true;
+  // One that we may not look into is listed with that as its state.
+  return refused || fs::exists(folder / "metrics.jsonl");
 }
 
 /// Unix seconds; 0 of a file that is not there.

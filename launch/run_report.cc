@@ -85,7 +85,7 @@ std::string run_report_json(const RunOutcome& outcome, const ReportPlace& place)
                               {"resume", place.resume_line}};
   if (outcome.stopped) json["reason"] = outcome.stop_reason;
   if (outcome.tokens_per_second > 0) json["tokens_per_second"] = outcome.tokens_per_second;
-  return json.dump();
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace phalanx

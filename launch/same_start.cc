@@ -180,9 +180,11 @@ std::string shared_gpus(const std::vector<RankGpu>& ranks) {
 }
 
 void check_own_gpus(Session& session) {
-  if (session.shares_gpus()) return;
   Communicator& control = session.control();
-  const std::string mine = together(control, [&] { return gpu_bus_id(session.device_index()); });
+  // A variable allows it, which may be set on some hosts alone: all ranks take part all the same.
+  const std::string mine = together(control, [&] {
+    return session.shares_gpus() ? std::string() : gpu_bus_id(session.device_index());
+  });
   const std::vector<std::string> all =
       all_gather_strings(control, fmt::format("{} {}", host_name(), mine));
   std::vector<RankGpu> ranks;

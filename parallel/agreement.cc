@@ -71,7 +71,8 @@ void run_together(Communicator& control, const std::function<void()>& step) {
                               [&](const Complaint& one) { return one.message == message; });
     if (known == complaints.end()) known = complaints.insert(known, Complaint{message, {}, {}});
     known->ranks.push_back(rank);
-    if (known->hosts.empty() || known->hosts.back() != host) known->hosts.push_back(host);
+    const auto& named = known->hosts;
+    if (std::find(named.begin(), named.end(), host) == named.end()) known->hosts.push_back(host);
   }
   if (complaints.empty()) return;
 

@@ -172,6 +172,14 @@ void check_agreement(const LaunchInfo& chosen, const EnvironmentLookup& environm
   refuse_both(chosen, chosen.rank, fmt::format("RANK and WORLD_SIZE={}", by_hand));
 }
 
+/// Agents that mpirun or srun started are one job where they have met; a lone worker's has not.
+void check_agent(const LaunchInfo& agent, const EnvironmentLookup& environment) {
+  if (agent.size != 1) return;
+  std::optional<LaunchInfo> outer = mpi_launch(environment);
+  if (!outer) outer = slurm_launch(environment);
+  if (outer && outer->size.value_or(1) > 1) refuse_both(agent, outer->rank, outer->described);
+}
+
 LaunchInfo chosen_launch(const std::optional<LaunchInfo>& found, const std::string& choice,
                          const std::string& variables) {
   if (found) return *found;
@@ -180,7 +188,11 @@ LaunchInfo chosen_launch(const std::optional<LaunchInfo>& found, const std::stri
 }
 
 LaunchInfo find_launch(const EnvironmentLookup& environment) {
-  if (environment("TORCHELASTIC_RUN_ID")) return torchrun_launch(environment);
+  if (environment("TORCHELASTIC_RUN_ID")) {
+    const LaunchInfo agent = torchrun_launch(environment);
+    check_agent(agent, environment);
+    return agent;
+  }
   if (const std::optional<LaunchInfo> mpi = mpi_launch(environment)) {
     check_agreement(*mpi, environment);
     return *mpi;
@@ -226,7 +238,9 @@ int tasks_of_node(const std::string& tasks, int node) {
                   node, tasks));
 }
 
-int slurm_store_port(int job, int step) { return kFirstPort + (job * 7 + step) % kPorts; }
+int slurm_store_port(int job, int step) {
+  return kFirstPort + static_cast<int>((int64_t{job} * 7 + step) % kPorts);
+}
 
 LauncherChoice launcher_choice(const std::string& name) {
   if (name == "auto") return LauncherChoice::kAuto;

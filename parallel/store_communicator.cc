@@ -134,9 +134,9 @@ void check_reachable(const LaunchInfo& launch) {
         "by a run that has not ended yet; choose another",
         host_name(), launch.store_port));
   }
-  throw std::runtime_error(fmt::format(
-      "cannot join the store at {}:{} (MASTER_ADDR, "
-      "MASTER_PORT) as rank {} of {}: {}",
+  throw std::invalid_argument(fmt::format(
+      "cannot join the store at {}:{} (MASTER_ADDR, MASTER_PORT) as rank {} of {}: {}; did all "
+      "ranks start, rank 0 on that host?",
       launch.store_host, launch.store_port, launch.rank, launch.size.value_or(1), line));
 }
 

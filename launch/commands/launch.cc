@@ -164,8 +164,10 @@ void add_place_options(CLI::App& command, LaunchArguments& arguments) {
                   "Cores that a rank is bound to, and its threads (default: "
                   "parallel.threads_per_rank, else this machine's cores shared out)")
       ->check(at_least(1));
-  command.add_option("--hosts", arguments.hosts, "mpirun: names, with commas between them");
-  command.add_option("--hostfile", arguments.hostfile, "mpirun: lines HOST, or HOST slots=N");
+  CLI::Option* hosts =
+      command.add_option("--hosts", arguments.hosts, "mpirun: names, with commas between them");
+  command.add_option("--hostfile", arguments.hostfile, "mpirun: lines HOST, or HOST slots=N")
+      ->excludes(hosts);
   command.add_option("--mpirun", request.options.mpirun, "mpirun: the program")
       ->capture_default_str();
   command.add_option("--rsh-agent", request.options.rsh_agent,

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <memory>
+#include <set>
 
 #include "data/file.h"
 #include "launch/commands/progress_line.h"
@@ -30,8 +32,12 @@ void say_problems(const ReportData& data) {
 void write_report(const ReportArguments& arguments) {
   ReportRequest request;
   request.baseline = arguments.baseline;
+  std::set<std::filesystem::path> seen;
   for (const std::string& run : arguments.runs) {
-    for (const auto& folder : find_runs(run)) request.folders.push_back(folder);
+    for (const auto& folder : find_runs(run)) {
+      const bool is_new = seen.insert(std::filesystem::weakly_canonical(folder)).second;
+      if (is_new) request.folders.push_back(folder);  // a run counts once in its group
+    }
   }
   request.title = arguments.title;
   if (request.title.empty()) {

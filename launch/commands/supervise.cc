@@ -8,6 +8,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "configs/read_config.h"
@@ -43,14 +44,20 @@ void check_resumes(const std::vector<std::string>& words) {
       "supervise: expected --resume auto in the command, found none: a restart would begin anew");
 }
 
+/// Of `train`'s options: does a value follow?
+bool takes_value(std::string_view option) {
+  constexpr std::string_view kOptions[] = {"--resume",   "--skip-steps", "--profile",
+                                           "--launcher", "--ranks",      "--gpus"};
+  return std::find(std::begin(kOptions), std::end(kOptions), option) != std::end(kOptions);
+}
+
 fs::path run_folder_of(const std::vector<std::string>& words) {
   ConfigRequest request;
   request.config_dir = find_config_dir();
   for (size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
     if (word.starts_with("-")) {
-      const bool takes_value = word == "--resume" || word == "--skip-steps" || word == "--profile";
-      i += takes_value ? 1 : 0;
+      i += takes_value(word) ? 1 : 0;
     } else if (request.file.empty()) {
       request.file = word;
     } else {

@@ -117,10 +117,12 @@ ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first,
   if (session.rank() == 0) std::fputs(config.preset_note().c_str(), stderr);
   guard.set_limits(config.run.watchdog.limits);
   set_threads(config.run, session);
-  if (config.run.parallel.device == DeviceKind::kCuda) {
-    if (config.run.reproducible != Reproducible::kOff) {
-      run_together(session.control(), [] { fix_library_sums(); });
-    }
+  const bool cuda = config.run.parallel.device == DeviceKind::kCuda;
+  // Whatever this rank's configuration says: that it is the others' is compared only later.
+  run_together(session.control(), [&] {
+    if (cuda && config.run.reproducible != Reproducible::kOff) fix_library_sums();
+  });
+  if (cuda) {
     prepare_cuda();
   } else if (arguments.trace.first > 0) {
     prepare_cpu_trace();

@@ -78,6 +78,7 @@ Finding judge_gpus(const std::vector<RankFacts>& ranks, const DoctorWishes& wish
     return {FindingLevel::kError, "gpus", detail + "; the configuration asks for cuda",
             "run on hosts with GPUs, with a driver, and a build that found CUDA and NCCL"};
   }
+  if (wishes.has_config && !wishes.cuda) return ok("gpus", "not used: the run is on CPU");
   std::vector<RankGpu> own;
   for (const RankFacts& facts : ranks) own.push_back({facts.host, facts.gpu_bus_id});
   const std::string shared = shared_gpus(own);

@@ -25,6 +25,13 @@ int64_t now_ns() {
       .count();
 }
 
+/// With its folder if that was made for it, unless others write there.
+void clear_away(const fs::path& path, bool folder_was_there) {
+  std::error_code ignored;
+  fs::remove(path, ignored);
+  if (!folder_was_there) fs::remove(path.parent_path(), ignored);
+}
+
 }  // namespace
 
 double write_speed(const fs::path& folder, int64_t bytes) {
@@ -39,16 +46,17 @@ double write_speed(const fs::path& folder, int64_t bytes) {
     byte = static_cast<std::byte>(state >> 56);
   }
   const auto begin = std::chrono::steady_clock::now();
-  {
+  try {
     File file = File::create(path);
     for (int64_t written = 0; written < bytes; written += kPiece) file.write_all(piece);
     file.sync();
     file.close();
+  } catch (...) {  // a full disk
+    clear_away(path, was_there);
+    throw;
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-  remove_path(path);
-  std::error_code others_write_there;
-  if (!was_there) fs::remove(folder, others_write_there);
+  clear_away(path, was_there);
   return static_cast<double>(bytes) / seconds.count();
 }
 

@@ -26,8 +26,7 @@ constexpr double kPollSeconds = 0.1;
 constexpr double kLockSeconds = 30.0;
 
 bool is_free(const fs::path& folder) {
-  if (!fs::exists(folder / "lock")) return true;
-  return FileLock::try_exclude(folder / "lock").has_value();
+  return !FileLock::is_excluded(folder / "lock").value_or(false);
 }
 
 /// What the log says, else what the exit code means.

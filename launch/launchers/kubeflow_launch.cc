@@ -101,7 +101,7 @@ spec:
       replicas: {}
       restartPolicy: Never
 {})",
-                     kubernetes_name(job.name),
+                     quoted(kubernetes_name(job.name)),
                      job.flavour == MpiFlavour::kMpich ? "MPICH" : "OpenMPI", job.ranks_per_node,
                      pod_text(job, launcher_container(job)), job.nodes,
                      pod_text(job, worker_container(job)));

@@ -79,7 +79,9 @@ std::vector<HostSlots> here() { return {{"localhost", 0}}; }
 std::vector<std::string> version_command(const LaunchJob& job, const std::string& host,
                                          const std::string& agent) {
   if (is_this_host(host)) return {job.program, "--version"};
-  std::vector<std::string> command = {agent};
+  std::vector<std::string> command;  // as mpirun, which takes `ssh -p 2222`
+  std::istringstream words(agent);
+  for (std::string word; words >> word;) command.push_back(word);
   if (agent == "ssh") command.insert(command.end(), {"-o", "BatchMode=yes"});
   command.insert(command.end(), {host, shell_line({job.program, "--version"})});
   return command;

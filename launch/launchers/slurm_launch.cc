@@ -7,6 +7,13 @@
 namespace phalanx {
 namespace {
 
+/// Slurm reads %j and the like in names of files.
+std::string doubled_percents(const std::string& text) {
+  std::string doubled;
+  for (const char c : text) doubled += c == '%' ? "%%" : std::string(1, c);
+  return doubled;
+}
+
 std::string options_text(const LaunchJob& job) {
   std::string text;
   const auto option = [&](const std::string& words) { text += "#SBATCH --" + words + "\n"; };
@@ -19,22 +26,24 @@ std::string options_text(const LaunchJob& job) {
   option(fmt::format("signal=B:USR1@{}", job.signal_seconds));
   option("requeue");
   option("open-mode=append");
-  option(fmt::format("output={}/slurm-%j.log", job.folder));
+  option(fmt::format("output=\"{}/slurm-%j.log\"", doubled_percents(job.folder)));
   for (const std::string& words : job.slurm_options) option(words);
   return text;
 }
 
 // A signal ends the wait, not the supervisor. Slurm holds a job back for up to two minutes after a
 // requeue, and ends this script by TERM where it is cancelled.
+constexpr const char* kTraps = R"(supervisor=
+trap '[[ -z $supervisor ]] || kill -USR1 "$supervisor"' USR1
+trap '[[ -z $supervisor ]] || kill -TERM "$supervisor"' TERM
+)";
+// The last wait tells the code of a supervisor that ended while a signal was being handed on.
 constexpr const char* kBody = R"(supervisor=$!
-trap 'kill -USR1 "$supervisor"' USR1
-trap 'kill -TERM "$supervisor"' TERM
-code=0
-while :; do
+while kill -0 "$supervisor" 2>/dev/null; do
   wait "$supervisor"
-  code=$?
-  kill -0 "$supervisor" 2>/dev/null || break
 done
+wait "$supervisor"
+code=$?
 
 if ((code == 75)); then
   scontrol requeue "$SLURM_JOB_ID"
@@ -51,8 +60,8 @@ LaunchText slurm_launch(const LaunchJob& job) {
   std::vector<std::string> words = {job.program, "supervise", "--"};
   for (const std::string& word : mpirun_words(batch)) words.push_back(word);
   const std::string script = job.folder + "/train.sbatch";
-  const std::string text = fmt::format("#!/usr/bin/env bash\n{}set -uo pipefail\n\n{} &\n{}",
-                                       options_text(job), shell_line(words), kBody);
+  const std::string text = fmt::format("#!/usr/bin/env bash\n{}set -uo pipefail\n\n{}{} &\n{}",
+                                       options_text(job), kTraps, shell_line(words), kBody);
   return {{{script, text, true}}, {"sbatch", script}};
 }
 

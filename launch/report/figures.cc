@@ -66,7 +66,9 @@ RunFigures figures_of(const RunSummary& run) {
   figures.train_loss = mean_of_last(history.loss);
   double tokens = 0, seconds = 0;
   for (size_t i = 0; i < history.steps.size(); ++i) {
-    if (!std::isfinite(history.seconds[i])) continue;
+    const int64_t before = i == 0 ? 0 : history.steps[i - 1];
+    // After a gap the tokens of the steps that are not there would count as this one's.
+    if (!std::isfinite(history.seconds[i]) || history.steps[i] != before + 1) continue;
     tokens += history.tokens[i] - (i == 0 ? 0 : history.tokens[i - 1]);
     seconds += history.seconds[i];
   }

@@ -76,6 +76,15 @@ class Reader {
     take_validation(part(line, "validation_before"), step - 1,
                     history_.tokens.size() > 1 ? history_.tokens[history_.tokens.size() - 2] : 0);
     take_validation(part(line, "validation"), step, history_.tokens.back());
+    history_.num_steps = whole(line, "num_steps");
+    history_.num_tokens = static_cast<double>(whole(line, "num_tokens"));
+    if (line.contains("rolled_back_to")) go_back(whole(line, "rolled_back_to"), step);
+  }
+
+  /// The weights know nothing of the steps between, nor of this one.
+  void go_back(int64_t to, int64_t step) {
+    event("resume", step, fmt::format("a spike: the run goes back to step {}", to));
+    forget_from(to + 1);
   }
 
   /// A later attempt takes these steps again.

@@ -1,7 +1,8 @@
 #pragma once
 // The steps of a run as its metrics.jsonl tells them, for drawing. Local; one thread.
 // The file is read line by line, and of each line some numbers are kept: 8 bytes for each of six
-// values and of two a source. Of a step that was repeated after a resume the last line counts.
+// values and of two a source. Of a step that was repeated after a resume the last line counts,
+// and steps that a roll-back passed over are left out.
 // Keys that are missing or not numbers become NaN; unknown ones are passed over. A line that is
 // no JSON object with a step is counted, not thrown: a killed process leaves one.
 // Errors: std::system_error for a file that cannot be read.
@@ -42,7 +43,9 @@ struct MetricsHistory {
   std::map<std::string, SourceHistory> sources;
   std::map<std::string, std::vector<ValidationPoint>> validation;  // by source
   std::vector<RunEvent> events;                                    // repeated steps included
-  int64_t lines = 0, bad_lines = 0, first_bad_line = 0;            // from 1; 0: none
+  int64_t num_steps = 0;  // of the whole run as the last line knows it; 0: not known
+  double num_tokens = 0;  // likewise
+  int64_t lines = 0, bad_lines = 0, first_bad_line = 0;  // from 1; 0: none
 
   bool empty() const { return steps.empty(); }
   /// Of the last of them not after `step`; 0 before the first.

@@ -17,9 +17,11 @@ size_t index_of(const std::vector<std::string>& names, const std::string& name) 
   return static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin());
 }
 
-/// A plan that began later in the run (its curriculum was changed) counts its tokens from there.
-double tokens_before_plan(const RunSummary& run, const MixturePlan& plan) {
-  return run.history.tokens_at(plan.start.step);
+/// A plan that began later in the run (its curriculum was changed) counts its tokens from there,
+/// and a run that goes on from another's checkpoint has no lines of what was before.
+double tokens_before_plan(const RunSummary& run, const MixturePlan& plan, double planned) {
+  const double all = run.history.num_tokens;
+  return all > 0 ? std::max(0.0, all - planned) : run.history.tokens_at(plan.start.step);
 }
 
 }  // namespace
@@ -33,8 +35,9 @@ void add_plan(RunSummary& run) {
   for (const SourceReport& source : report.sources) {
     run.epoch_tokens[source.name] = static_cast<double>(source.epoch_tokens);
   }
-  const double before = tokens_before_plan(run, *plan);
-  run.planned_tokens = before + static_cast<double>(report.tokens);
+  const auto in_plan = static_cast<double>(report.tokens);
+  const double before = tokens_before_plan(run, *plan, in_plan);
+  run.planned_tokens = before + in_plan;
   for (const PlanStretch& planned : plan_curve(plan, kStretches, kMinRows).stretches) {
     MixStretch stretch;
     stretch.first_token = before + static_cast<double>(planned.first_token);

@@ -26,7 +26,8 @@ constexpr size_t kMostEvents = 400;  // of a run: more would be a bar, not a tim
 
 bool looks_like_run(const fs::path& folder) {
   for (const char* file : {"config.yaml", "metrics.jsonl", "start.json"}) {
-    if (fs::exists(folder / file)) return true;
+    std::error_code refused;  // a folder that we may not look into is none to us
+    if (fs::exists(folder / file, refused)) return true;
   }
   return false;
 }
@@ -115,18 +116,19 @@ void cut_events(RunSummary& run) {
 }
 
 bool is_locked(const fs::path& folder) {
-  if (!fs::exists(folder / "lock")) return false;
   try {
-    return !FileLock::try_exclude(folder / "lock").has_value();
+    return FileLock::is_excluded(folder / "lock").value_or(false);
   } catch (const std::system_error&) {
     return false;  // a folder that we may only read, as of an archive
   }
 }
 
-/// Without the data the plan is not known, and phases are rounded to whole steps: what seems left
+/// By what the last line knows; lines of older versions know nothing, and the plan tells. Without
+/// the data the plan is not known, and phases are rounded to whole steps: what seems left
 /// may then be less than one.
 bool has_all_tokens(const RunSummary& run) {
   const std::vector<double>& tokens = run.history.tokens;
+  if (run.history.num_steps > 0) return run.steps >= run.history.num_steps;
   if (tokens.empty() || run.planned_tokens <= 0) return false;
   const bool has_plan = !run.epoch_tokens.empty();
   const double before = tokens.size() > 1 ? tokens[tokens.size() - 2] : 0;
@@ -174,6 +176,7 @@ RunSummary read_run_summary(const fs::path& folder) {
   if (!run.config.empty() && !run.history.empty()) {
     attempt(run, "planned mixture not shown", [&] { add_plan(run); });
   }
+  if (run.history.num_tokens > 0) run.planned_tokens = run.history.num_tokens;
   add_realised_mix(run);
   cut_events(run);
   run.status = status_of(run);
@@ -196,7 +199,8 @@ std::vector<fs::path> find_runs(const fs::path& folder) {
   if (looks_like_run(folder)) return {folder};
   std::vector<fs::path> runs;
   for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.is_directory() && looks_like_run(entry.path())) runs.push_back(entry.path());
+    std::error_code refused;
+    if (entry.is_directory(refused) && looks_like_run(entry.path())) runs.push_back(entry.path());
   }
   std::sort(runs.begin(), runs.end());
   if (runs.empty()) {

@@ -104,6 +104,18 @@ TEST(Launcher, workers_of_a_torchrun_agent_ignore_what_started_the_agent) {
             Launcher::kMpi);
 }
 
+// Four ranks of mpirun that each start an agent of their own would be four runs.
+TEST(Launcher, a_lone_worker_of_an_agent_under_a_launcher_of_more_is_refused) {
+  const Variables alone{{"TORCHELASTIC_RUN_ID", "a"},
+                        {"RANK", "0"},
+                        {"WORLD_SIZE", "1"},
+                        {"MASTER_ADDR", "host0"},
+                        {"MASTER_PORT", "29500"}};
+  EXPECT_EQ(detect(alone).size, 1);
+  EXPECT_NE(complaint(alone + kMpirun).find("OMPI_COMM_WORLD_SIZE=8"), std::string::npos)
+      << complaint(alone + kMpirun);
+}
+
 TEST(Launcher, launchers_that_contradict_each_other_are_refused_with_both) {
   const std::string by_hand = complaint(kTorchrun + kMpirun);
   EXPECT_EQ(by_hand.find("number of ranks: expected the launchers around this process to agree, "

@@ -101,7 +101,8 @@ class Timeline extends Frame {
 
   point(event) {
     const box = this.svg.getBoundingClientRect();
-    this.lane = Math.floor((event.clientY - box.top - this.top) / this.step);
+    const lane = Math.floor((event.clientY - box.top - this.top) / this.step);
+    this.lane = Math.min(this.runs.length - 1, Math.max(0, lane));
     const events = this.runs[this.lane]?.run.curves.events || [];
     const x = event.clientX - box.left;
     const distances = events.map((one) => Math.abs(this.px(one.x) - x));

@@ -72,10 +72,13 @@ class Network:
 
     def join(self):
         """All links up, and the machine within reach of each host: a link needs a moment."""
+        end = time.monotonic() + 30
         for letter in HOSTS.values():
             self.set_link(letter, 'up')
             while sh('ip', 'netns', 'exec', self.namespace(letter), sys.executable, '-c', REACHES,
                      BRIDGE, check=False).returncode != 0:
+                if time.monotonic() > end:
+                    raise RuntimeError(f'host {letter} does not reach {BRIDGE}')
                 time.sleep(0.1)
 
     def pids(self):

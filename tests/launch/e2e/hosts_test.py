@@ -1,11 +1,10 @@
 """`phalanx launch` on two hosts, made of network namespaces with a command in the place of ssh: it
 trains, and names the host that has another program, configuration or data. Needs root."""
 
-import os
 import shutil
 import subprocess
 
-from hosts import HOSTS, Network, why_not
+from hosts import HOSTS, Network, skip_without_hosts
 from support import BAD_INPUT, DONE, RunTest, main, tensors_of
 
 
@@ -16,6 +15,7 @@ class Hosts(RunTest):
         super().setUpClass()
         cls.network = Network()
         cls.addClassCleanup(cls.network.close)
+        cls.network.join()
         cls.rsh = cls.workspace.path / 'rsh'
         cls.program = cls.workspace.path / 'phalanx'
         cls.program.symlink_to(cls.workspace.binary)
@@ -85,11 +85,8 @@ class Hosts(RunTest):
 
     def test_the_doctor_names_hosts(self):
         self.network.write_rsh(self.rsh)
-        hosts = ','.join(f'{host}:1' for host in HOSTS)
-        command = [os.environ['PHALANX_MPIEXEC'], '-n', '2', '--host', hosts, '--bind-to', 'none',
-                   '--mca', 'plm_rsh_agent', str(self.rsh), '--mca', 'btl', 'tcp,self', '--mca',
-                   'btl_tcp_if_include', '10.77.0.0/24', '--mca', 'oob_tcp_if_include',
-                   '10.77.0.0/24', str(self.program), 'doctor', 'run.yaml', '--stress', '2s']
+        command = self.network.mpirun(self.rsh, [f'{host}:1' for host in HOSTS], 2,
+                                      str(self.program), 'doctor', 'run.yaml', '--stress', '2s')
         done = subprocess.run(command, cwd=self.workspace.path, env=self.workspace.environment,
                               capture_output=True, text=True, timeout=100, check=False)
         self.assertEqual(done.returncode, DONE, f'{done.stdout}\n{done.stderr}')
@@ -99,8 +96,5 @@ class Hosts(RunTest):
 
 
 if __name__ == '__main__':
-    reason = why_not()
-    if reason:
-        print(f'skipped: {reason}')
-        raise SystemExit(77)
+    skip_without_hosts()
     main()

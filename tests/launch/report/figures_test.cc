@@ -81,5 +81,15 @@ TEST(Differences, OneRunHasNoInterval) {
   EXPECT_EQ(verdict_of(d, true), "one run");
 }
 
+// A run that goes on from another's checkpoint, and one that skipped steps, have gaps.
+TEST(Speed, StepsThatAreNotThereDoNotCount) {
+  RunSummary run = run_of("e/a", RunStatus::kFinished);
+  run.history.steps = {101, 102, 103, 205};
+  run.history.tokens = {10100, 10200, 10300, 20500};
+  run.history.loss = {1, 1, 1, 1};
+  run.history.seconds = {2, 2, 2, 2};
+  EXPECT_DOUBLE_EQ(figures_of(run).tokens_per_second, 50);
+}
+
 }  // namespace
 }  // namespace phalanx

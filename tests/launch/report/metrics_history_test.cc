@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -99,6 +100,22 @@ TEST_F(History, FaultsAreEvents) {
             (std::vector<std::string>{"start", "skipped", "save", "save_failed", "straggler"}));
   EXPECT_EQ(history.events[1].text, "no update: spike, real");
   EXPECT_EQ(history.events[4].text, "rank 3 on n4 is slow");
+}
+
+TEST_F(History, StepsThatARollBackPassedOverAreLeftOut) {
+  std::string text;
+  for (int step = 1; step <= 4; ++step) text += step_line(step, 0, 5);
+  text += R"({"step":5,"attempt":0,"tokens":500,"loss":9,"skipped":true,"rolled_back_to":2,)"
+          R"("num_steps":8,"num_tokens":800})"
+          "\n";
+  text += step_line(6, 1, 4);
+  const MetricsHistory history = read(text);
+  EXPECT_EQ(history.steps, (std::vector<int64_t>{1, 2, 6}));
+  const bool is_told =
+      std::any_of(history.events.begin(), history.events.end(), [](const RunEvent& event) {
+        return event.step == 5 && event.text == "a spike: the run goes back to step 2";
+      });
+  EXPECT_TRUE(is_told);
 }
 
 TEST_F(History, AMissingFileIsNamed) {
