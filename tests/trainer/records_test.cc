@@ -109,7 +109,7 @@ TEST(Metrics, TheLineOfASpikeSaysHowFarTheRunWentBack) {
   const auto path = folder.path() / "metrics.jsonl";
   StepRecord record = record_of(9);
   record.rolled_back_to = 6;
-  Metrics(path, {"books", "web"}).write(record);
+  Metrics(path, kSources).write(record);
   EXPECT_EQ(nlohmann::json::parse(lines_of(path).at(0)).at("rolled_back_to"), 6);
 }
 
