@@ -53,7 +53,7 @@ TEST(HangReport, ARankThatDidNotComeIsMissing) {
             "missing: rank 2 (host1)\n"
             "  rank 2 (host1, process 102): training, step 3: in no collective, last all_gather #1 "
             "of dp (64 bytes), silent for 60.0 s\n"
-            "  ranks 0-1, 3 (host0, process 100): training, step 3: waits in all_reduce #2 of dp "
+            "  ranks 0-1, 3 (hosts host0, host1): training, step 3: waits in all_reduce #2 of dp "
             "(20.0 KB), silent for 60.0 s");
 }
 
