@@ -48,7 +48,8 @@ TEST(Overrides, UnknownFieldGetsDidYouMean) {
       error_of(example_yaml(), {"train.learning_rate=1"}),
       "command line: train: unknown key; known here: run, fork, model, parallel, data, stages, "
       "optimizer, precision, fp8_scaling, gradients, recompute, reproducible, leaf_group_size, "
-      "loss_chunk_tokens, curriculum_from, checkpoint, evaluation, watchdog, numbers");
+      "loss_chunk_tokens, curriculum_from, checkpoint, evaluation, watchdog, numbers, "
+      "logging");
   EXPECT_EQ(error_of(example_yaml(), {"lr=1"}),
             "command line: lr: unknown key; did you mean 'learning_rate.peak'?");
 }
