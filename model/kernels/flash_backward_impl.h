@@ -25,7 +25,8 @@ template <class Isa>
 BackwardWorkspace<Isa> backward_workspace(const FlashRun& run, float* base) {
   using Element = typename Isa::Element;
   const int64_t h = round_up(run.head_dim, 32);
-  const int64_t part = round_up(run.length, kKeys) * h;
+  static_assert(Isa::kRows <= kMostTileRows);
+  const int64_t part = packed_rows(run.length) * h;
   const auto elements = [](float* floats) { return reinterpret_cast<Element*>(floats); };
   BackwardWorkspace<Isa> w;
   Element** const packed[] = {&w.keys,

@@ -26,6 +26,12 @@ struct FlashRun {
   void *dq = nullptr, *dk = nullptr, *dv = nullptr;
 };
 
+/// Rows that a packed run may take: whole blocks of keys, and of queries whole tiles of rows, which
+/// need not divide a block; no tile has more.
+inline constexpr int64_t kMostTileRows = 16;
+inline int64_t packed_rows(int64_t length) {
+  return (length + kKeys - 1) / kKeys * kKeys + kMostTileRows;
+}
 /// Floats of workspace for runs up to this length.
 int64_t flash_forward_floats(int64_t length, int64_t head_dim);
 int64_t flash_backward_floats(int64_t length, int64_t head_dim);

@@ -15,7 +15,7 @@ int64_t flash_forward_floats(int64_t length, int64_t head_dim) {
 
 int64_t flash_backward_floats(int64_t length, int64_t head_dim) {
   const int64_t h = padded(head_dim, 32);
-  return 10 * padded(length, kKeys) * h + padded(length, 16) + 3 * kQueries * kKeys +
+  return 10 * packed_rows(length) * h + padded(length, 16) + 3 * kQueries * kKeys +
          kQueries * padded(kKeys, 12);
 }
 
