@@ -95,6 +95,9 @@ std::vector<AttentionShape> shapes() {
   const Map map{0, 0, 1};
   all.push_back(make_shape(1, 200, 10, map));
   all.push_back(make_shape(2, 193, 32, map, {{0, 0, 97}, {0, 97, 193}, {1, 0, 49}, {1, 49, 193}}));
+  // Runs of whole key blocks, whose last tile of queries is not whole.
+  all.push_back(make_shape(1, 64, 32, map));
+  all.push_back(make_shape(1, 256, 64, map));
   for (const int64_t window : {1, 3, 48, 64, 65, 150}) {
     all.push_back(windowed(make_shape(1, 200, 6, map), window));
   }
