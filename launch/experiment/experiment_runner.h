@@ -33,7 +33,6 @@ class ExperimentRunner {
 
   /// By run. `chosen` are the indices of those to run.
   std::vector<ExperimentRunOutcome> run(const std::vector<size_t>& chosen);
-  bool was_stopped() const { return signals_seen_ > 0; }
 
  private:
   struct Busy {
