@@ -86,6 +86,6 @@ report=$build/ctest.xml
 rm -f "$report"
 code=0
 ${without_aslr[@]+"${without_aslr[@]}"} ctest --test-dir "$build" -j2 --no-tests=error --output-on-failure --output-junit "$report" \
-  ${arguments[@]+"${arguments[@]}"} || code=$?
+  --test-output-size-passed 10000000 ${arguments[@]+"${arguments[@]}"} || code=$?
 python3 -B launch/skipped_tests.py "$report" || code=$((code ? code : 1))
 exit "$code"

@@ -86,19 +86,22 @@ add_test(NAME passes COMMAND ${CMAKE_COMMAND} -E true)
 add_test(NAME python_like COMMAND sh -c "echo 'skipped: no GPU here'; exit 77")
 add_test(NAME python_like_again COMMAND sh -c "echo 'skipped: no GPU here'; exit 77")
 set_tests_properties(python_like python_like_again PROPERTIES SKIP_RETURN_CODE 77)
-add_test(NAME gtest_like COMMAND sh -c "echo 'a_test.cc:3: Skipped'; echo 'two GPUs needed'")
-set_tests_properties(gtest_like PROPERTIES SKIP_REGULAR_EXPRESSION ": Skipped")
+add_test(NAME gtest_like COMMAND sh -c "echo 'a_test.cc:3: Skipped'; echo 'two GPUs needed'; exit 77")
+set_tests_properties(gtest_like PROPERTIES SKIP_RETURN_CODE 77)
+add_test(NAME some_cases COMMAND sh -c "echo 'b_test.cc:5: Skipped'; echo 'no GPU here'; seq 3000;
+  echo 'b_test.cc:9: Skipped'; echo 'no disk'")
 '''
     with tempfile.TemporaryDirectory() as folder:
         (pathlib.Path(folder) / 'CMakeLists.txt').write_text(project)
         code, output = output_of('cmake', '-S', folder, '-B', f'{folder}/build')
         expect(code == 0, output)
         report = f'{folder}/report.xml'
-        code, output = output_of('ctest', '--test-dir', f'{folder}/build', '--output-junit', report)
+        code, output = output_of('ctest', '--test-dir', f'{folder}/build', '--output-junit', report,
+                                 '--test-output-size-passed', '10000000')
         expect(code == 0, output)
         code, output = output_of(sys.executable, '-B', str(ROOT / 'launch' / 'skipped_tests.py'),
                                  report)
-    expected = '3 tests skipped (2 x no GPU here; two GPUs needed)\n'
+    expected = '5 tests skipped (3 x no GPU here; no disk; two GPUs needed)\n'
     expect((code, output) == (0, expected), f'expected {expected!r}, got {code} {output!r}')
 
 
