@@ -28,9 +28,9 @@ void require(const char* name, std::initializer_list<std::string> choices) {
 
 }  // namespace
 
-void prepare_cuda() {
+void prepare_cuda(bool same_bits) {
   setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
-  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  at::globalContext().setDeterministicAlgorithms(same_bits, /*warn_only=*/false);
   at::globalContext().setDeterministicFillUninitializedMemory(false);
   at::globalContext().setAllowBF16ReductionCuBLAS(false);
   const bool chosen = std::getenv("PYTORCH_ALLOC_CONF") || std::getenv("PYTORCH_CUDA_ALLOC_CONF");

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <stdexcept>
-#include <string_view>
 #include <tuple>
 
 namespace phalanx {
@@ -21,22 +20,22 @@ void check_rowwise(const GpuModel& gpu) {
 }  // namespace
 
 void check_gpu(const GpuModel& gpu, Precision precision, Fp8Scaling scaling) {
-  if (precision == Precision::kFp32) return;
-  struct Need {
-    std::string_view name, first;
-    int major, minor;
-  };
-  const Need need = precision == Precision::kFp8 ? Need{"fp8", "Ada, Hopper", 8, 9}
-                                                 : Need{"bf16", "Ampere", 8, 0};
-  if (std::tie(gpu.major, gpu.minor) >= std::tie(need.major, need.minor)) {
-    if (scaling == Fp8Scaling::kRows) check_rowwise(gpu);
-    return;
+  if (gpu.major < 8) {
+    throw std::invalid_argument(fmt::format(
+        "device: expected a GPU of compute capability 8.0 (Ampere) or later, for which the kernels "
+        "are compiled, found {} with {}.{}; choose another GPU with CUDA_VISIBLE_DEVICES, or train "
+        "with device: cpu",
+        gpu.name, gpu.major, gpu.minor));
   }
-  throw std::invalid_argument(fmt::format(
-      "precision: expected {} on this GPU, found {}: {} has compute capability {}.{}, and {} needs "
-      "{}.{} ({}) or later; set another precision, or choose another GPU with CUDA_VISIBLE_DEVICES",
-      gpu.major >= 8 ? "bf16 or fp32" : "fp32", need.name, gpu.name, gpu.major, gpu.minor,
-      need.name, need.major, need.minor, need.first));
+  if (precision != Precision::kFp8) return;
+  if (std::tie(gpu.major, gpu.minor) < std::make_tuple(8, 9)) {
+    throw std::invalid_argument(fmt::format(
+        "precision: expected bf16 or fp32 on this GPU, found fp8: {} has compute capability {}.{}, "
+        "and fp8 needs 8.9 (Ada, Hopper) or later; set another precision, or choose another GPU "
+        "with CUDA_VISIBLE_DEVICES",
+        gpu.name, gpu.major, gpu.minor));
+  }
+  if (scaling == Fp8Scaling::kRows) check_rowwise(gpu);
 }
 
 }  // namespace phalanx

@@ -71,6 +71,23 @@ HfFiles files_beside(const fs::path& folder) {
   return imported_files(checkpoint);
 }
 
+/// The ids of special tokens that a model was published with go on with its tokenizer: training
+/// ends documents with one of them, but a conversation may end with another. True if there are
+/// such.
+bool take_published_ids(const fs::path& folder, HfConfig& config) {
+  HfConfig published = config;
+  if (fs::exists(folder / "config.json")) {
+    take_hf_token_ids(folder, published);
+  } else if (is_checkpoint(folder)) {
+    CheckpointReader checkpoint(folder);
+    if (!checkpoint.manifest().weights_only) return false;
+    published = imported_config(checkpoint);
+  }
+  if (published.eos_token_id.empty()) return false;
+  for (const HfTokenIds& kind : kHfTokenIds) config.*kind.ids = published.*kind.ids;
+  return true;
+}
+
 HfFiles files_of_tokenizer(ModelPlace& place, const std::string& path) {
   const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(path);
   const fs::path file = tokenizer_file(path);
@@ -80,13 +97,15 @@ HfFiles files_of_tokenizer(ModelPlace& place, const std::string& path) {
     files[kTokenizerFile] = tokenizer_json(*tokenizer);
   } else {
     files = files_beside(folder);
-    files.erase("generation_config.json");  // says how another model is to be used
     files[kTokenizerFile] = read_text(file, kMaxTokenizerBytes);
+  }
+  if (!take_published_ids(folder, place.config)) {
+    files.erase("generation_config.json");  // its ids are those of a model that is not here
+    place.config.bos_token_id = place.config.eos_token_id = {tokenizer->end_of_document()};
   }
   if (!files.contains("tokenizer_config.json")) {
     files["tokenizer_config.json"] = tokenizer_config_text(place);
   }
-  place.config.bos_token_id = place.config.eos_token_id = {tokenizer->end_of_document()};
   check_tokenizer_fits(files, place.config.shape.vocab_size, folder.string());
   return files;
 }

@@ -23,7 +23,7 @@ readonly BUILD_PACKAGES=(g++:c++ cmake:cmake ninja-build:ninja ccache:ccache
 # clang-format of another major version lays the code out differently, so the version is named.
 # clang 16 builds the fuzz targets: libFuzzer is its own, and 14 lacks parts of C++20.
 # Hosts are network namespaces (ip); a Slurm of one node and a build with MPICH are slow tests.
-readonly TEST_PACKAGES=(libgtest-dev clang-format-14 clang-tidy-14 clang-16 libclang-rt-16-dev
+readonly TEST_PACKAGES=(libgtest-dev clang-format-14 clang-tidy-16 clang-16 libclang-rt-16-dev
   strace iproute2:ip slurm-wlm:slurmctld munge:munged libmpich-dev mpich:mpiexec.mpich)
 
 # Measured with du; the wheels are those of torch, the CUDA libraries that it links, and pyarrow.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up what the tests need, builds everything and runs ctest. Ends with ctest's own summary and the
-# number of skipped tests, by reason; the exit code is ctest's.
+# number of skipped tests, by reason, and of faults that were borne; the exit code is ctest's.
 set -euo pipefail
 
 usage() {
@@ -81,11 +81,11 @@ ${without_aslr[@]+"${without_aslr[@]}"} cmake --build "$build" -j "$jobs" ${targ
 printf 'test: built in %d s\n' $((SECONDS - start))
 if [[ -n $fuzz ]]; then exec python3 -B tests/fuzz/run_fuzz.py "$build/fuzz" "$fuzz"; fi
 
-# A skipped test is none that passed: skips are counted from ctest's report and printed.
+# A skipped test is none that passed: skips are counted from ctest's report and printed, and faults too.
 report=$build/ctest.xml
 rm -f "$report"
 code=0
 ${without_aslr[@]+"${without_aslr[@]}"} ctest --test-dir "$build" -j2 --no-tests=error --output-on-failure --output-junit "$report" \
   --test-output-size-passed 10000000 ${arguments[@]+"${arguments[@]}"} || code=$?
-python3 -B launch/skipped_tests.py "$report" || code=$((code ? code : 1))
+python3 -B launch/test_summary.py "$report" || code=$((code ? code : 1))
 exit "$code"

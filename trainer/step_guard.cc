@@ -13,16 +13,13 @@
 namespace phalanx {
 namespace {
 
-/// Another division of rows among replicas gives other roundings, but no more than these.
+/// Another division of rows among replicas, or another order of sums, gives other roundings, but no
+/// more than these.
 constexpr double kRounding = 1e-3;
 
 bool same_bits(double a, double b) {
   return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b) ||
          (std::isnan(a) && std::isnan(b));
-}
-
-bool same(const StepResult& a, const StepResult& b) {
-  return same_bits(a.loss, b.loss) && same_bits(a.grad_norm, b.grad_norm);
 }
 
 bool nearly_same(double a, double b) {
@@ -49,6 +46,15 @@ const char* text_of(Verdict verdict) {
 }
 
 }  // namespace
+
+Repeat repeat_of(at::Device device, Reproducible reproducible) {
+  const bool in_order = device.is_cpu() || reproducible != Reproducible::kOff;
+  return in_order ? Repeat::kSameBits : Repeat::kToRounding;
+}
+
+bool StepGuard::same(double a, double b) const {
+  return repeat_ == Repeat::kSameBits ? same_bits(a, b) : nearly_same(a, b);
+}
 
 Suspicion StepGuard::suspicion_of(const StepResult& result, const RecentSteps& recent) const {
   if (!result.is_finite()) return Suspicion::kNotFinite;
@@ -88,7 +94,9 @@ Verdict StepGuard::look_again(const Batch& batch, const StepInputs& inputs, int6
                               const RowsOf& rows_of, StepResult& result) {
   const StepResult first = result;
   result = step_.compute(batch, inputs);
-  if (!same(result, first)) return Verdict::kTransient;
+  if (!same(result.loss, first.loss) || !same(result.grad_norm, first.grad_norm)) {
+    return Verdict::kTransient;
+  }
   if (context_.mesh.dp_size == 1 || !rows_of) return Verdict::kRepeated;
   return ask_the_others(first, inputs, number, rows_of);
 }
@@ -130,7 +138,7 @@ std::string StepGuard::suspected_replicas(double own, double others) {
   std::vector<int> found;
   for (int r = 0; r < mesh.dp_size; ++r) {
     const int before = (r + mesh.dp_size - 1) % mesh.dp_size, next = (r + 1) % mesh.dp_size;
-    if (!same_bits(of_own[r], of_others[before]) && !same_bits(of_own[next], of_others[r])) {
+    if (!same(of_own[r], of_others[before]) && !same(of_own[next], of_others[r])) {
       found.push_back(r);
     }
   }

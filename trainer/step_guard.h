@@ -4,10 +4,11 @@
 // if it comes out differently it was a transient fault of the machine, and the second result
 // counts. If it comes out the same and there are several replicas, each computes the rows of its
 // neighbour: what then comes out the same is real, what does not is a persistent fault of a
-// machine. Collective over tp, dp and control: run(), every rank, once a step; all decide alike,
-// since losses and norms are those of all. Ownership: refers to everything it is given. Errors:
-// AgreedError with ExitCode::kFaultyHardware on a persistent fault, naming replicas with their
-// ranks, hosts and devices.
+// machine. On GPUs without `reproducible` gradients are sums of atomics, whose order is another
+// each time: there "the same" is to rounding. Collective over tp, dp and control: run(), every
+// rank, once a step; all decide alike, since losses and norms are those of all. Ownership: refers
+// to everything it is given. Errors: AgreedError with ExitCode::kFaultyHardware on a persistent
+// fault, naming replicas with their ranks, hosts and devices.
 #include <functional>
 #include <string>
 
@@ -17,14 +18,18 @@
 
 namespace phalanx {
 
+/// What two computations of one thing have in common.
+enum class Repeat { kSameBits, kToRounding };
+Repeat repeat_of(at::Device device, Reproducible reproducible);
+
 class StepGuard {
  public:
   /// The rows of a replica in the step at hand.
   using RowsOf = std::function<Batch(int dp_rank)>;
 
   StepGuard(TrainStep& step, StateCheck& check, const RunContext& context,
-            const NumbersConfig& config)
-      : step_(step), check_(check), context_(context), config_(config) {}
+            const NumbersConfig& config, Repeat repeat)
+      : step_(step), check_(check), context_(context), config_(config), repeat_(repeat) {}
 
   /// `number` of the step, from 1. `recent` takes the step in if it is trained on.
   StepResult run(const Batch& batch, const StepInputs& inputs, int64_t number, RecentSteps& recent,
@@ -37,11 +42,13 @@ class StepGuard {
   Verdict ask_the_others(const StepResult& first, const StepInputs& inputs, int64_t number,
                          const RowsOf& rows_of);
   std::string suspected_replicas(double own, double others);
+  bool same(double a, double b) const;
 
   TrainStep& step_;
   StateCheck& check_;
   const RunContext& context_;
   const NumbersConfig& config_;
+  Repeat repeat_;
 };
 
 }  // namespace phalanx

@@ -106,7 +106,8 @@ if(PHALANX_CUDA AND EXISTS ${TORCH_ROOT}/lib/libtorch_cuda.so)
 endif()
 if(PHALANX_HAS_CUDA)
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-    set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real)
+    # 80 with its PTX, which the driver of a later GPU translates.
+    set(CMAKE_CUDA_ARCHITECTURES 80 90a-real)
   endif()
   enable_language(CUDA)
   # CMake 3.25 does not know the dialect flag of nvcc 13.

@@ -97,7 +97,7 @@ std::vector<Finding> examine(const DoctorArguments& arguments, Session& session)
   std::vector<std::string> hosts;
   for (const RankFacts& facts : ranks) hosts.push_back(facts.host);
   const bool cuda = all_have_gpus(ranks) && (!run || wishes.cuda);
-  if (cuda) prepare_cuda();
+  if (cuda) prepare_cuda(/*same_bits=*/false);
   for (Finding& finding :
        judge_stress(ranks, run_stress(session, hosts, arguments.stress_seconds, cuda))) {
     findings.push_back(std::move(finding));

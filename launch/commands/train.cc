@@ -119,11 +119,12 @@ ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first,
   set_threads(config.run, session);
   const bool cuda = config.run.parallel.device == DeviceKind::kCuda;
   // Whatever this rank's configuration says: that it is the others' is compared only later.
+  const bool same_bits = config.run.reproducible != Reproducible::kOff;
   run_together(session.control(), [&] {
-    if (cuda && config.run.reproducible != Reproducible::kOff) fix_library_sums();
+    if (cuda && same_bits) fix_library_sums();
   });
   if (cuda) {
-    prepare_cuda();
+    prepare_cuda(same_bits);
   } else if (arguments.trace.first > 0) {
     prepare_cpu_trace();
   }

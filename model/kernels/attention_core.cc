@@ -76,8 +76,14 @@ std::vector<RunSlice> slices_of(const AttentionShape& shape) {
 }
 
 bool hides_old_keys(int64_t window, int64_t length) { return window > 0 && window < length; }
-bool hides_old_keys(const AttentionShape& shape) {
-  return hides_old_keys(shape.window, shape.length);
+
+bool library_is_aligned(at::DeviceType device, at::ScalarType dtype, int64_t head_dim) {
+  return device == at::kCPU || head_dim % (dtype == at::kFloat ? 4 : 8) == 0;
+}
+
+AttentionKernel kernel_of(const at::Tensor& qkv_NF, const AttentionShape& shape) {
+  return attention_kernel(qkv_NF.device().type(), qkv_NF.scalar_type(), shape.head_dim,
+                          shape.window, shape.length);
 }
 
 /// By our own blocks: the output is kept as it is, not once more by heads.
@@ -115,30 +121,9 @@ at::Tensor plain_probabilities(const at::Tensor& q_BhTH, const at::Tensor& k_BhT
   return at::softmax(scores.masked_fill(hidden, -std::numeric_limits<float>::infinity()), -1);
 }
 
-}  // namespace
-
-at::Tensor segment_offsets(const std::vector<Segment>& segments, int64_t length,
-                           at::Device device) {
-  const at::Tensor offsets = at::empty({static_cast<int64_t>(segments.size()) + 1},
-                                       at::TensorOptions(at::kInt).pinned_memory(device.is_cuda()));
-  int32_t* offset = offsets.mutable_data_ptr<int32_t>();
-  int64_t token = 0;
-  for (const Segment& s : segments) {
-    TORCH_INTERNAL_ASSERT(s.sequence * length + s.begin == token,
-                          "segments cover all tokens, in order");
-    *offset++ = static_cast<int32_t>(token);
-    token += s.end - s.begin;
-  }
-  *offset = static_cast<int32_t>(token);
-  return offsets.to(device, /*non_blocking=*/true);
-}
-
-at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, AttentionSaved& saved) {
-  RECORD_USER_SCOPE("attention forward");
-  saved.runs.clear();
-  if (has_flash_attention(qkv_NF)) return attention_by_blocks(qkv_NF, shape, saved);
-  if (has_cuda_flash_attention(qkv_NF, shape)) return cuda_flash_attention(qkv_NF, shape, saved);
-  if (hides_old_keys(shape)) return attention_plain(qkv_NF, shape);
+/// By LibTorch's kernel, a call for each document.
+at::Tensor attention_by_library(const at::Tensor& qkv_NF, const AttentionShape& shape,
+                                AttentionSaved& saved) {
   const HeadViews heads = head_views(qkv_NF, shape);
   const at::Tensor k = repeat_heads(heads.k_BgTH, shape.query_to_kv);
   const at::Tensor v = repeat_heads(heads.v_BgTH, shape.query_to_kv);
@@ -153,17 +138,8 @@ at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, Atte
   return o_BThH.view({qkv_NF.size(0), -1});
 }
 
-at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
-                              const AttentionShape& shape, const AttentionSaved& saved) {
-  RECORD_USER_SCOPE("attention backward");
-  if (has_flash_attention(qkv_NF)) {
-    const AttentionSaved::Run& run = saved.runs.at(0);
-    return flash_attention_backward(do_NF, qkv_NF, run.out_BhTH, run.logsumexp, shape);
-  }
-  if (has_cuda_flash_attention(qkv_NF, shape)) {
-    return cuda_flash_attention_backward(do_NF, qkv_NF, shape, saved);
-  }
-  if (hides_old_keys(shape)) return attention_backward_plain(do_NF, qkv_NF, shape);
+at::Tensor attention_by_library_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
+                                         const AttentionShape& shape, const AttentionSaved& saved) {
   const HeadViews heads = head_views(qkv_NF, shape);
   const at::Tensor k = repeat_heads(heads.k_BgTH, shape.query_to_kv);
   const at::Tensor v = repeat_heads(heads.v_BgTH, shape.query_to_kv);
@@ -193,15 +169,85 @@ at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
   return dqkv_NF;
 }
 
+}  // namespace
+
+at::Tensor segment_offsets(const std::vector<Segment>& segments, int64_t length,
+                           at::Device device) {
+  const at::Tensor offsets = at::empty({static_cast<int64_t>(segments.size()) + 1},
+                                       at::TensorOptions(at::kInt).pinned_memory(device.is_cuda()));
+  int32_t* offset = offsets.mutable_data_ptr<int32_t>();
+  int64_t token = 0;
+  for (const Segment& s : segments) {
+    TORCH_INTERNAL_ASSERT(s.sequence * length + s.begin == token,
+                          "segments cover all tokens, in order");
+    *offset++ = static_cast<int32_t>(token);
+    token += s.end - s.begin;
+  }
+  *offset = static_cast<int32_t>(token);
+  return offsets.to(device, /*non_blocking=*/true);
+}
+
+AttentionKernel attention_kernel(at::DeviceType device, at::ScalarType dtype, int64_t head_dim,
+                                 int64_t window, int64_t length) {
+  if (has_flash_attention(device, dtype)) return AttentionKernel::kPackedBlocks;
+  if (has_cuda_flash_attention(device, dtype, head_dim)) return AttentionKernel::kFlashAttention2;
+  if (hides_old_keys(window, length)) return AttentionKernel::kPlain;
+  return library_is_aligned(device, dtype, head_dim) ? AttentionKernel::kLibrary
+                                                     : AttentionKernel::kPlain;
+}
+
+at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, AttentionSaved& saved) {
+  RECORD_USER_SCOPE("attention forward");
+  saved.runs.clear();
+  switch (kernel_of(qkv_NF, shape)) {
+    case AttentionKernel::kPackedBlocks:
+      return attention_by_blocks(qkv_NF, shape, saved);
+    case AttentionKernel::kFlashAttention2:
+      return cuda_flash_attention(qkv_NF, shape, saved);
+    case AttentionKernel::kLibrary:
+      return attention_by_library(qkv_NF, shape, saved);
+    case AttentionKernel::kPlain:
+      break;
+  }
+  return attention_plain(qkv_NF, shape);
+}
+
+at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
+                              const AttentionShape& shape, const AttentionSaved& saved) {
+  RECORD_USER_SCOPE("attention backward");
+  switch (kernel_of(qkv_NF, shape)) {
+    case AttentionKernel::kPackedBlocks: {
+      const AttentionSaved::Run& run = saved.runs.at(0);
+      return flash_attention_backward(do_NF, qkv_NF, run.out_BhTH, run.logsumexp, shape);
+    }
+    case AttentionKernel::kFlashAttention2:
+      return cuda_flash_attention_backward(do_NF, qkv_NF, shape, saved);
+    case AttentionKernel::kLibrary:
+      return attention_by_library_backward(do_NF, qkv_NF, shape, saved);
+    case AttentionKernel::kPlain:
+      break;
+  }
+  return attention_backward_plain(do_NF, qkv_NF, shape);
+}
+
 std::string attention_text(at::DeviceType device, at::ScalarType dtype, int64_t head_dim,
                            int64_t window, int64_t length) {
-  if (has_flash_attention(device, dtype)) return "packed blocks";
-  if (has_cuda_flash_attention(device, dtype, head_dim)) return "FlashAttention-2";
-  if (!hides_old_keys(window, length)) return "LibTorch's kernel";
-  return fmt::format(
-      "plain operations with all scores in memory, since no kernel for {} has a sliding window (of "
-      "{} keys in rows of {})",
-      c10::DeviceTypeName(device, /*lower_case=*/true), window, length);
+  switch (attention_kernel(device, dtype, head_dim, window, length)) {
+    case AttentionKernel::kPackedBlocks:
+      return "packed blocks";
+    case AttentionKernel::kFlashAttention2:
+      return "FlashAttention-2";
+    case AttentionKernel::kLibrary:
+      return "LibTorch's kernel";
+    case AttentionKernel::kPlain:
+      break;
+  }
+  const std::string why =
+      hides_old_keys(window, length)
+          ? fmt::format("has a sliding window (of {} keys in rows of {})", window, length)
+          : fmt::format("takes heads of {} features in {}", head_dim, c10::toString(dtype));
+  return fmt::format("plain operations with all scores in memory, since no kernel for {} {}",
+                     c10::DeviceTypeName(device, /*lower_case=*/true), why);
 }
 
 at::Tensor attention_plain(const at::Tensor& qkv_NF, const AttentionShape& shape) {

@@ -54,7 +54,14 @@ at::Tensor attention(const at::Tensor& qkv_NF, const AttentionShape& shape, Atte
 at::Tensor attention_backward(const at::Tensor& do_NF, const at::Tensor& qkv_NF,
                               const AttentionShape& shape, const AttentionSaved& saved);
 
-/// What attention() gets for such rows, for the log of a run, before its first step.
+/// What computes attention() of such rows: our blocks, FlashAttention-2, LibTorch's other kernel
+/// (every shape on CPU; on GPUs heads of a multiple of 4 features in fp32, of 8 in 16 bits, as its
+/// instances are compiled), or the oracle.
+enum class AttentionKernel { kPackedBlocks, kFlashAttention2, kLibrary, kPlain };
+AttentionKernel attention_kernel(at::DeviceType device, at::ScalarType dtype, int64_t head_dim,
+                                 int64_t window, int64_t length);
+
+/// The same in words, for the log of a run, before its first step.
 std::string attention_text(at::DeviceType device, at::ScalarType dtype, int64_t head_dim,
                            int64_t window, int64_t length);
 

@@ -3,7 +3,7 @@
 // as they are, documents of any number and length in one call, a sliding window. Where query heads
 // do not fall evenly on key-value heads, those are repeated and their gradients summed in
 // query-head order. Local; on the current stream; the host does not wait. Without atomics in the
-// backward where LibTorch is told to be deterministic, which training does.
+// backward where LibTorch is told to be deterministic, as a run with `reproducible` does.
 #include <ATen/core/Tensor.h>
 
 #include "model/kernels/attention_core.h"

@@ -1,8 +1,8 @@
 // Times training steps of phi-4-14B-shaped layers on one GPU (hidden 5120, 40/10 heads of 128, FFN
 // 17920, vocabulary 100352, AdamW with fp32 masters) and prints one line of JSON:
-//   train_gpu bf16|fp8 TOKENS LAYERS STEPS [--profile]
-// TOKENS make one row and one micro-batch; LAYERS 0: as many as fit. One rank; train_gpu.py runs it
-// beside its peers. --profile writes the kernels of one more step to stderr.
+//   train_gpu bf16|fp8|fp8-rowwise TOKENS LAYERS STEPS [graphs] [selective|full] [profile]
+// TOKENS make one row and one micro-batch; LAYERS 0: as many as fit by `phalanx plan`. One rank;
+// train_gpu.py runs it beside its peers. `profile` adds the kernels of one more step.
 #include <ATen/ATen.h>
 #include <ATen/cuda/CUDAContext.h>
 #include <c10/core/DeviceGuard.h>
@@ -15,15 +15,14 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "launch/cuda_settings.h"
-#include "model/activation_bytes.h"
 #include "parallel/thread_communicator.h"
 #include "tests/bench/kernel_profile.h"
 #include "tests/support/test_model.h"
+#include "trainer/planner/memory_plan.h"
 #include "trainer/train_step.h"
 
 namespace phalanx {
@@ -33,31 +32,40 @@ using Clock = std::chrono::steady_clock;
 
 struct BenchOptions {
   Precision precision = Precision::kBf16;
+  Fp8Scaling scaling = Fp8Scaling::kTensor;
+  Recompute recompute = Recompute::kNone;
   int64_t tokens = 4096, layers = 0, steps = 10;
-  bool profile = false;
+  bool graphs = false, profile = false;
 };
 
-constexpr int64_t kBytesPerParameter = 2 + 4 + 3 * 4;  // weight, gradient, master and moments
-constexpr double kUsableMemory = 0.92;                 // the rest: workspaces, pieces
+constexpr double kUsableMemory = 0.92;  // of what is free; the rest: workspaces, pieces
 
-Phi4Config shape_of(int64_t num_layers) {
+RunConfig config_of(const BenchOptions& options, int64_t layers) {
   Phi4Config shape;
-  shape.num_hidden_layers = num_layers;
-  return shape;
+  shape.num_hidden_layers = layers;
+  RunConfig config = test_run_config(shape, 1, false, options.precision);
+  config.fp8_scaling = options.scaling;
+  config.recompute = options.recompute;
+  config.loss_chunk_tokens = 1024;
+  config.parallel.device = DeviceKind::kCuda;
+  StageConfig stage;
+  stage.sequence_length = options.tokens;
+  stage.phases.resize(1);
+  stage.phases[0].tokens = options.tokens;
+  config.stages = {stage};
+  return config;
 }
 
-/// Layers whose weights, optimizer state and activations fit beside the head's largest chunk.
-int64_t layers_that_fit(int64_t tokens, int64_t loss_chunk_tokens) {
+int64_t planned_bytes(const BenchOptions& options, int64_t layers) {
+  return plan_memory(plan_input(config_of(options, layers), 1), Accelerator{}).tensors();
+}
+
+int64_t layers_that_fit(const BenchOptions& options) {
   size_t free = 0, total = 0;
   cudaMemGetInfo(&free, &total);
-  const Phi4Config one = shape_of(1), none = shape_of(0);
-  const int64_t fixed = num_parameters(none) * kBytesPerParameter +
-                        3 * loss_chunk_tokens * none.vocab_size * 2 +
-                        8 * tokens * none.intermediate_size * 2;
-  const int64_t layer =
-      (num_parameters(one) - num_parameters(none)) * kBytesPerParameter +
-      static_cast<int64_t>(activation_bytes_per_token(one, {}) * static_cast<double>(tokens));
-  return std::max<int64_t>(1, (static_cast<int64_t>(kUsableMemory * double(free)) - fixed) / layer);
+  int64_t layers = 1;
+  while (double(planned_bytes(options, layers + 1)) < kUsableMemory * double(free)) ++layers;
+  return layers;
 }
 
 double seconds_of(const std::function<void()>& work) {
@@ -98,36 +106,34 @@ nlohmann::json memory(Replica& replica) {
           {"peak", peak},           {"reserved", double(stats.reserved_bytes[0].peak)}};
 }
 
-void print_profile(const std::vector<KernelTime>& kernels) {
+/// Down to 0.2 % of the step.
+nlohmann::json profile_of(const std::vector<KernelTime>& kernels) {
   double total = 0;
   for (const KernelTime& kernel : kernels) total += kernel.milliseconds;
-  std::fprintf(stderr, "%8s %6s %6s  kernel\n", "ms", "share", "calls");
+  nlohmann::json lines = nlohmann::json::array();
   for (const KernelTime& kernel : kernels) {
     if (kernel.milliseconds < 0.002 * total) break;
-    std::fputs(fmt::format("{:8.2f} {:5.1f}% {:6}  {:.90}\n", kernel.milliseconds,
-                           100 * kernel.milliseconds / total, kernel.calls, kernel.name)
-                   .c_str(),
-               stderr);
+    lines.push_back({{"milliseconds", kernel.milliseconds},
+                     {"share", kernel.milliseconds / total},
+                     {"calls", kernel.calls},
+                     {"name", kernel.name}});
   }
+  return lines;
 }
 
 nlohmann::json run(BenchOptions options) {
   ThreadGroup group(1);
   const auto world = group.communicator(0);
   TestMesh mesh(*world, 1, nullptr, at::Device(at::kCUDA, 0));
-  RunConfig config = test_run_config(shape_of(1), 1, false, options.precision);
-  config.loss_chunk_tokens = 1024;
-  if (options.layers == 0) {
-    options.layers = layers_that_fit(options.tokens, config.loss_chunk_tokens);
-  }
-  config.model.shape = shape_of(options.layers);
+  if (options.layers == 0) options.layers = layers_that_fit(options);
+  const RunConfig config = config_of(options, options.layers);
   const double gemm = gemm_rate(options.tokens);
   Replica replica(config, mesh.context, {});
   const RopeTable rope(250000, config.model.shape.head_dim, options.tokens, mesh.context.device);
   const Batch batch = test_batch(1, options.tokens, config.model.shape.vocab_size, 7);
   TrainStep train_step(replica.model(), replica.parameters(), replica.grads(), replica.optimizer(),
                        mesh.context, /*clip_grad_norm=*/1.0, /*num_sources=*/1,
-                       {/*document_mask=*/false, mesh.context.device});
+                       {/*document_mask=*/false, mesh.context.device}, options.graphs);
   int64_t num_updates = 0;
   const auto step = [&] {
     (void)train_step.run(batch, {rope, 1, /*learning_rate=*/1e-4, ++num_updates});
@@ -137,7 +143,10 @@ nlohmann::json run(BenchOptions options) {
   const double seconds = seconds_of([&] {
     for (int64_t i = 0; i < options.steps; ++i) step();
   });
-  if (options.profile) print_profile(kernel_profile([&] { seconds_of(step); }));
+  nlohmann::json held = memory(replica);
+  held["planned"] = double(planned_bytes(options, options.layers));
+  nlohmann::json profile;
+  if (options.profile) profile = profile_of(kernel_profile([&] { seconds_of(step); }));
   const double tokens_per_second = double(options.tokens * options.steps) / seconds;
   const double flops = flops_per_token(config.model.shape, options.tokens);
   return {{"device", at::cuda::getCurrentDeviceProperties()->name},
@@ -147,7 +156,26 @@ nlohmann::json run(BenchOptions options) {
           {"flops_per_token", flops},
           {"flops_per_second", tokens_per_second * flops},
           {"gemm_flops_per_second", gemm},
-          {"memory", memory(replica)}};
+          {"memory", held},
+          {"profile", profile}};
+}
+
+BenchOptions options_of(int argc, char** argv) {
+  BenchOptions options;
+  const std::string precision = argv[1];
+  if (precision != "bf16") options.precision = Precision::kFp8;
+  if (precision == "fp8-rowwise") options.scaling = Fp8Scaling::kRows;
+  options.tokens = std::atoll(argv[2]);
+  options.layers = std::atoll(argv[3]);
+  options.steps = std::atoll(argv[4]);
+  for (int i = 5; i < argc; ++i) {
+    const std::string word = argv[i];
+    options.graphs |= word == "graphs";
+    options.profile |= word == "profile";
+    if (word == "selective") options.recompute = Recompute::kSelective;
+    if (word == "full") options.recompute = Recompute::kFull;
+  }
+  return options;
 }
 
 }  // namespace
@@ -155,20 +183,18 @@ nlohmann::json run(BenchOptions options) {
 
 int main(int argc, char** argv) {
   if (argc < 5) {
-    std::fprintf(stderr, "usage: train_gpu bf16|fp8 TOKENS LAYERS STEPS [--profile]\n");
+    std::fprintf(stderr,
+                 "usage: train_gpu bf16|fp8|fp8-rowwise TOKENS LAYERS STEPS [graphs] "
+                 "[selective|full] [profile]\n");
     return 2;
   }
   if (c10::cuda::device_count() == 0) {
     std::fprintf(stderr, "train_gpu: expected a GPU, found none\n");
     return 2;
   }
-  phalanx::prepare_cuda();
+  phalanx::prepare_cuda(/*same_bits=*/false);
   const c10::DeviceGuard guard(at::Device(at::kCUDA, 0));
-  const bool fp8 = std::string(argv[1]) == "fp8";
-  const bool profile = argc > 5 && std::strcmp(argv[5], "--profile") == 0;
-  const nlohmann::json result =
-      phalanx::run({fp8 ? phalanx::Precision::kFp8 : phalanx::Precision::kBf16, std::atoll(argv[2]),
-                    std::atoll(argv[3]), std::atoll(argv[4]), profile});
+  const nlohmann::json result = phalanx::run(phalanx::options_of(argc, argv));
   std::printf("%s\n", result.dump().c_str());
   return 0;
 }

@@ -2,15 +2,16 @@
 """Training speed on one GPU, phalanx against transformers, in one run.
 
   .deps/bin/python tests/bench/train_gpu.py [--tokens 4096 16384] [--layers 0] [--steps 10]
-                                            [--peak TFLOPS] [--fp8] [--profile] [--no-peers]
+                                            [--peak TFLOPS] [--no-profile] [--no-peers]
 
 Layers of phi-4-14B's shape, as many as fit (--layers 0) or as given, between its embedding and
 head; one row of TOKENS a step. Peers are transformers' Phi3ForCausalLM, eager and compiled, with
 the same number of layers, pure bf16 and fused torch.optim.AdamW, each in a process of its own.
-Prints tokens/s, the part of the peak that is used (MFU: 6 (N - embedding) + 12 L H h T / 2 FLOP a
-token, causal attention counted half, over --peak, which is that of dense bf16 in the data sheet),
-the same over what cuBLAS reached in this run, memory by category, and with --profile the time of
-each kernel of a step.
+phalanx runs in bf16, with its passes as CUDA graphs, with selective recomputation, and in fp8 by each of
+its scalings. Prints tokens/s, the part of the peak that is used (MFU: 6 (N - embedding) + 12 L H h T / 2
+FLOP a token, causal attention counted half, over --peak, which is that of dense bf16 in the data sheet),
+the same over what cuBLAS reached in this run, peak memory beside the planned one, memory by category and
+the time of each kernel of a step in bf16. A way that fails is a line that says so.
 """
 import argparse
 import json
@@ -20,6 +21,7 @@ import sys
 import time
 
 PEAKS = {'H100': 989.4, 'H200': 989.4, 'A100': 312.0, 'B200': 2250.0}  # dense bf16 TFLOP/s
+WAYS = (['bf16', 'graphs'], ['bf16', 'selective'], ['fp8'], ['fp8-rowwise'])
 
 
 def peer(tokens, layers, steps, compiled):
@@ -67,13 +69,12 @@ def run_peer(args, tokens, layers, compiled):
     return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
 
 
-def run_phalanx(args, precision, tokens, layers):
-    command = [args.program, precision, str(tokens), str(layers), str(args.steps)]
-    done = subprocess.run(command + ['--profile'] * args.profile, stdout=subprocess.PIPE, text=True,
-                          check=False)
-    if done.returncode != 0:
-        sys.exit(f'{" ".join(command)}: exit code {done.returncode}')
-    return json.loads(done.stdout)
+def run_phalanx(args, words, tokens, layers, profile=False):
+    """`words`: precision and ways of train_gpu. None if it failed, whose message stands above."""
+    precision, *ways = words
+    done = subprocess.run([args.program, precision, str(tokens), str(layers), str(args.steps), *ways,
+                           *['profile'] * profile], stdout=subprocess.PIPE, text=True, check=False)
+    return json.loads(done.stdout) if done.returncode == 0 else None
 
 
 def peak_of(args, device):
@@ -90,27 +91,43 @@ def report(name, result, ours, peak):
         print(f'  {name:24}failed (see above); out of memory, most likely')
         return
     flops = result['tokens_per_second'] * ours['flops_per_token']
+    planned = result['memory'].get('planned')
     print(f'  {name:24}{result["tokens_per_second"]:9.0f}{flops / peak / 1e10:7.1f} %'
           f'{100 * flops / ours["gemm_flops_per_second"]:7.1f} %'
           f'{result["tokens_per_second"] / ours["tokens_per_second"]:8.2f}'
-          f'{result["memory"]["peak"] / 2**30:9.1f}')
+          f'{result["memory"]["peak"] / 2**30:9.1f}'
+          + (f'{planned / 2**30:9.1f}' if planned else ''))
+
+
+def print_profile(kernels):
+    print(f'  {"ms":>8} {"share":>6} {"calls":>6}  kernel of a step in bf16')
+    for kernel in kernels:
+        print(f'  {kernel["milliseconds"]:8.2f} {100 * kernel["share"]:5.1f}% {kernel["calls"]:6}  '
+              f'{kernel["name"][:90]}')
 
 
 def compare(args, tokens):
-    ours = run_phalanx(args, 'bf16', tokens, args.layers)
-    peak = peak_of(args, ours['device'])
-    print(f'{ours["device"]}, {tokens} tokens a step, {ours["layers"]} layers; cuBLAS bf16 '
+    """True if phalanx trained in bf16."""
+    ours = run_phalanx(args, ['bf16'], tokens, args.layers, profile=not args.no_profile)
+    if ours is None:
+        print(f'{tokens} tokens a step: phalanx failed in bf16 (see above)')
+        return False
+    layers, peak = ours['layers'], peak_of(args, ours['device'])
+    print(f'{ours["device"]}, {tokens} tokens a step, {layers} layers; cuBLAS bf16 '
           f'{ours["gemm_flops_per_second"] / 1e12:.0f} of {peak:.0f} TFLOP/s')
-    print(f'  {"":24}tokens/s      MFU of cuBLAS  to ours  peak GiB')
+    print(f'  {"":24}tokens/s      MFU of cuBLAS  to ours  peak GiB  planned')
     report('phalanx bf16', ours, ours, peak)
-    if args.fp8:
-        report('phalanx fp8', run_phalanx(args, 'fp8', tokens, ours['layers']), ours, peak)
+    for words in WAYS:
+        report('phalanx ' + ' '.join(words), run_phalanx(args, words, tokens, layers), ours, peak)
     if not args.no_peers:
         for compiled in (False, True):
             name = f'transformers {"compiled" if compiled else "eager"}'
-            report(name, run_peer(args, tokens, ours['layers'], compiled), ours, peak)
-    print('  memory of phalanx: ' + ', '.join(f'{name} {size / 2**30:.1f} GiB'
-                                              for name, size in ours['memory'].items()))
+            report(name, run_peer(args, tokens, layers, compiled), ours, peak)
+    print('  memory of phalanx bf16: ' + ', '.join(f'{name} {size / 2**30:.1f} GiB'
+                                                   for name, size in ours['memory'].items()))
+    if ours['profile']:
+        print_profile(ours['profile'])
+    return True
 
 
 def main():
@@ -120,8 +137,7 @@ def main():
     parser.add_argument('--layers', type=int, default=0, help='0: as many as fit')
     parser.add_argument('--steps', type=int, default=10)
     parser.add_argument('--peak', type=float, help='TFLOP/s of dense bf16')
-    parser.add_argument('--fp8', action='store_true', help='also precision fp8')
-    parser.add_argument('--profile', action='store_true', help='time of each kernel')
+    parser.add_argument('--no-profile', action='store_true', help='no times of kernels')
     parser.add_argument('--no-peers', action='store_true')
     parser.add_argument('--peer', choices=('eager', 'compiled'), help=argparse.SUPPRESS)
     parser.add_argument('--program', default='build/tests/bench/train_gpu')
@@ -131,9 +147,8 @@ def main():
     if not os.path.exists(args.program):
         sys.exit(f'{args.program}: not built; cmake --build build --target train_gpu (a build with '
                  'CUDA)')
-    for tokens in args.tokens:
-        compare(args, tokens)
+    return 0 if all([compare(args, tokens) for tokens in args.tokens]) else 1
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

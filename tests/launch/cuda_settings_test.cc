@@ -18,13 +18,14 @@ bool segments_grow() {
 TEST(CudaSettings, AreMadeUnlessTheEnvironmentHasOthers) {
   setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8", 1);
   setenv("PYTORCH_ALLOC_CONF", "max_split_size_mb:512", 1);
-  prepare_cuda();
+  prepare_cuda(/*same_bits=*/false);
   EXPECT_EQ(std::string(std::getenv("CUBLAS_WORKSPACE_CONFIG")), ":16:8");
+  EXPECT_FALSE(at::globalContext().deterministicAlgorithms());
   EXPECT_FALSE(segments_grow());
 
   unsetenv("CUBLAS_WORKSPACE_CONFIG");
   unsetenv("PYTORCH_ALLOC_CONF");
-  prepare_cuda();
+  prepare_cuda(/*same_bits=*/true);
   EXPECT_EQ(std::string(std::getenv("CUBLAS_WORKSPACE_CONFIG")), ":4096:8");
   EXPECT_TRUE(segments_grow());
   EXPECT_TRUE(at::globalContext().deterministicAlgorithms());

@@ -24,8 +24,6 @@ double rounding(double on_cpu) { return test_device().is_cpu() ? on_cpu : 10 * o
 
 AttentionShape make_shape(int64_t batch, int64_t length, int64_t head_dim, const Map& map,
                           std::vector<Segment> segments = {}) {
-  // Heads as the GPU's kernels want them aligned, in fp32 and bf16.
-  if (!test_device().is_cpu()) head_dim = (head_dim + 7) / 8 * 8;
   return {batch, length, head_dim, map, map.back() + 1, std::move(segments)};
 }
 
@@ -202,6 +200,14 @@ TEST_F(Attention, OneAndTwoThreadsGiveEqualBits) {
   }
 }
 
+/// As kernels for rows of any length want them; a gap between documents would be another's tokens.
+TEST_F(Attention, OffsetsOfSegmentsCoverAllTokensInOrder) {
+  const at::Tensor offsets =
+      segment_offsets({{0, 0, 3}, {0, 3, 4}, {1, 0, 4}}, /*length=*/4, test_device());
+  EXPECT_TRUE(at::equal(offsets.cpu(), at::tensor({0, 3, 4, 8}, at::kInt)));
+  EXPECT_ANY_THROW((void)segment_offsets({{0, 0, 2}, {0, 3, 4}}, 4, at::kCPU));
+}
+
 /// Said before the first step: all scores in memory may be more than there is.
 TEST_F(Attention, TextSaysWhatIsLeftToPlainOperations) {
   const bool blocks = has_flash_attention(at::kCPU, at::kFloat);
@@ -212,7 +218,19 @@ TEST_F(Attention, TextSaysWhatIsLeftToPlainOperations) {
             "plain operations with all scores in memory, since no kernel for cpu has a sliding "
             "window (of 7 keys in rows of 8)");
   EXPECT_EQ(attention_text(at::kCUDA, at::kBFloat16, 128, 7, 8), "FlashAttention-2");
+  EXPECT_EQ(attention_text(at::kCUDA, at::kFloat, 12, 0, 8), "LibTorch's kernel");
   EXPECT_NE(attention_text(at::kCUDA, at::kFloat, 128, 7, 8), "FlashAttention-2");
+}
+
+/// LibTorch has no instance for them on GPUs, where its operation would throw at the first step.
+TEST_F(Attention, HeadsThatNoKernelOfAGpuTakesAreLeftToPlainOperations) {
+  EXPECT_EQ(attention_kernel(at::kCUDA, at::kFloat, 6, 0, 8), AttentionKernel::kPlain);
+  EXPECT_EQ(attention_kernel(at::kCUDA, at::kBFloat16, 12, 0, 8), AttentionKernel::kPlain);
+  EXPECT_EQ(attention_kernel(at::kCUDA, at::kBFloat16, 264, 0, 8), AttentionKernel::kLibrary);
+  EXPECT_EQ(
+      attention_text(at::kCUDA, at::kBFloat16, 12, 0, 8),
+      "plain operations with all scores in memory, since no kernel for cuda takes heads of 12 "
+      "features in BFloat16");
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ def setup():
 
 
 def skips():
-    """A skipped test is counted with its reason, and a failure stays ctest's exit code."""
+    """A skipped test is counted with its reason, a fault with its kind if its test passed."""
     project = '''
 cmake_minimum_required(VERSION 3.25)
 project(skips NONE)
@@ -89,7 +89,9 @@ set_tests_properties(python_like python_like_again PROPERTIES SKIP_RETURN_CODE 7
 add_test(NAME gtest_like COMMAND sh -c "echo 'a_test.cc:3: Skipped'; echo 'two GPUs needed'; exit 77")
 set_tests_properties(gtest_like PROPERTIES SKIP_RETURN_CODE 77)
 add_test(NAME some_cases COMMAND sh -c "echo 'b_test.cc:5: Skipped'; echo 'no GPU here'; seq 3000;
-  echo 'b_test.cc:9: Skipped'; echo 'no disk'")
+  echo 'b_test.cc:9: Skipped'; echo 'no disk'; echo 'faults: 3 ranks killed'")
+add_test(NAME bears COMMAND sh -c "echo 'faults: 2 ranks killed'; echo 'faults: 1200 of a disk'")
+add_test(NAME breaks COMMAND sh -c "echo 'faults: 7 ranks killed'; exit 1")
 '''
     with tempfile.TemporaryDirectory() as folder:
         (pathlib.Path(folder) / 'CMakeLists.txt').write_text(project)
@@ -98,10 +100,11 @@ add_test(NAME some_cases COMMAND sh -c "echo 'b_test.cc:5: Skipped'; echo 'no GP
         report = f'{folder}/report.xml'
         code, output = output_of('ctest', '--test-dir', f'{folder}/build', '--output-junit', report,
                                  '--test-output-size-passed', '10000000')
-        expect(code == 0, output)
-        code, output = output_of(sys.executable, '-B', str(ROOT / 'launch' / 'skipped_tests.py'),
+        expect(code != 0, output)
+        code, output = output_of(sys.executable, '-B', str(ROOT / 'launch' / 'test_summary.py'),
                                  report)
-    expected = '5 tests skipped (3 x no GPU here; no disk; two GPUs needed)\n'
+    expected = ('5 tests skipped (3 x no GPU here; no disk; two GPUs needed)\n'
+                '1205 faults made and borne (1200 of a disk, 5 ranks killed)\n')
     expect((code, output) == (0, expected), f'expected {expected!r}, got {code} {output!r}')
 
 

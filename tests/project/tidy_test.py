@@ -1,9 +1,9 @@
-"""Runs clang-tidy 14 with the settings of .clang-tidy.
+"""Runs clang-tidy 16 with the settings of .clang-tidy.
 
 Usage: tidy_test.py BUILD_FOLDER [--all]
 
 Without --all only the sources that hold no tensors: a file that includes LibTorch takes most of a
-minute. Skipped without clang-tidy 14.
+minute. Skipped without clang-tidy 16.
 """
 
 import concurrent.futures
@@ -18,7 +18,7 @@ import tempfile
 
 from tree import FOLDERS, ROOT, output_of, skip
 
-VERSION = 14
+VERSION = 16
 # LibTorch behind any include makes a file slow; these folders and files are free of it.
 QUICK = re.compile(r'^(configs|data/(tokenizer|shards))/\w+\.cc$|^data/(file|block_hash)\.cc$'
                    r'|^parallel/(mesh|shard_spec)\.cc$')

@@ -185,12 +185,12 @@ std::vector<int64_t> read_ids(const json& value, const char* key, int64_t vocab_
 
 // Absent is not null here: transformers then takes the ids of phi-3-mini.
 void read_token_ids(const json& config, const std::string& where, HfConfig& result) {
+  const int64_t vocab_size = result.shape.vocab_size;
   for (const HfTokenIds& kind : kHfTokenIds) {
-    const int64_t vocab_size = result.shape.vocab_size;
-    if (!config.contains(kind.key)) {
-      if (kind.when_absent < vocab_size) result.*kind.ids = {kind.when_absent};
-    } else if (const json* value = find(config, kind.key)) {
+    if (const json* value = find(config, kind.key)) {
       result.*kind.ids = read_ids(*value, kind.key, vocab_size, where);
+    } else if (!config.contains(kind.key) && kind.when_absent < vocab_size) {
+      result.*kind.ids = {kind.when_absent};
     }
   }
 }
@@ -234,6 +234,17 @@ HfConfig parse_hf_config(std::string_view input, const std::string& where) {
 HfConfig read_hf_config(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "config.json";
   return parse_hf_config(read_text(path, kMaxConfigBytes), path.string());
+}
+
+void take_hf_token_ids(const std::filesystem::path& folder, HfConfig& config) {
+  const std::filesystem::path path = folder / "config.json";
+  const json text = parse_strict_json(read_text(path, kMaxConfigBytes), path.string());
+  for (const HfTokenIds& kind : kHfTokenIds) {
+    const json* value = text.is_object() ? find(text, kind.key) : nullptr;
+    config.*kind.ids = {};
+    if (value == nullptr) continue;
+    config.*kind.ids = read_ids(*value, kind.key, config.shape.vocab_size, path.string());
+  }
 }
 
 }  // namespace phalanx

@@ -41,6 +41,10 @@ inline constexpr std::array<HfTokenIds, 3> kHfTokenIds{{
 [[nodiscard]] HfConfig parse_hf_config(std::string_view text, const std::string& where);
 [[nodiscard]] HfConfig read_hf_config(const std::filesystem::path& folder);
 
+/// Only the ids of kHfTokenIds, of a folder's config.json of any architecture, within `config`'s
+/// vocabulary; an id that is absent or null there is none.
+void take_hf_token_ids(const std::filesystem::path& folder, HfConfig& config);
+
 /// Text of a config.json that transformers 5 reads without a warning; 4 as well, but for LongRoPE,
 /// which it refuses in this form.
 [[nodiscard]] std::string hf_config_text(const HfConfig& config, const std::string& dtype);

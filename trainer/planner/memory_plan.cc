@@ -1,5 +1,7 @@
 #include "trainer/planner/memory_plan.h"
 
+#include <ATen/ceil_div.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -12,6 +14,7 @@ namespace phalanx {
 namespace {
 
 constexpr int64_t kFp32Bytes = 4;
+constexpr int64_t kMultiprocessors = 132;  // of H100 and H200
 
 /// Sizes of one micro-batch on the fullest rank.
 struct Sizes {
@@ -107,9 +110,29 @@ int64_t fp8_bytes(const PlanInput& input, const Sizes& s) {
          s.hidden * std::max(s.all_tokens, 2 * s.feed_forward);
 }
 
+/// What LibTorch's FlashAttention-2 takes in its backward pass besides its results: the gradient of
+/// queries in fp32, with kernels that keep their order once for each part that the multiprocessors
+/// cut a head's keys into; gradients of keys and values for each query head; and the three
+/// gradients from which the one of qkv is joined
+/// (aten/src/ATen/native/transformers/cuda/flash_attn/ flash_api.cpp, mha_bwd).
+int64_t flash_bytes(const PlanInput& input, const Sizes& s, const WorkSpan& span,
+                    DeviceKind device) {
+  if (device == DeviceKind::kCpu || s.value == kFp32Bytes || input.shape.head_dim % 8 != 0)
+    return 0;
+  const int64_t heads = s.query / input.shape.head_dim;
+  const int64_t parts = input.reproducible == Reproducible::kOff
+                            ? 1
+                            : at::ceil_div(kMultiprocessors, span.micro_batch_size * heads);
+  const int64_t feature_places = at::round_up(input.shape.head_dim, int64_t{32});
+  const int64_t wide_dq = parts * s.all_tokens * heads * feature_places * kFp32Bytes;
+  const int64_t for_each_head = s.query == s.key_value ? 0 : 2 * s.all_tokens * s.query * s.value;
+  return wide_dq + for_each_head + s.all_tokens * (s.query + 2 * s.key_value) * s.value;
+}
+
 /// Block::backward(), at the larger of its two halves. Selective computes the product of gate and
 /// up, and each half's norm, again.
-int64_t workspace_bytes(const PlanInput& input, const Sizes& s, DeviceKind device) {
+int64_t workspace_bytes(const PlanInput& input, const Sizes& s, const WorkSpan& span,
+                        DeviceKind device) {
   const bool again = input.recompute == Recompute::kSelective;
   const int64_t f = s.all_tokens * s.feed_forward * s.value;
   const int64_t qkv = s.all_tokens * (s.query + 2 * s.key_value) * s.value;
@@ -117,7 +140,7 @@ int64_t workspace_bytes(const PlanInput& input, const Sizes& s, DeviceKind devic
   const int64_t feed_forward = (again ? 4 : 3) * f + s.all_stream();
   const int64_t freed = (again ? 2 : 3) * f;  // of what was kept, once that half is done
   const int64_t attention = s.all_tokens * s.query * s.value + qkv + (again ? 3 : 2) * s.stream() +
-                            s.all_stream() - freed;
+                            s.all_stream() + flash_bytes(input, s, span, device) - freed;
   return streams + std::max(feed_forward, attention) + strip_bytes(input, s.all_tokens, device) +
          fp8_bytes(input, s);
 }
@@ -169,7 +192,7 @@ MemoryPlan plan_memory(const PlanInput& input, const WorkSpan& span,
   plan.activations = kept_bytes(input, sizes);
   plan.communication = communication_bytes(input, stored, accelerator.device);
   plan.logits = logits_bytes(input, sizes, accelerator.device);
-  plan.workspace = workspace_bytes(input, sizes, accelerator.device);
+  plan.workspace = workspace_bytes(input, sizes, span, accelerator.device);
   plan.runtime = accelerator.runtime_bytes;
   return plan;
 }

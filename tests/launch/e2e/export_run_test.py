@@ -1,6 +1,7 @@
 """`phalanx export` of a run's checkpoint: weights, stage and tokenizer, judged by transformers."""
 
 import json
+import shutil
 import subprocess
 
 import torch
@@ -73,6 +74,28 @@ class ExportRun(RunTest):
         self.assertEqual(tokenizer.eos_token, '<|endoftext|>')
         self.assertEqual(config['eos_token_id'], tokenizer.eos_token_id)
         self.assertEqual(config['bos_token_id'], tokenizer.bos_token_id)
+
+    def test_special_ids_are_those_that_the_tokenizer_was_published_with(self):
+        """A conversation may end with another token than documents in training do."""
+        published = self.workspace.path / 'published'
+        shutil.copytree(self.workspace.path / 'tokenizer', published)
+        generation = {'eos_token_id': [3, 0], 'do_sample': True}
+        (published / 'generation_config.json').write_text(json.dumps(generation))
+        ids = {'bos_token_id': 1, 'eos_token_id': [3, 0], 'pad_token_id': 2}
+        (published / 'config.json').write_text(json.dumps({'model_type': 'other', **ids}))
+        folder = self.export(STEPS, 'published-ids', '--tokenizer', 'published')
+        config = json.loads((folder / 'config.json').read_text())
+        self.assertEqual({key: config[key] for key in ids}, ids)
+        self.assertEqual(json.loads((folder / 'generation_config.json').read_text()), generation)
+        (published / 'config.json').write_text(json.dumps({'eos_token_id': 1 << 40}))
+        checkpoint = str(self.trained.checkpoint(STEPS).relative_to(self.workspace.path))
+        result = self.alone('export', checkpoint, 'too-large', '--tokenizer', 'published')
+        self.assertEqual(result.returncode, BAD_INPUT)
+        self.assertIn('published/config.json: key eos_token_id: expected null or ids from 0 to',
+                      result.stderr)
+        (published / 'config.json').unlink()
+        folder = self.export(STEPS, 'no-ids', '--tokenizer', 'published')
+        self.assertFalse((folder / 'generation_config.json').exists())
 
     def alone(self, *arguments, **options):
         """A command of ours on one rank, whatever comes of it."""

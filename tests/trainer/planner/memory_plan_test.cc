@@ -124,6 +124,29 @@ INSTANTIATE_TEST_SUITE_P(
             "mesh", 512, 2, 2048, 4, 128, Precision::kBf16, Recompute::kSelective, {2, 2}, 128}),
     [](const auto& parameter) { return std::string(parameter.param.name); });
 
+/// FlashAttention-2 adds gradients of queries in fp32, and in an order that it keeps once for each
+/// part of the keys: 17 parts of 8 heads on 132 multiprocessors.
+TEST(MemoryPlan, FlashAttentionTakesRoomOnGpus) {
+  PlanInput input;
+  input.shape.hidden_size = 512;
+  input.shape.intermediate_size = 64;  // the backward pass of attention takes most
+  input.shape.num_attention_heads = 8;
+  input.shape.num_key_value_heads = 2;
+  input.shape.head_dim = 60;  // no head of the kernel's
+  input.spans = {{"s", 1024, 1, 1, 0}};
+  const Accelerator gpu;
+  const int64_t plain = plan_memory(input, gpu).workspace;
+  input.shape.head_dim = 64;
+  const int64_t flash = plan_memory(input, gpu).workspace;
+  const int64_t wide_dq = 1024 * 8 * 64 * 4;
+  EXPECT_GT(flash - plain, wide_dq + 2 * 1024 * 8 * 64 * 2);
+  input.reproducible = Reproducible::kSameMesh;
+  EXPECT_EQ(plan_memory(input, gpu).workspace - flash, 16 * wide_dq);
+  Accelerator cpu;
+  cpu.device = DeviceKind::kCpu;
+  EXPECT_LT(plan_memory(input, cpu).workspace, flash);
+}
+
 TEST(MemoryPlan, OffloadMovesMastersAndMomentsToTheHost) {
   PlanInput input;
   input.mesh = {1, 2};
