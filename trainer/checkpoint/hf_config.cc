@@ -164,6 +164,12 @@ void check_features(const json& config, const std::string& where) {
   }
   const json* bias = find(config, "attention_bias");
   if (bias != nullptr && *bias != false) mismatch(where, "attention_bias", "false", bias->dump());
+  for (const char* key : {"attention_dropout", "embd_pdrop", "resid_pdrop"}) {
+    const json* dropout = find(config, key);
+    if (dropout != nullptr && *dropout != 0) {
+      mismatch(where, key, "0, since nothing is dropped in training", dropout->dump());
+    }
+  }
   const json* quantization = find(config, "quantization_config");
   if (quantization != nullptr) {
     mismatch(where, "quantization_config", "none (weights as numbers)", quantization->dump());

@@ -198,6 +198,11 @@ TEST_F(HfImportErrors, Configuration) {
   EXPECT_EQ(error(),
             "config.json: key architectures: expected [\"Phi3ForCausalLM\"] (phi-4, phi-4-mini, "
             "phi-3-medium and phi-3-mini), found [\"LlamaForCausalLM\"]");
+  set("resid_pdrop", 0.1);
+  EXPECT_EQ(error(),
+            "config.json: key resid_pdrop: expected 0, since nothing is dropped in training, found "
+            "0.1");
+  set("resid_pdrop", 0);
   set("attention_bias", true);
   EXPECT_EQ(error(), "config.json: key attention_bias: expected false, found true");
   set("sliding_window", -1);
