@@ -12,7 +12,8 @@ SETTINGS = ['model.hidden_size=1024', 'model.intermediate_size=3584', 'model.num
             'model.num_attention_heads=16', 'model.num_key_value_heads=4', 'model.head_dim=64',
             'model.vocab_size=32768', 'stages[0].sequence_length=256',
             'stages[0].global_batch_size=32', 'stages[0].micro_batch_size=32',
-            'stages[0].allow_repeat=true', 'stages[0].learning_rate.warmup_steps=1',
+            'stages[0].allow_repeat=true', 'stages[0].phases[0].tokens=16384',
+            'stages[0].phases[1].tokens=8192', 'stages[0].learning_rate.warmup_steps=1',
             'run.stop_after_steps=2', 'loss_chunk_tokens=1024']
 CASES = {'fp32': [], 'bf16': ['precision=bf16'],
          'selective': ['precision=bf16', 'recompute=selective'],
