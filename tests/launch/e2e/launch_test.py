@@ -250,6 +250,22 @@ exit $code
         self.assertEqual(code, BAD_INPUT, err)
         self.assertIn('start them with "mpirun -n 2" instead of torchrun', err)
 
+    def test_ranks_that_srun_lets_live_say_it_once(self):
+        """Without --kill-on-bad-exit nobody ends them when the first has spoken."""
+        step = {'SLURM_STEP_NUM_TASKS': '3', 'SLURM_JOB_ID': '7', 'SLURM_STEP_ID': '0',
+                'SLURM_STEP_NODELIST': socket.gethostname(), 'MASTER_ADDR': '127.0.0.1'}
+        script = write_program(self.workspace.path / 'step.sh', f'''
+for rank in 2 1 0; do SLURM_PROCID=$rank RANK=$rank {self.workspace.binary} "$@" & done
+code=0
+for rank in 2 1 0; do wait -n || code=$?; done
+exit $code
+''')
+        command = [script, 'train', 'run.yaml', 'run.name=step']
+        self.refuse(['found srun (SLURM_STEP_NUM_TASKS=3) and RANK and WORLD_SIZE=5'], command,
+                    step | {'WORLD_SIZE': '5', 'MASTER_PORT': str(self.free_port())})
+        self.refuse(['start them with "srun --mpi=pmix" or "mpirun -n 3"'], command,
+                    step | {'MASTER_PORT': str(self.free_port())})
+
     def test_a_port_in_use(self):
         with socket.socket(socket.AF_INET6) as taken:
             taken.bind(('::', 0))
