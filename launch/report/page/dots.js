@@ -81,9 +81,7 @@ class DotChart extends Frame {
     }
     this.add('circle', {cx: this.px(figure.mean), cy: y, r: 5, fill: colour});
     const x = this.right + 10;
-    this.text(x, y + (figure.verdict ? -3 : 4), known(figure.sd)
-      ? `${numberText(figure.mean)} \u00b1 ${Number(figure.sd.toPrecision(2))}`
-      : numberText(figure.mean), {});
+    this.text(x, y + (figure.verdict ? -3 : 4), spreadText(figure), {});
     if (!figure.verdict) return;
     this.text(x, y + 11, verdictText(figure), {class: `verdict ${figure.verdict}`});
   }
@@ -125,12 +123,13 @@ class DotChart extends Frame {
   }
 }
 
-// "+0.0123 +- 0.0040": against the baseline, with half of the 95 % interval.
-function differenceText(figure) {
-  const interval = known(figure.half_width)
-    ? ` \u00b1 ${Number(figure.half_width.toPrecision(2))}` : '';
-  return signed(figure.difference) + interval;
-}
+// "2.6015 +- 0.0021": what all seeds share has no spread.
+const spreadText = ({mean, sd}) => numberText(mean) + plusMinus(sd);
+
+// Against the baseline, with half of the 95 % interval.
+const differenceText = (figure) => signed(figure.difference) + plusMinus(figure.half_width);
+
+function plusMinus(value) { return value > 0 ? ` \u00b1 ${Number(value.toPrecision(2))}` : ''; }
 
 // A single run has nothing but its difference.
 function verdictText(figure) {

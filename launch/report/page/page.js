@@ -88,8 +88,7 @@ function problems() {
 
 function figureCell(figure) {
   if (figure.n === 0) return element('td', {}, '\u2013');
-  const spread = known(figure.sd) ? ` \u00b1 ${Number(figure.sd.toPrecision(2))}` : '';
-  const cell = element('td', {}, numberText(figure.mean) + spread);
+  const cell = element('td', {}, spreadText(figure));
   if (!figure.verdict) return cell;
   cell.append(element('small', {class: figure.verdict}, verdictText(figure)));
   return cell;

@@ -2,7 +2,9 @@
 #include "launch/doctor/findings.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/ranks.h"
@@ -262,6 +264,19 @@ TEST(WriteSpeed, leaves_nothing_behind_and_says_where_it_cannot_write) {
   EXPECT_GT(write_speed(folder, int64_t{1} << 20), 0.0);
   EXPECT_FALSE(std::filesystem::exists(folder));
   EXPECT_THROW((void)write_speed("/proc/none", 1), std::system_error);
+}
+
+TEST(WriteSpeed, leaves_nothing_behind_where_the_disk_is_full) {
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "doctor-full";
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto signal_before = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{rlim_t{1} << 20, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  EXPECT_THROW((void)write_speed(folder, int64_t{8} << 20), std::system_error);
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, signal_before);
+  EXPECT_FALSE(std::filesystem::exists(folder));
 }
 
 TEST(Stress, every_host_has_two_partners_if_there_are_enough) {

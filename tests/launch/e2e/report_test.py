@@ -69,6 +69,11 @@ class Report(ReportRuns):
         done = self.report('runs', '--baseline', 'fev', code=BAD_INPUT)
         self.assertIn("found 'fev'; did you mean 'few'?", done.stderr)
 
+    def test_a_run_that_is_named_twice_counts_once(self):
+        self.report('runs/few-seed-1', 'runs/few-seed-1/', 'runs/few-seed-2', '--out', 'twice.html')
+        page = (self.workspace.path / 'twice.html').read_text()
+        self.assertEqual(page.count('"label":"few-seed-1"'), 1)
+
     def test_a_folder_that_is_not_there(self):
         done = self.report('runs/none', code=BAD_INPUT)
         self.assertIn("runs/none: expected a run's folder, found nothing", done.stderr)
