@@ -87,20 +87,23 @@ class Timeline extends Frame {
 
   point(event) {
     const box = this.svg.getBoundingClientRect();
-    this.enter(Math.floor((event.clientY - box.top - this.top) / this.step));
+    const lane = Math.floor((event.clientY - box.top - this.top) / this.step);
+    if (!this.runs[lane]) {  // on the axis below
+      this.leave();
+      return;
+    }
+    this.lane = lane;
     const x = event.clientX - box.left;
     const distances = this.events().map((one) => Math.abs(this.px(one.x) - x));
     const best = distances.indexOf(Math.min(...distances));
     if (best >= 0 && distances[best] < 12) this.move(best, false); else this.leave();
   }
 
-  enter(lane) { this.lane = Math.max(0, Math.min(this.runs.length - 1, lane)); }
-
   placeOf(key, far) {
     const lanes = {ArrowDown: 1, ArrowUp: -1}[key];
     if (lanes === undefined) return super.placeOf(key, far);
     this.leave();
-    this.enter(this.lane + lanes);
+    this.lane = Math.max(0, Math.min(this.runs.length - 1, this.lane + lanes));
     return super.placeOf('Home', far);
   }
 

@@ -141,7 +141,7 @@ class Refused(LaunchTest):
 
     def test_hosts_that_are_named_twice(self):
         (self.workspace.path / 'hosts').write_text('node1\n')
-        self.refuse(['--hostfile excludes --hosts'],
+        self.refuse(['--hosts excludes --hostfile'],
                     self.launch_command('twice', '--hosts', 'a', '--hostfile', 'hosts'))
 
     def test_a_host_that_cannot_be_reached(self):
