@@ -11,7 +11,6 @@
 #include "data/block_hash.h"
 #include "data/shards/block_verifier.h"
 #include "parallel/agreement.h"
-#include "parallel/gpu_facts.h"
 #include "parallel/host_name.h"
 #include "parallel/rank_list.h"
 
@@ -179,12 +178,8 @@ std::string shared_gpus(const std::vector<RankGpu>& ranks) {
   return text;
 }
 
-void check_own_gpus(Session& session) {
-  Communicator& control = session.control();
-  // A variable allows it, which may be set on some hosts alone: all ranks take part all the same.
-  const std::string mine = together(control, [&] {
-    return session.shares_gpus() ? std::string() : gpu_bus_id(session.device_index());
-  });
+void check_own_gpus(Communicator& control, const std::function<std::string()>& own_gpu) {
+  const std::string mine = together(control, own_gpu);
   const std::vector<std::string> all =
       all_gather_strings(control, fmt::format("{} {}", host_name(), mine));
   std::vector<RankGpu> ranks;

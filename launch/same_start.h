@@ -2,10 +2,12 @@
 // Do all ranks start the same run? A host with another build, another copy of the configuration or
 // other data would compute something else, or leave the others waiting in a collective.
 //
-// check_same_start() and check_own_gpus() are collective over session.control(); the rest is pure.
+// check_same_start() and check_own_gpus() are collective over the control communicator; the rest is
+// pure.
 // Errors: AgreedError, one message that names hosts and ranks, what differs with both values, and
 // what helps.
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -45,7 +47,8 @@ struct RankGpu {
 /// Ranks that were given one GPU together; empty: none.
 std::string shared_gpus(const std::vector<RankGpu>& ranks);
 
-/// For a session on CUDA. Ranks that were told to share GPUs may.
-void check_own_gpus(Session& session);
+/// `own_gpu` is the bus id of this rank's GPU; "" for a rank that was told to share one, which
+/// takes part all the same: a variable tells it so, and may be set on some hosts only.
+void check_own_gpus(Communicator& control, const std::function<std::string()>& own_gpu);
 
 }  // namespace phalanx

@@ -1,18 +1,26 @@
 #include "launch/speak_once.h"
 
+#include <CLI/Error.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <exception>
 #include <string>
-#include <thread>
 #include <vector>
+
+#include "parallel/launch_complaint.h"
 
 namespace phalanx {
 namespace {
 
-// For the first rank to speak and leave, and for the launcher to see it.
-constexpr std::chrono::seconds kLaterRanks{5};
+// For the first rank to speak and leave, and for the launcher to see it; and for ranks that come
+// later than the first to ask it.
+constexpr std::chrono::seconds kLaterRanks{5}, kFirstRank{10};
+
+void say(const std::exception& error) {
+  std::fprintf(stderr, "phalanx: %s: %s\n", message_kind(exit_code_of(error)),
+               error_text(error).c_str());
+}
 
 }  // namespace
 
@@ -25,8 +33,10 @@ Session open_session(const EnvironmentLookup& environment, const SessionOptions&
   try {
     return Session(environment, options);
   } catch (const LaunchError& error) {
-    if (error.rank() > 0) std::this_thread::sleep_for(kLaterRanks);
-    throw;
+    const bool is_first = error.rank() == 0;
+    if (is_first || !first_rank_said(error.place(), error.what(), kLaterRanks)) say(error);
+    if (is_first) offer_complaint(error.place(), error.what(), kFirstRank);
+    throw CLI::RuntimeError(static_cast<int>(exit_code_of(error)));
   }
 }
 

@@ -14,8 +14,10 @@ namespace phalanx {
 /// What the message of an error with this code is called: "error", "stopped", "internal error".
 [[nodiscard]] const char* message_kind(ExitCode code);
 
-/// The session of this process. Ranks that cannot meet each have the same to say: all but the first
-/// wait a moment with it, in which a launcher ends them because the first has left.
+/// The session of this process. Ranks that cannot meet each have the same to say: the first one
+/// says it, and the others learn at the place where they would have met that it was said, or are
+/// ended by a launcher because the first has left. What only a later rank has to say it says
+/// itself, some seconds later. Throws CLI::RuntimeError once it is said.
 Session open_session(const EnvironmentLookup& environment, const SessionOptions& options);
 
 /// Runs work() and returns its code. An ExitError (AgreedError among them) is printed by rank 0 and

@@ -1,5 +1,6 @@
 #include "launch/train_run.h"
 
+#include <ATen/Parallel.h>
 #include <c10/core/DeviceGuard.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -13,14 +14,19 @@
 #include "data/file.h"
 #include "launch/counted.h"
 #include "launch/dry_run_text.h"
+#include "launch/environment.h"
 #include "launch/gpu_rules.h"
 #include "launch/memory_check.h"
 #include "launch/model_place.h"
+#include "launch/resume_line.h"
 #include "launch/run_folder.h"
 #include "launch/run_start.h"
 #include "launch/same_start.h"
 #include "launch/speak_once.h"
 #include "parallel/agreement.h"
+#include "parallel/gpu_facts.h"
+#include "parallel/host_name.h"
+#include "parallel/mpi_flavour.h"
 #include "parallel/nccl_communicator.h"
 #include "trainer/attempt_start.h"
 #include "trainer/checkpoint/manifest_model.h"
@@ -32,21 +38,27 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The command that goes on with this run, as a person would type it here.
-std::string resume_line(const TrainArguments& arguments, const Session& session) {
-  std::string line;
-  if (session.size() > 1) {
-    line = fmt::format("mpirun -np {} -q --oversubscribe --bind-to none {}", session.size(),
-                       geteuid() == 0 ? "--allow-run-as-root " : "");
-  }
-  line += fmt::format(
-      "{} train {}",
-      fs::read_symlink("/proc/self/exe").lexically_proximate(fs::current_path()).string(),
-      arguments.request.file);
+/// For a person who stands where the run was started. Collective.
+std::string line_to_resume(const TrainArguments& arguments, const RunConfig& config,
+                           const fs::path& run_folder, Session& session) {
+  RunStarter starter;
+  starter.launch = session.launch();
+  starter.flavour = mpi_flavour(mpi_library());
+  starter.hosts = all_gather_strings(session.control(), host_name());
+  starter.launch_folder = run_folder / "launch";
+  starter.run_name = config.name;
+  starter.is_root = geteuid() == 0;
+  starter.in_slurm_job = environment("SLURM_JOB_ID").has_value();
+  starter.threads = at::get_num_threads();
+  const fs::path program = fs::read_symlink("/proc/self/exe");
+  std::vector<std::string> command = {program.lexically_proximate(fs::current_path()).string(),
+                                      "train", arguments.request.file};
   for (const std::string& override : arguments.request.overrides) {
-    if (!override.starts_with("run.stop_after_steps=")) line += " '" + override + "'";
+    if (!override.starts_with("run.stop_after_steps=")) command.push_back(override);
   }
-  return line + " --resume auto";
+  if (arguments.launcher != "auto") command.push_back("--launcher=" + arguments.launcher);
+  command.insert(command.end(), {"--resume", "auto"});
+  return resume_line(starter, command);
 }
 
 /// What model.init_from names must open and be this model, before anything is planned. A stage may
@@ -136,7 +148,11 @@ TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig&
 /// Collective.
 void check_machine(const RunConfig& config, const TrainArguments& arguments, Session& session) {
   if (!arguments.dry_run) run_together(session.control(), [&] { check_device(config, session); });
-  if (!arguments.dry_run && config.parallel.device == DeviceKind::kCuda) check_own_gpus(session);
+  if (!arguments.dry_run && config.parallel.device == DeviceKind::kCuda) {
+    check_own_gpus(session.control(), [&] {
+      return session.shares_gpus() ? std::string() : gpu_bus_id(session.device_index());
+    });
+  }
   const std::string memory =
       check_memory(config, arguments.request.config_dir, arguments.planned_ranks, session,
                    /*refuse=*/!arguments.ignore_memory_plan && !arguments.dry_run);
@@ -269,12 +285,12 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved,
     return taken;
   });
   process.hang_guard.set_folder(run_folder / "hangs");
+  const std::string resume = line_to_resume(arguments, config, run_folder, session);
   const RunOutcome outcome = train_to_end(arguments, resolved, std::move(parts), process);
   if (speaks) {
     process.end_note.write(outcome.stopped ? ExitCode::kStopped : ExitCode::kDone,
                            outcome.stopped ? outcome.stop_reason : "");
-    print_report(arguments.output, config, outcome,
-                 {run_folder, resume_line(arguments, session), session.size()});
+    print_report(arguments.output, config, outcome, {run_folder, resume, session.size()});
     note_trace(arguments.trace, outcome.state.step, run_folder);
   }
   return outcome.stopped;

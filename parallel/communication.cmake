@@ -8,6 +8,7 @@ target_sources(phalanx_parallel PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/host_communicator.cc
   ${CMAKE_CURRENT_LIST_DIR}/host_name.cc
   ${CMAKE_CURRENT_LIST_DIR}/host_sums.cc
+  ${CMAKE_CURRENT_LIST_DIR}/launch_complaint.cc
   ${CMAKE_CURRENT_LIST_DIR}/launcher.cc
   ${CMAKE_CURRENT_LIST_DIR}/launcher_watch.cc
   ${CMAKE_CURRENT_LIST_DIR}/mesh.cc

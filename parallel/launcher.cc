@@ -69,6 +69,7 @@ LaunchInfo torchrun_launch(const EnvironmentLookup& environment) {
   }
   info.agent_serves_store = environment("TORCHELASTIC_USE_AGENT_STORE").value_or("") == "True";
   info.restart = number(environment, "TORCHELASTIC_RESTART_COUNT", 0).value_or(0);
+  info.agent_id = environment("TORCHELASTIC_RUN_ID").value_or("");
   check_rank(info);
   return info;
 }
@@ -86,6 +87,27 @@ constexpr MpiVariables kMpiVariables[] = {
     {"an MPI launcher", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"},
 };
 
+/// Rank 0 runs on the first host of the step.
+void meet_in_step(const EnvironmentLookup& environment, LaunchInfo& info) {
+  info.store_host = environment("MASTER_ADDR")
+                        .value_or(first_host(environment("SLURM_STEP_NODELIST").value_or("")));
+  const int job = number(environment, "SLURM_JOB_ID", 0).value_or(0);
+  const int step = number(environment, "SLURM_STEP_ID", 0).value_or(0);
+  info.store_port =
+      store_port(number(environment, "MASTER_PORT", 1).value_or(slurm_store_port(job, step)));
+}
+
+/// srun starts ranks of MPI itself where it speaks PMI or PMIx; else the step that is seen is that
+/// of mpirun's daemons.
+void note_srun(const EnvironmentLookup& environment, const char* flavour, LaunchInfo& info) {
+  const std::optional<int> tasks = number(environment, "SLURM_STEP_NUM_TASKS", 1);
+  const bool is_rank = tasks && tasks == info.size &&
+                       number(environment, "SLURM_PROCID", 0) == std::optional<int>(info.rank);
+  if (!is_rank || environment("MPI_LOCALRANKID") || environment("OMPI_COMM_WORLD_SIZE")) return;
+  info.srun_mpi = flavour;
+  if (*tasks > 1) meet_in_step(environment, info);
+}
+
 std::optional<LaunchInfo> mpi_launch(const EnvironmentLookup& environment) {
   for (const MpiVariables& names : kMpiVariables) {
     const std::optional<int> size = number(environment, names.size, 1);
@@ -98,6 +120,7 @@ std::optional<LaunchInfo> mpi_launch(const EnvironmentLookup& environment) {
     info.local_rank = number(environment, names.local_rank, 0).value_or(info.rank);
     info.local_size = number(environment, names.local_size, 1).value_or(*size);
     check_rank(info);
+    note_srun(environment, "pmi2", info);
     return info;
   }
   if (const std::optional<int> rank = number(environment, "PMIX_RANK", 0)) {
@@ -109,19 +132,10 @@ std::optional<LaunchInfo> mpi_launch(const EnvironmentLookup& environment) {
     info.described = fmt::format("a PMIx launcher (PMIX_RANK={})", *rank);
     if (info.size) info.local_size = *info.size;
     check_rank(info);
+    note_srun(environment, "pmix", info);
     return info;
   }
   return std::nullopt;
-}
-
-/// Rank 0 runs on the first host of the step.
-void meet_in_step(const EnvironmentLookup& environment, LaunchInfo& info) {
-  info.store_host = environment("MASTER_ADDR")
-                        .value_or(first_host(environment("SLURM_STEP_NODELIST").value_or("")));
-  const int job = number(environment, "SLURM_JOB_ID", 0).value_or(0);
-  const int step = number(environment, "SLURM_STEP_ID", 0).value_or(0);
-  info.store_port =
-      store_port(number(environment, "MASTER_PORT", 1).value_or(slurm_store_port(job, step)));
 }
 
 std::optional<LaunchInfo> slurm_launch(const EnvironmentLookup& environment) {
@@ -146,13 +160,16 @@ bool has_ranks_by_hand(const EnvironmentLookup& environment) {
   return environment("RANK") && environment("WORLD_SIZE");
 }
 
-[[noreturn]] void refuse_both(const LaunchInfo& chosen, int rank, const std::string& other) {
-  throw LaunchError(rank, fmt::format("number of ranks: expected the launchers around this process "
-                                      "to agree, found {} and {}: each "
-                                      "would start runs of its own. Start the ranks by one of them "
-                                      "only, or say with --launcher "
-                                      "which one counts",
-                                      chosen.described, other));
+/// What stands around `chosen` says `other`; `outer` is whose rank this is, where there are
+/// several.
+[[noreturn]] void refuse_both(const LaunchInfo& chosen, const LaunchInfo& outer,
+                              const std::string& other) {
+  throw LaunchError(
+      outer.rank, meeting_place(outer),
+      fmt::format("number of ranks: expected the launchers around this process to agree, found {} "
+                  "and {}: each would start runs of its own. Start the ranks by one of them only, "
+                  "or say with --launcher which one counts",
+                  chosen.described, other));
 }
 
 /// MPI or srun has placed this process; does another launcher around it say something else?
@@ -161,15 +178,12 @@ void check_agreement(const LaunchInfo& chosen, const EnvironmentLookup& environm
   // mpirun of an allocation starts its daemons by srun, one a host, so ranks may see a step of
   // another size than their world's; only a lone rank contradicts it.
   const bool is_alone = chosen.launcher == Launcher::kMpi && *chosen.size == 1;
-  const int tasks = number(environment, "SLURM_STEP_NUM_TASKS", 1).value_or(1);
-  if (is_alone && tasks > 1) {
-    refuse_both(chosen, number(environment, "SLURM_PROCID", 0).value_or(0),
-                fmt::format("srun (SLURM_STEP_NUM_TASKS={})", tasks));
-  }
+  const std::optional<LaunchInfo> step = is_alone ? slurm_launch(environment) : std::nullopt;
+  if (step && *step->size > 1) refuse_both(chosen, *step, step->described);
   if (!has_ranks_by_hand(environment)) return;
   const int by_hand = number(environment, "WORLD_SIZE", 1).value_or(1);
   if (by_hand == 1 || by_hand == *chosen.size) return;
-  refuse_both(chosen, chosen.rank, fmt::format("RANK and WORLD_SIZE={}", by_hand));
+  refuse_both(chosen, chosen, fmt::format("RANK and WORLD_SIZE={}", by_hand));
 }
 
 /// Agents that mpirun or srun started are one job where they have met; a lone worker's has not.
@@ -177,7 +191,7 @@ void check_agent(const LaunchInfo& agent, const EnvironmentLookup& environment) 
   if (agent.size != 1) return;
   std::optional<LaunchInfo> outer = mpi_launch(environment);
   if (!outer) outer = slurm_launch(environment);
-  if (outer && outer->size.value_or(1) > 1) refuse_both(agent, outer->rank, outer->described);
+  if (outer && outer->size.value_or(1) > 1) refuse_both(agent, *outer, outer->described);
 }
 
 LaunchInfo chosen_launch(const std::optional<LaunchInfo>& found, const std::string& choice,
@@ -208,6 +222,11 @@ LaunchInfo find_launch(const EnvironmentLookup& environment) {
 }
 
 }  // namespace
+
+MeetingPlace meeting_place(const LaunchInfo& launch) {
+  if (launch.agent_serves_store) return {};
+  return {launch.store_host, launch.store_port, launch.size.value_or(1)};
+}
 
 std::string first_host(const std::string& node_list) {
   const size_t bracket = node_list.find('[');

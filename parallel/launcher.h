@@ -13,6 +13,9 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
+
+#include "parallel/launch_complaint.h"
 
 namespace phalanx {
 
@@ -27,6 +30,8 @@ enum class LauncherChoice { kAuto, kMpi, kSlurm, kTorchrun, kNobody };
 struct LaunchInfo {
   Launcher launcher = Launcher::kNobody;
   std::string described = "a lone process";  // for messages: "mpirun (OMPI_COMM_WORLD_SIZE=4)"
+  std::string srun_mpi;  // "pmix", "pmi2": srun --mpi= started the ranks of MPI; else empty
+  std::string agent_id;  // of torchrun's rendezvous; empty: no agent has started this process
   int rank = 0;
   std::optional<int> size = 1;  // unknown under some PMIx launchers until MPI is initialised
   int local_rank = 0;
@@ -40,15 +45,22 @@ struct LaunchInfo {
 };
 
 /// What keeps the ranks from meeting, and so is met by each of them alone: `rank` is which one this
-/// is, so that they need not all say it at once.
+/// is, and `place` where they would have met, so that they need not all say it.
 class LaunchError final : public std::invalid_argument {
  public:
-  LaunchError(int rank, const std::string& text) : std::invalid_argument(text), rank_(rank) {}
+  LaunchError(int rank, MeetingPlace place, const std::string& text)
+      : std::invalid_argument(text), rank_(rank), place_(std::move(place)) {}
   int rank() const { return rank_; }
+  const MeetingPlace& place() const { return place_; }
 
  private:
   int rank_;
+  MeetingPlace place_;
 };
+
+/// Where the ranks of a launch meet without MPI, or could: those of srun and of torchrun's
+/// variables; nowhere for all others, and where an agent serves the store.
+MeetingPlace meeting_place(const LaunchInfo& launch);
 
 LaunchInfo detect_launch(const EnvironmentLookup& environment,
                          LauncherChoice choice = LauncherChoice::kAuto);

@@ -66,19 +66,17 @@ int ranks_of_gpu(int local_rank, int local_size, int num_gpus, bool shared) {
 
 Session::Session(const EnvironmentLookup& environment, const SessionOptions& options)
     : recorder_(options.recorder),
+      launch_(detect_launch(environment, options.launcher)),
       device_(options.device),
-      shares_gpus_(may_share_gpus(environment)) {
-  const LaunchInfo launch = detect_launch(environment, options.launcher);
-  launcher_ = launch.launcher;
-  launcher_text_ = launch.described;
-  local_rank_ = launch.local_rank;
-  local_size_ = launch.local_size;
-  if (launch.size && *launch.size == 1) {
+      shares_gpus_(may_share_gpus(environment)),
+      local_rank_(launch_.local_rank),
+      local_size_(launch_.local_size) {
+  if (launch_.size && *launch_.size == 1) {
     local_rank_ = 0;
     local_size_ = 1;
     control_ = ThreadGroup(1, "control").communicator(0);
   } else {
-    join(launch, options);
+    join(options);
   }
   if (recorder_) control_ = record_world(std::move(control_), *recorder_, at::kCPU);
 }
@@ -93,27 +91,27 @@ int Session::ranks_of_device() const {
   return ranks_of_gpu(local_rank_, local_size_, num_cuda_devices(), shares_gpus_);
 }
 
-void Session::join(const LaunchInfo& launch, const SessionOptions& options) {
+void Session::join(const SessionOptions& options) {
   // srun with PMIx, or PMI, shows the variables of an MPI launcher; without, MPI cannot start.
   const bool without_mpi =
-      launch.launcher == Launcher::kTorchrun || launch.launcher == Launcher::kSlurm;
+      launch_.launcher == Launcher::kTorchrun || launch_.launcher == Launcher::kSlurm;
   try {
     if (without_mpi) {
-      join_store(launch, options);
+      join_store(options);
     } else {
-      join_mpi(launch);
+      join_mpi();
     }
   } catch (const std::invalid_argument& error) {
-    throw LaunchError(launch.rank, error.what());
+    throw LaunchError(launch_.rank, meeting_place(launch_), error.what());
   }
 }
 
-void Session::join_mpi(const LaunchInfo& launch) {
+void Session::join_mpi() {
   mpi_ = std::make_unique<MpiRuntime>();
   int world_size = 0, world_rank = 0;
   mpi_check(MPI_Comm_size(MPI_COMM_WORLD, &world_size), "MPI_Comm_size");
   mpi_check(MPI_Comm_rank(MPI_COMM_WORLD, &world_rank), "MPI_Comm_rank");
-  check_mpi_world(launch, world_rank, world_size);
+  check_mpi_world(launch_, world_rank, world_size);
   MPI_Comm host = MPI_COMM_NULL;
   mpi_check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host),
             "MPI_Comm_split_type");
@@ -123,16 +121,16 @@ void Session::join_mpi(const LaunchInfo& launch) {
   control_ = make_mpi_communicator(*mpi_, MPI_COMM_WORLD, "control");
 }
 
-void Session::join_store(const LaunchInfo& launch, const SessionOptions& options) {
+void Session::join_store(const SessionOptions& options) {
   if (options.device == Device::kCpu) {
-    const bool slurm = launch.launcher == Launcher::kSlurm;
+    const bool slurm = launch_.launcher == Launcher::kSlurm;
     throw std::invalid_argument(fmt::format(
         "device: expected cuda, found cpu: {} ranks on CPU need MPI to move their tensors; start "
         "them with {}\"mpirun -n {}\" instead of {}",
-        *launch.size, slurm ? "\"srun --mpi=pmix\" or " : "", *launch.size,
+        *launch_.size, slurm ? "\"srun --mpi=pmix\" or " : "", *launch_.size,
         slurm ? "srun without PMIx" : "torchrun"));
   }
-  control_ = make_store_world(launch, options.store_timeout);
+  control_ = make_store_world(launch_, options.store_timeout);
 }
 
 MeshGroups Session::make_groups(const Mesh& mesh) {

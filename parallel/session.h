@@ -63,9 +63,8 @@ class Session {
   /// Ranks that use the GPU of this one; 1 unless NCCL was told that they may share.
   int ranks_of_device() const;
   int local_size() const { return local_size_; }
-  Launcher launcher() const { return launcher_; }
-  /// "mpirun (OMPI_COMM_WORLD_SIZE=4)", for a person.
-  const std::string& launcher_text() const { return launcher_text_; }
+  /// Who started the ranks, as this one has seen it.
+  const LaunchInfo& launch() const { return launch_; }
 
   /// A host communicator over all ranks.
   Communicator& control() { return *control_; }
@@ -75,13 +74,12 @@ class Session {
   [[noreturn]] void abort(ExitCode code) const;
 
  private:
-  void join(const LaunchInfo& launch, const SessionOptions& options);
-  void join_mpi(const LaunchInfo& launch);
-  void join_store(const LaunchInfo& launch, const SessionOptions& options);
+  void join(const SessionOptions& options);
+  void join_mpi();
+  void join_store(const SessionOptions& options);
 
   FlightRecorder* recorder_;
-  Launcher launcher_;
-  std::string launcher_text_;
+  LaunchInfo launch_;
   Device device_;
   bool shares_gpus_;
   int local_rank_;

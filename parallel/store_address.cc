@@ -10,9 +10,33 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <thread>
 
 namespace phalanx {
 namespace {
+
+constexpr std::chrono::milliseconds kNextQuestion{250};
+
+using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
+
+bool may_become_known(int answer) {
+  return answer == EAI_AGAIN || answer == EAI_NONAME || answer == EAI_NODATA;
+}
+
+/// Null, and `answer` says why.
+Addresses addresses_of(const std::string& host, uint16_t port,
+                       std::chrono::steady_clock::time_point deadline, int& answer) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* first = nullptr;
+  for (;;) {
+    answer = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &first);
+    if (answer == 0) return Addresses(first, &freeaddrinfo);
+    const bool has_time = std::chrono::steady_clock::now() + kNextQuestion < deadline;
+    if (!may_become_known(answer) || !has_time) return Addresses(nullptr, &freeaddrinfo);
+    std::this_thread::sleep_for(kNextQuestion);
+  }
+}
 
 /// 0: it answers, be it by a refusal.
 int try_address(const addrinfo& address, std::chrono::milliseconds limit) {
@@ -36,12 +60,13 @@ int try_address(const addrinfo& address, std::chrono::milliseconds limit) {
 
 std::string why_unreachable(const std::string& host, uint16_t port,
                             std::chrono::milliseconds limit) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* first = nullptr;
-  const int unknown = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &first);
-  if (unknown != 0) return gai_strerror(unknown);
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> list(first, &freeaddrinfo);
+  int answer = 0;
+  const Addresses list = addresses_of(host, port, std::chrono::steady_clock::now() + limit, answer);
+  if (!list) {
+    const double seconds = std::chrono::duration<double>(limit).count();
+    return gai_strerror(answer) +
+           (may_become_known(answer) ? fmt::format(", asked for {:g} s", seconds) : "");
+  }
   int error = 0;
   for (const addrinfo* one = list.get(); one != nullptr; one = one->ai_next) {
     error = try_address(*one, limit);

@@ -125,6 +125,31 @@ void check_reachable(const LaunchInfo& launch) {
       launch.store_host, host_name(), why));
 }
 
+std::string words_of(const std::vector<uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
+
+/// An agent's store may serve several jobs, each of which may start again.
+std::string prefix_of(const LaunchInfo& launch) {
+  return fmt::format("phalanx/{}/attempt{}", launch.agent_id, launch.restart);
+}
+
+/// Ranks of another run that were given the same address would take this one's messages. A store of
+/// our own serves a single start.
+void claim_place(c10d::Store& store, const LaunchInfo& launch) {
+  const std::string place = launch.agent_serves_store ? prefix_of(launch) : "phalanx";
+  const std::string run = fmt::format("{}, {}", launch.described, prefix_of(launch));
+  const std::string found =
+      words_of(store.compareSet(place + "/run", {}, std::vector<uint8_t>(run.begin(), run.end())));
+  const int64_t claims =
+      found == run ? store.add(fmt::format("{}/rank{}", place, launch.rank), 1) : 0;
+  if (claims == 1) return;
+  throw std::invalid_argument(fmt::format(
+      "MASTER_PORT: expected a store for this run alone at {}:{}, found {}: another run meets "
+      "there, or two processes were given one number; choose another port",
+      launch.store_host, launch.store_port,
+      found == run ? fmt::format("a second rank {} ({})", launch.rank, host_name())
+                   : fmt::format("that of {}, where this is {}", found, run)));
+}
+
 [[noreturn]] void throw_cannot_join(const LaunchInfo& launch, const std::exception& error) {
   const std::string text = error.what();
   const std::string line = text.substr(0, text.find('\n'));
@@ -159,15 +184,17 @@ std::unique_ptr<Communicator> make_store_world(const LaunchInfo& launch,
   // The agent's store has clients of its own, so only a store of ours can count its workers.
   if (!launch.agent_serves_store) options.numWorkers = static_cast<size_t>(size);
   options.waitWorkers = !launch.agent_serves_store;
-  if (!options.isServer) check_reachable(launch);
+  check_reachable(launch);
   try {
     auto store = c10::make_intrusive<c10d::TCPStore>(launch.store_host, options);
     store->setTimeout(timeout);
+    claim_place(*store, launch);
     auto connection = std::make_shared<Connection>(std::move(store));
-    // A restarted job may meet the same store, so each attempt has keys of its own.
-    const std::string prefix = fmt::format("phalanx/attempt{}", launch.restart);
+    const std::string prefix = prefix_of(launch);
     connection->say_farewell(prefix + "/gone", size, options.isServer);
     return std::make_unique<StoreCommunicator>(connection, launch.rank, size, "control", prefix);
+  } catch (const std::invalid_argument&) {
+    throw;
   } catch (const std::exception& error) {
     throw_cannot_join(launch, error);
   }

@@ -4,9 +4,9 @@
 //
 // Collective: make_store_world() and everything communicator.h calls so.
 // Ownership: communicators share the store.
-// Errors: a host that does not answer, or a port in use, is std::invalid_argument, within seconds;
-// a store that cannot be joined, or a peer that says nothing within the store's time-out, is a
-// std::runtime_error that names the key.
+// Errors: a host that does not answer, a port in use, or a store where another run meets, is
+// std::invalid_argument, within seconds; a store that cannot be joined, or a peer that says nothing
+// within the store's time-out, is a std::runtime_error that names the key.
 #include <c10/util/intrusive_ptr.h>
 
 #include <chrono>

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -63,12 +64,8 @@ std::vector<RankFacts> gather_facts(Session& session, const RunConfig* config) {
 
 /// Every rank has a GPU, or none is used.
 bool all_have_gpus(const std::vector<RankFacts>& ranks) {
-  for (const RankFacts& facts : ranks) {
-    if (static_cast<int>(facts.gpus.size()) < (facts.gpus.size() == 1 ? 1 : facts.local_size)) {
-      return false;
-    }
-  }
-  return true;
+  return std::none_of(ranks.begin(), ranks.end(),
+                      [](const RankFacts& facts) { return facts.gpu_bus_id.empty(); });
 }
 
 std::vector<Finding> examine(const DoctorArguments& arguments, Session& session) {

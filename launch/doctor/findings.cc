@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <set>
 
 #include "launch/counted.h"
@@ -67,6 +68,22 @@ std::string gpus_text(const RankFacts& facts) {
   return fmt::format("{} ({})", counted(int64_t(facts.gpus.size()), "GPU"), facts.gpus[0]);
 }
 
+/// Ranks on one GPU. NCCL takes them where it was told to, all of them.
+std::optional<Finding> judge_sharing(const std::vector<RankFacts>& ranks) {
+  std::vector<RankGpu> own;
+  for (const RankFacts& facts : ranks) own.push_back({facts.host, facts.gpu_bus_id});
+  const std::string shared = shared_gpus(own);
+  if (shared.empty()) return std::nullopt;
+  const std::string untold = who(ranks, [](const RankFacts& facts) { return !facts.shares_gpus; });
+  if (untold.empty()) {
+    return Finding{FindingLevel::kWarning, "gpus", "ranks share a GPU, as NCCL was told:" + shared,
+                   "good to try a mesh out; it saves no time: one rank a GPU for the run itself"};
+  }
+  return Finding{FindingLevel::kError, "gpus",
+                 fmt::format("ranks share a GPU:{}\n  NCCL was not told so on {}", shared, untold),
+                 "one rank a GPU: CUDA_VISIBLE_DEVICES, or fewer ranks a host"};
+}
+
 Finding judge_gpus(const std::vector<RankFacts>& ranks, const DoctorWishes& wishes) {
   const auto has_none = [](const RankFacts& facts) { return facts.gpus.empty(); };
   const std::string without = who(ranks, has_none);
@@ -79,15 +96,10 @@ Finding judge_gpus(const std::vector<RankFacts>& ranks, const DoctorWishes& wish
             "run on hosts with GPUs, with a driver, and a build that found CUDA and NCCL"};
   }
   if (wishes.has_config && !wishes.cuda) return ok("gpus", "not used: the run is on CPU");
-  std::vector<RankGpu> own;
-  for (const RankFacts& facts : ranks) own.push_back({facts.host, facts.gpu_bus_id});
-  const std::string shared = shared_gpus(own);
-  if (!shared.empty()) {
-    return {FindingLevel::kError, "gpus", "ranks share a GPU:" + shared,
-            "one rank a GPU: CUDA_VISIBLE_DEVICES, or fewer ranks a host"};
-  }
+  if (const std::optional<Finding> shared = judge_sharing(ranks)) return *shared;
   const auto too_few = [](const RankFacts& facts) {
-    return facts.gpus.size() > 1 && static_cast<int>(facts.gpus.size()) < facts.local_size;
+    return !facts.shares_gpus && facts.gpus.size() > 1 &&
+           static_cast<int>(facts.gpus.size()) < facts.local_size;
   };
   const std::string few = who(ranks, too_few);
   if (!few.empty()) {

@@ -25,9 +25,10 @@ namespace phalanx {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NetworkInterface, name, address, up, megabits)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankFacts, rank, local_rank, local_size, host, launcher, program,
                                    cores, launcher_cores, threads, mpi, mpi_threads, nvidia_driver,
-                                   cuda_driver, cuda_build, nccl, gpus, gpu_bus_id, interfaces,
-                                   infiniband, shm_bytes, shm_free_bytes, open_files, locked_bytes,
-                                   variables, write_bytes_per_second, write_error, data_error)
+                                   cuda_driver, cuda_build, nccl, gpus, gpu_bus_id, shares_gpus,
+                                   interfaces, infiniband, shm_bytes, shm_free_bytes, open_files,
+                                   locked_bytes, variables, write_bytes_per_second, write_error,
+                                   data_error)
 
 namespace {
 
@@ -84,7 +85,8 @@ void look_at_gpus(const Session& session, RankFacts& facts) {
   facts.cuda_build = versions.runtime;
   facts.nccl = versions.nccl;
   for (int gpu = 0; gpu < num_cuda_devices(); ++gpu) facts.gpus.push_back(gpu_model(gpu).name);
-  if (session.device_index() < num_cuda_devices() && !session.shares_gpus()) {
+  facts.shares_gpus = session.shares_gpus();
+  if (session.device_index() < num_cuda_devices()) {
     facts.gpu_bus_id = gpu_bus_id(session.device_index());
   }
 }
@@ -104,7 +106,7 @@ RankFacts look_around(const Session& session, const RunConfig* config) {
   facts.local_rank = session.local_rank();
   facts.local_size = session.local_size();
   facts.host = host_name();
-  facts.launcher = session.launcher_text();
+  facts.launcher = session.launch().described;
   if (facts.local_rank == 0) facts.program = hash_text(hash_file("/proc/self/exe"));
   facts.cores = available_cores();
   facts.launcher_cores = cores_of_parent();

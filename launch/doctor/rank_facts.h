@@ -26,6 +26,7 @@ struct RankFacts {
   std::string nvidia_driver, cuda_driver, cuda_build, nccl;
   std::vector<std::string> gpus;  // what each is called
   std::string gpu_bus_id;         // of this rank's; empty: none
+  bool shares_gpus = false;       // NCCL was told that ranks may
   std::vector<NetworkInterface> interfaces;
   std::vector<std::string> infiniband;
   int64_t shm_bytes = -1, shm_free_bytes = -1;  // of /dev/shm; -1: not there

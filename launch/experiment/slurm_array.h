@@ -11,7 +11,4 @@ namespace phalanx {
 [[nodiscard]] std::string slurm_array_script(const ExperimentConfig& experiment, size_t num_runs,
                                              const std::string& program);
 
-/// The text as one word of a shell.
-[[nodiscard]] std::string shell_word(const std::string& text);
-
 }  // namespace phalanx

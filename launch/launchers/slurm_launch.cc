@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "launch/launchers/batch_body.h"
 #include "launch/launchers/mpirun_launch.h"
 
 namespace phalanx {
@@ -31,26 +32,6 @@ std::string options_text(const LaunchJob& job) {
   return text;
 }
 
-// A signal ends the wait, not the supervisor. Slurm holds a job back for up to two minutes after a
-// requeue, and ends this script by TERM where it is cancelled.
-constexpr const char* kTraps = R"(supervisor=
-trap '[[ -z $supervisor ]] || kill -USR1 "$supervisor"' USR1
-trap '[[ -z $supervisor ]] || kill -TERM "$supervisor"' TERM
-)";
-// The last wait tells the code of a supervisor that ended while a signal was being handed on.
-constexpr const char* kBody = R"(supervisor=$!
-while kill -0 "$supervisor" 2>/dev/null; do
-  wait "$supervisor"
-done
-wait "$supervisor"
-code=$?
-
-if ((code == 75)); then
-  scontrol requeue "$SLURM_JOB_ID"
-fi
-exit "$code"
-)";
-
 }  // namespace
 
 LaunchText slurm_launch(const LaunchJob& job) {
@@ -60,8 +41,8 @@ LaunchText slurm_launch(const LaunchJob& job) {
   std::vector<std::string> words = {job.program, "supervise", "--"};
   for (const std::string& word : mpirun_words(batch)) words.push_back(word);
   const std::string script = job.folder + "/train.sbatch";
-  const std::string text = fmt::format("#!/usr/bin/env bash\n{}set -uo pipefail\n\n{}{} &\n{}",
-                                       options_text(job), kTraps, shell_line(words), kBody);
+  const std::string text = "#!/usr/bin/env bash\n" + options_text(job) +
+                           batch_body(shell_line(words), "\"$SLURM_JOB_ID\"");
   return {{{script, text, true}}, {"sbatch", script}};
 }
 

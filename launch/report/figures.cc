@@ -60,7 +60,7 @@ double mean_of_last(const std::vector<double>& values) {
 }  // namespace
 
 RunFigures figures_of(const RunSummary& run) {
-  RunFigures figures{kNone, kNone, kNone, {}, {}, {}};
+  RunFigures figures{kNone, kNone, kNone, {}, {}};
   const MetricsHistory& history = run.history;
   if (history.empty()) return figures;
   figures.train_loss = mean_of_last(history.loss);
@@ -77,7 +77,6 @@ RunFigures figures_of(const RunSummary& run) {
   if (!means.empty()) figures.validation_loss = means.back().loss;
   for (const auto& [name, points] : history.validation) {
     if (points.empty()) continue;
-    figures.source_loss[name] = points.back().loss;
     figures.bits_per_byte[name] = points.back().bits_per_byte;
   }
   for (const auto& [name, source] : history.sources) {

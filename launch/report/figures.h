@@ -15,7 +15,6 @@ struct RunFigures {
   double train_loss = 0;       // nats a target, mean of the last twentieth of the steps
   double validation_loss = 0;  // nats a target, of all sources, at the last evaluation
   double tokens_per_second = 0;
-  std::map<std::string, double> source_loss;    // held out
   std::map<std::string, double> bits_per_byte;  // held out
   std::map<std::string, double> epochs;
 };

@@ -98,7 +98,6 @@ void read_ledger(RunSummary& run) {
 
 void read_checkpoints(RunSummary& run) {
   for (const CheckpointEntry& entry : list_checkpoints(run.folder / "checkpoints")) {
-    run.checkpoints.push_back(entry.step);
     run.newest_checkpoint = entry.step;
     run.history.events.push_back({"checkpoint", entry.step, entry.path.filename().string()});
   }

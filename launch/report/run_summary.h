@@ -31,12 +31,11 @@ struct RunSummary {
   std::map<std::string, bool> synthetic;
   std::map<std::string, double> epoch_tokens;  // of one epoch; only where the data is there
   std::vector<MixStretch> mix;
-  double planned_tokens = 0;         // of the whole run; 0: not known
-  int64_t newest_checkpoint = 0;     // step; 0: none
-  std::vector<int64_t> checkpoints;  // steps of those that are there
-  double tokens = 0;                 // done
-  int64_t steps = 0;                 // done
-  MetricsHistory history;            // whoever has drawn it may let it go
+  double planned_tokens = 0;      // of the whole run; 0: not known
+  int64_t newest_checkpoint = 0;  // step; 0: none
+  double tokens = 0;              // done
+  int64_t steps = 0;              // done
+  MetricsHistory history;         // whoever has drawn it may let it go
 };
 
 /// A folder that is not there is a run that has not begun.

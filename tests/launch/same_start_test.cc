@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <stdexcept>
+
+#include "parallel/agreement.h"
+#include "tests/support/ranks.h"
+
 namespace phalanx {
 namespace {
 
@@ -64,6 +69,35 @@ TEST(SharedGpus, two_ranks_on_one_gpu_of_a_host_are_named) {
   EXPECT_EQ(shared_gpus({{"a", ""}, {"a", ""}}), "");
   EXPECT_EQ(shared_gpus({{"a", "0000:1b:00.0"}, {"b", "0000:1b:00.0"}, {"a", "0000:1b:00.0"}}),
             "\n  host a: GPU 0000:1b:00.0 is that of ranks 0, 2");
+}
+
+// The variable that lets ranks share may be set on one host only: its ranks meet the others all the
+// same, which would wait for them in vain.
+TEST(SharedGpus, ranks_that_may_share_take_part_with_those_that_may_not) {
+  run_ranks(4, [](Communicator& control) {
+    const int rank = control.rank();
+    EXPECT_NO_THROW(check_own_gpus(
+        control, [&] { return rank < 2 ? std::string() : "0000:1b:00." + std::to_string(rank); }));
+    try {
+      check_own_gpus(control, [&] { return rank < 2 ? std::string() : "0000:1b:00.0"; });
+      ADD_FAILURE() << "rank " << rank << " was not told";
+    } catch (const AgreedError& error) {
+      EXPECT_NE(std::string(error.what()).find("GPU 0000:1b:00.0 is that of ranks 2-3"),
+                std::string::npos)
+          << error.what();
+    }
+  });
+}
+
+TEST(SharedGpus, a_gpu_that_one_rank_cannot_ask_for_is_an_error_of_all) {
+  run_ranks(2, [](Communicator& control) {
+    EXPECT_THROW(check_own_gpus(control,
+                                [&]() -> std::string {
+                                  if (control.rank() == 1) throw std::runtime_error("no driver");
+                                  return "0000:1b:00.0";
+                                }),
+                 AgreedError);
+  });
 }
 
 }  // namespace

@@ -11,8 +11,12 @@ phalanx_test(NAME watchdog_test LABEL ranks SOURCES flight_recorder_test.cc hang
 phalanx_test(NAME store_communicator_test LABEL ranks
   SOURCES $<TARGET_OBJECTS:communicator_suite> store_communicator_test.cc
   LIBS phalanx_parallel)
+# Its resolver is its own.
+phalanx_test(NAME store_address_test LABEL unit
+  SOURCES store_address_test.cc ${CMAKE_SOURCE_DIR}/parallel/store_address.cc
+  LIBS phalanx_flags ${CMAKE_DL_LIBS})
 phalanx_test(NAME session_test LABEL unit
-  SOURCES host_sums_test.cc launcher_test.cc leaf_sums_test.cc mesh_test.cc session_test.cc
+  SOURCES host_sums_test.cc launch_complaint_test.cc launcher_test.cc leaf_sums_test.cc mesh_test.cc session_test.cc
   LIBS phalanx_parallel)
 foreach(ranks 2 3 4)
   phalanx_test(NAME mpi_communicator_test LABEL mpi RANKS ${ranks}

@@ -8,6 +8,8 @@
 #include <chrono>
 #include <span>
 
+#include "parallel/host_name.h"
+
 namespace phalanx {
 namespace {
 
@@ -99,10 +101,8 @@ double now() {
 }
 
 std::string file_name(int64_t attempt) {
-  std::array<char, 256> host{};
-  gethostname(host.data(), host.size() - 1);
   return fmt::format("events.out.tfevents.{:010}.{}.{}.{:05}", static_cast<int64_t>(now()),
-                     host.data(), getpid(), attempt);
+                     host_name(), getpid(), attempt);
 }
 
 }  // namespace

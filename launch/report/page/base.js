@@ -44,13 +44,19 @@ function numberText(value) {
 function signed(value) { return (value < 0 ? '\u2212' : '+') + numberText(Math.abs(value)); }
 function percent(value) { return `${(100 * value).toFixed(1)} %`; }
 
-// About `count` round values from low to high.
-function ticks(low, high, count) {
+// About `count` round values from low to high; where they would be fewer than `least`, a finer step.
+function ticks(low, high, count, least = 1) {
   const span = high - low;
   if (!(span > 0)) return [low];
   const rough = span / Math.max(1, count);
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999);
+  const steps = [0.5, 1, 2, 5, 10].map((factor) => factor * power);
+  const wide = steps.findIndex((step) => step >= rough * 0.999);
+  const found = multiples(low, high, steps[wide]);
+  return found.length < least ? multiples(low, high, steps[wide - 1]) : found;
+}
+
+function multiples(low, high, step) {
   const found = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i) {
     found.push(Number((i * step).toPrecision(12)));
@@ -64,7 +70,7 @@ function tickText(value, all) {
   const gap = all.length > 1 ? Math.abs(all[1] - all[0]) : Math.abs(value);
   if (value !== 0 && gap < 1e-4) return value.toExponential(1);
   const digits = Math.max(0, Math.min(6, -Math.floor(Math.log10(gap || 1) + 1e-9)));
-  return value.toFixed(digits);
+  return value.toFixed(digits).replace('-', '\u2212');
 }
 
 function shortened(name, letters) {

@@ -1,86 +1,13 @@
 // A chart of lines over tokens: axes, labels at the ends of lines, a crosshair for pointer and
-// keyboard, and the same values as a table.
+// keyboard.
 //
 // A series: {name, style, x, y, band: {x, low, high}, faint: {x, y}, points: true, text}.
-
-class Frame {
-  constructor(title, note, parent) {
-    this.svg = element('svg', {tabindex: 0, role: 'group', 'aria-roledescription': 'chart',
-      'aria-label': `${title}. Arrow keys move the crosshair, Home and End go to its ends.`});
-    this.tip = element('div', {class: 'tip', hidden: ''});
-    this.live = element('div', {class: 'hidden-text', 'aria-live': 'polite'});
-    this.table = element('details', {}, element('summary', {}, 'Values as a table'));
-    this.figure = element('figure', {'data-chart': title}, element('h3', {}, title),
-      note ? element('figcaption', {}, note) : null, this.svg, this.tip, this.live, this.table);
-    this.table.addEventListener('toggle', () => this.fillTable());
-    parent.append(this.figure);
-    state.charts.push(this);
-    new ResizeObserver(() => {
-      if (this.svg.clientWidth !== this.width) this.draw();
-    }).observe(this.figure);
-  }
-
-  begin(height) {
-    this.width = Math.max(260, this.svg.clientWidth);
-    this.height = height;
-    this.svg.setAttribute('height', height);
-    this.svg.setAttribute('viewBox', `0 0 ${this.width} ${height}`);
-    this.svg.replaceChildren();
-    this.hideTip();
-  }
-
-  add(name, attributes, ...children) {
-    const node = element(name, attributes, ...children);
-    this.svg.append(node);
-    return node;
-  }
-
-  text(x, y, content, attributes) {
-    return this.add('text', {x: x.toFixed(1), y: y.toFixed(1), ...attributes}, content);
-  }
-
-  // At x and y of the chart.
-  showTip(x, y, head, lines, spoken) {
-    this.tip.replaceChildren(element('strong', {}, head), ...lines);
-    this.tip.hidden = false;
-    const outer = this.figure.getBoundingClientRect();
-    const inner = this.svg.getBoundingClientRect();
-    const left = inner.left - outer.left + x;
-    const room = this.figure.clientWidth;
-    const size = this.tip.offsetWidth;
-    const fits = left + 14 + size < room;
-    this.tip.style.left = `${fits ? left + 14 : Math.max(4, left - size - 14)}px`;
-    this.tip.style.top = `${inner.top - outer.top + y}px`;
-    if (spoken) this.live.textContent = spoken;
-  }
-
-  hideTip() { this.tip.hidden = true; }
-
-  fillTable() {
-    const {head, rows} = this.tableData();
-    this.table.querySelector('.scroll')?.remove();
-    if (!this.table.open) return;
-    this.table.append(element('div', {class: 'scroll', tabindex: 0}, tableOf(head, rows)));
-  }
-}
-
-function tableOf(head, rows) {
-  return element('table', {},
-    element('thead', {}, element('tr', {}, head.map((cell) => element('th', {scope: 'col'},
-      cell)))),
-    element('tbody', {}, rows.map((row) => element('tr', {}, row.map((cell, i) => i === 0
-      ? element('th', {scope: 'row'}, cell) : cell instanceof Node ? cell
-        : element('td', {}, cell))))));
-}
 
 class LineChart extends Frame {
   constructor(parent, spec) {
     super(spec.title, spec.note, parent);
     this.spec = spec;
-    this.svg.addEventListener('pointermove', (event) => this.point(event));
-    this.svg.addEventListener('pointerleave', () => this.leave());
-    this.svg.addEventListener('keydown', (event) => this.key(event));
-    this.svg.addEventListener('blur', () => this.leave());
+    this.listen();
     this.draw();
   }
 
@@ -132,14 +59,13 @@ class LineChart extends Frame {
     return values.length > 0 ? values : this.series.flatMap((one) => one.y).filter(known);
   }
 
-  px(x) { return this.left + (this.right - this.left) * x / this.last; }
   py(y) {
     return this.bottom - (this.bottom - this.top) * (y - this.low) / (this.high - this.low);
   }
   inside(y) { return Math.min(this.bottom, Math.max(this.top, this.py(y))); }
 
   drawAxes() {
-    const ys = ticks(this.low, this.high, (this.bottom - this.top) / 44);
+    const ys = ticks(this.low, this.high, (this.bottom - this.top) / 44, 3);
     for (const y of ys) {
       const at = this.py(y).toFixed(1);
       const zero = y === 0 && this.low < 0;
@@ -148,18 +74,10 @@ class LineChart extends Frame {
       this.text(this.left - 7, this.py(y) + 4, tickText(y, ys), {'text-anchor': 'end',
         class: 'soft'});
     }
-    const xs = ticks(0, this.last, (this.right - this.left) / 62);
-    for (const x of xs) {
-      this.add('line', {class: 'axis', x1: this.px(x), x2: this.px(x), y1: this.bottom,
-        y2: this.bottom + 5});
-      this.text(this.px(x), this.bottom + 18, countText(x), {'text-anchor': 'middle',
-        class: 'soft'});
-    }
+    this.drawTokens(this.bottom, 62);
     this.add('line', {class: 'axis', x1: this.left, x2: this.right, y1: this.bottom,
       y2: this.bottom});
     this.text(this.left, 12, this.spec.unit, {class: 'soft'});
-    this.text((this.left + this.right) / 2, this.height - 6, 'tokens', {'text-anchor': 'middle',
-      class: 'soft'});
   }
 
   // What lies above the scale is cut off, not bent.
@@ -225,30 +143,11 @@ class LineChart extends Frame {
   }
 
   point(event) {
-    if (this.xs.length === 0) return;
-    const box = this.svg.getBoundingClientRect();
-    const x = (event.clientX - box.left - this.left) / (this.right - this.left) * this.last;
-    this.move(nearestIndex(this.xs, x), false);
+    if (this.count() > 0) this.move(nearestIndex(this.xs, this.tokensAt(event)), false);
   }
 
-  key(event) {
-    if (this.xs.length === 0) return;
-    const last = this.xs.length - 1;
-    const step = Math.max(1, Math.round(last / (event.shiftKey ? 10 : 60)));
-    const at = this.at === null ? -step : this.at;
-    const to = {ArrowRight: at + step, ArrowLeft: this.at === null ? last : at - step, Home: 0,
-      End: last}[event.key];
-    if (event.key === 'Escape') this.leave();
-    if (to === undefined) return;
-    event.preventDefault();
-    this.move(Math.min(last, Math.max(0, to)), true);
-  }
-
-  leave() {
-    this.at = null;
-    this.cross?.replaceChildren();
-    this.hideTip();
-  }
+  count() { return this.xs.length; }
+  stride(far) { return Math.max(1, Math.round((this.count() - 1) / (far ? 10 : 60))); }
 
   move(index, spoken) {
     this.at = index;

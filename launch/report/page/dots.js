@@ -6,14 +6,7 @@ class DotChart extends Frame {
     this.measure = measure;
     this.svg.setAttribute('aria-label', `${report.measures[measure].label}. Up and down move ` +
       'between groups of runs.');
-    this.svg.addEventListener('keydown', (event) => this.key(event));
-    this.svg.addEventListener('pointermove', (event) => {
-      const box = this.svg.getBoundingClientRect();
-      this.move(Math.floor((event.clientY - box.top - this.top) / this.step), false);
-    });
-    for (const name of ['blur', 'pointerleave']) {
-      this.svg.addEventListener(name, () => { this.hideTip(); this.at = null; });
-    }
+    this.listen();
     this.draw();
   }
 
@@ -21,14 +14,14 @@ class DotChart extends Frame {
 
   draw() {
     this.rows = visibleGroups().filter((group) => this.figure_of(group).n > 0);
-    this.step = 30;
+    this.step = 36;
     this.top = 8;
     this.begin(this.top + this.step * this.rows.length + 38);
     this.at = null;
     if (this.rows.length === 0) return;
     const longest = Math.max(...this.rows.map((group) => group.name.length));
-    this.left = Math.min(this.width * 0.36, 20 + 7.2 * longest);
-    this.right = this.width - 112;
+    this.left = Math.min(this.width * 0.3, 20 + 7.2 * longest);
+    this.right = this.width - Math.min(164, this.width * 0.4);
     this.bottom = this.top + this.step * this.rows.length;
     this.setScale();
     this.drawAxis();
@@ -60,6 +53,11 @@ class DotChart extends Frame {
       this.text(this.px(x), this.bottom + 16, tickText(x, xs), {'text-anchor': 'middle',
         class: 'soft'});
     }
+    const base = this.rows.find((group) => group.index === report.baseline);
+    if (base) {
+      const at = this.px(this.figure_of(base).mean);
+      this.add('line', {class: 'cross', x1: at, x2: at, y1: this.top, y2: this.bottom});
+    }
     const better = report.measures[this.measure].less_is_better ? ' (less is better)' : '';
     this.text((this.left + this.right) / 2, this.bottom + 32,
       report.measures[this.measure].label.split(',')[0] + better,
@@ -82,19 +80,21 @@ class DotChart extends Frame {
       }
     }
     this.add('circle', {cx: this.px(figure.mean), cy: y, r: 5, fill: colour});
-    this.text(this.right + 10, y + 4, known(figure.sd)
-      ? `${numberText(figure.mean)} \u00b1 ${Number(figure.sd.toPrecision(2))}`
-      : numberText(figure.mean), {});
+    const x = this.right + 10;
+    this.text(x, y + (figure.verdict ? -3 : 4), spreadText(figure), {});
+    if (!figure.verdict) return;
+    this.text(x, y + 11, verdictText(figure), {class: `verdict ${figure.verdict}`});
   }
 
-  key(event) {
-    const at = this.at === null ? -1 : this.at;
-    const to = {ArrowDown: at + 1, ArrowUp: at < 0 ? 0 : at - 1, ArrowRight: at + 1,
-      ArrowLeft: at < 0 ? 0 : at - 1, Home: 0, End: this.rows.length - 1}[event.key];
-    if (event.key === 'Escape') this.hideTip();
-    if (to === undefined) return;
-    event.preventDefault();
-    this.move(Math.min(this.rows.length - 1, Math.max(0, to)), true);
+  count() { return this.rows.length; }
+
+  point(event) {
+    const box = this.svg.getBoundingClientRect();
+    this.move(Math.floor((event.clientY - box.top - this.top) / this.step), false);
+  }
+
+  placeOf(key, far) {
+    return super.placeOf({ArrowDown: 'ArrowRight', ArrowUp: 'ArrowLeft'}[key] || key, far);
   }
 
   move(index, spoken) {
@@ -104,7 +104,10 @@ class DotChart extends Frame {
     const figure = this.figure_of(group);
     const lines = [`mean ${numberText(figure.mean)} of ${figure.n}`];
     if (known(figure.sd)) lines.push(`standard deviation ${Number(figure.sd.toPrecision(3))}`);
-    if (figure.verdict) lines.push(differenceText(figure));
+    if (figure.verdict) {
+      lines.push(`${differenceText(figure)} from ${report.groups[report.baseline].name}: ` +
+        figure.verdict);
+    }
     this.showTip(this.px(figure.mean), this.top + this.step * (index + 1), group.name,
       lines.map((line) => element('div', {}, line)),
       spoken ? `${group.name}: ${lines.join(', ')}` : '');
@@ -120,10 +123,15 @@ class DotChart extends Frame {
   }
 }
 
-// "+0.0123 +- 0.0040, worse": against the baseline, with the 95 % interval.
-function differenceText(figure) {
-  const base = report.groups[report.baseline].name;
-  const interval = known(figure.half_width)
-    ? ` \u00b1 ${Number(figure.half_width.toPrecision(2))}` : '';
-  return `${signed(figure.difference)}${interval} from ${base}: ${figure.verdict}`;
+// "2.6015 +- 0.0021": what all seeds share has no spread.
+const spreadText = ({mean, sd}) => numberText(mean) + plusMinus(sd);
+
+// Against the baseline, with half of the 95 % interval.
+const differenceText = (figure) => signed(figure.difference) + plusMinus(figure.half_width);
+
+function plusMinus(value) { return value > 0 ? ` \u00b1 ${Number(value.toPrecision(2))}` : ''; }
+
+// A single run has nothing but its difference.
+function verdictText(figure) {
+  return differenceText(figure) + (figure.verdict === 'one run' ? '' : ` ${figure.verdict}`);
 }

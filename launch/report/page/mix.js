@@ -8,10 +8,7 @@ class MixChart extends Frame {
       'Shares of tokens by source. Above, what the plan wants; below, what the steps read. ' +
       'Synthetic sources are hatched.', parent);
     this.runOf = runOf;
-    this.svg.addEventListener('pointermove', (event) => this.point(event));
-    this.svg.addEventListener('pointerleave', () => this.leave());
-    this.svg.addEventListener('blur', () => this.leave());
-    this.svg.addEventListener('keydown', (event) => this.key(event));
+    this.listen();
     this.draw();
   }
 
@@ -24,22 +21,21 @@ class MixChart extends Frame {
     this.areas = [{what: 'planned', top: 22, bottom: 184},
       {what: 'realised', top: 208, bottom: 362}];
     const ends = this.mix.end;
-    this.count = ends.length;
-    if (this.count === 0) {
+    if (ends.length === 0) {
       this.text(this.left, 60, 'No mixture is known of this run.', {class: 'soft'});
       return;
     }
-    this.last = ends[this.count - 1];
+    this.last = ends[ends.length - 1];
     this.patterns();
     for (const area of this.areas) this.drawArea(area);
-    this.drawTokens();
+    this.drawTokens(this.areas[1].bottom);
     this.cross = this.add('g', {});
     if (this.table.open) this.fillTable();
   }
 
   synthetic(source) { return report.sources.find((one) => one.name === source)?.synthetic; }
   styleOf(source) { return sourceStyle(report.sources.findIndex((one) => one.name === source)); }
-  px(x) { return this.left + (this.right - this.left) * x / this.last; }
+  count() { return this.mix.end.length; }
 
   patterns() {
     const defs = this.add('defs', {});
@@ -69,7 +65,7 @@ class MixChart extends Frame {
     const y = (share) => area.bottom - (area.bottom - area.top) * share;
     this.mix.sources.forEach((source, s) => {
       let path = '';
-      for (let i = 0; i < this.count; ++i) {
+      for (let i = 0; i < this.count(); ++i) {
         const [low, high] = this.layer(area.what, i, s);
         if (high <= low) continue;
         const [from, to] = [this.px(this.mix.begin[i]), this.px(this.mix.end[i])];
@@ -84,7 +80,7 @@ class MixChart extends Frame {
         class: 'soft'});
     }
     this.text(this.left, area.top - 7, area.what, {'font-weight': 600});
-    if (![...Array(this.count).keys()].some((i) => this.known(area.what, i))) {
+    if (![...Array(this.count()).keys()].some((i) => this.known(area.what, i))) {
       this.text(this.left + 12, (area.top + area.bottom) / 2,
         `not known: see what is said of the run above`, {class: 'soft'});
     }
@@ -95,7 +91,7 @@ class MixChart extends Frame {
     const sizes = this.mix[what].map((shares) => shares[s] || 0);
     const enough = 0.8 * Math.max(...sizes);
     let best = [0, 0];
-    for (let begin = 0, i = 0; i < this.count; ++i) {
+    for (let begin = 0, i = 0; i < this.count(); ++i) {
       if (sizes[i] < enough) begin = i + 1;
       else if (i + 1 - begin > best[1] - best[0]) best = [begin, i + 1];
     }
@@ -108,38 +104,8 @@ class MixChart extends Frame {
         stroke: 'var(--paper)', 'stroke-width': 4, 'stroke-linejoin': 'round'});
   }
 
-  drawTokens() {
-    for (const x of ticks(0, this.last, (this.right - this.left) / 90)) {
-      this.add('line', {class: 'axis', x1: this.px(x), x2: this.px(x), y1: 362, y2: 367});
-      this.text(this.px(x), 380, countText(x), {'text-anchor': 'middle', class: 'soft'});
-    }
-    this.text((this.left + this.right) / 2, 396, 'tokens', {'text-anchor': 'middle',
-      class: 'soft'});
-  }
-
   point(event) {
-    if (this.count === 0) return;
-    const box = this.svg.getBoundingClientRect();
-    const x = (event.clientX - box.left - this.left) / (this.right - this.left) * this.last;
-    this.move(firstNotBelow(this.mix.end, x), false);
-  }
-
-  key(event) {
-    if (this.count === 0) return;
-    if (event.key === 'Escape') this.leave();
-    const at = this.at === null ? -1 : this.at;
-    const step = event.shiftKey ? Math.ceil(this.count / 10) : 1;
-    const to = {ArrowRight: at + step, ArrowLeft: this.at === null ? this.count - 1 : at - step,
-      Home: 0, End: this.count - 1}[event.key];
-    if (to === undefined) return;
-    event.preventDefault();
-    this.move(Math.min(this.count - 1, Math.max(0, to)), true);
-  }
-
-  leave() {
-    this.at = null;
-    this.cross?.replaceChildren();
-    this.hideTip();
+    if (this.count() > 0) this.move(firstNotBelow(this.mix.end, this.tokensAt(event)), false);
   }
 
   move(index, spoken) {
@@ -167,7 +133,7 @@ class MixChart extends Frame {
   tableData() {
     const head = ['tokens', ...this.mix.sources.flatMap((one) => [`${one}, planned`,
       `${one}, read`])];
-    return {head, rows: [...Array(this.count).keys()].map((i) => [
+    return {head, rows: [...Array(this.count()).keys()].map((i) => [
       `${countText(this.mix.begin[i])}\u2013${countText(this.mix.end[i])}`,
       ...this.mix.sources.flatMap((_, s) => this.shares(i, s))])};
   }

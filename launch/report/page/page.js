@@ -88,14 +88,9 @@ function problems() {
 
 function figureCell(figure) {
   if (figure.n === 0) return element('td', {}, '\u2013');
-  const spread = known(figure.sd) ? ` \u00b1 ${Number(figure.sd.toPrecision(2))}` : '';
-  const cell = element('td', {}, numberText(figure.mean) + spread);
+  const cell = element('td', {}, spreadText(figure));
   if (!figure.verdict) return cell;
-  const half = known(figure.half_width)
-    ? ` \u00b1 ${Number(figure.half_width.toPrecision(2))}` : '';
-  const word = figure.verdict === 'one run' ? '' : ` ${figure.verdict}`;
-  cell.append(element('small', {class: figure.verdict},
-    `${signed(figure.difference)}${half}${word}`));
+  cell.append(element('small', {class: figure.verdict}, verdictText(figure)));
   return cell;
 }
 
@@ -122,8 +117,9 @@ function figures() {
   if (!compared || bits.length === 0) return;
   const dots = section('Which is better on which source',
     'Bits per byte of the held-out part at the end: a ring a seed, a dot their mean, a bar of ' +
-    'one standard deviation on each side.');
-  const place = grid(dots);
+    `one standard deviation on each side. Dashed: ${report.groups[report.baseline].name}, with ` +
+    'which the others are compared (95\u00a0% interval).');
+  const place = grid(dots, 'wide');
   for (const one of bits) new DotChart(place, one.i);
 }
 

@@ -26,11 +26,7 @@ class Timeline extends Frame {
   constructor(parent) {
     super('Checkpoints and faults', 'A lane a run, over tokens. Left and right move between the ' +
       'events of a lane, up and down between lanes.', parent);
-    this.svg.addEventListener('keydown', (event) => this.key(event));
-    this.svg.addEventListener('pointermove', (event) => this.point(event));
-    for (const name of ['blur', 'pointerleave']) {
-      this.svg.addEventListener(name, () => this.leave());
-    }
+    this.listen();
     this.svg.before(this.keys());
     this.draw();
   }
@@ -59,12 +55,10 @@ class Timeline extends Frame {
     this.right = this.width - 24;
     this.last = Math.max(lastToken(), ...report.runs.map((run) => run.planned_tokens || 0));
     this.runs.forEach((one, i) => this.drawLane(one, this.top + this.step * (i + 0.5)));
-    this.drawAxis();
+    this.drawTokens(this.top + this.step * this.runs.length);
     this.cross = this.add('g', {});
     if (this.table.open) this.fillTable();
   }
-
-  px(x) { return this.left + (this.right - this.left) * x / this.last; }
 
   drawLane({run, style}, y) {
     const room = Math.floor((this.left - 10) / 7.2);
@@ -88,54 +82,35 @@ class Timeline extends Frame {
     }
   }
 
-  drawAxis() {
-    const bottom = this.top + this.step * this.runs.length;
-    for (const x of ticks(0, this.last, (this.right - this.left) / 90)) {
-      this.add('line', {class: 'axis', x1: this.px(x), x2: this.px(x), y1: bottom,
-        y2: bottom + 5});
-      this.text(this.px(x), bottom + 18, countText(x), {'text-anchor': 'middle', class: 'soft'});
-    }
-    this.text((this.left + this.right) / 2, bottom + 34, 'tokens', {'text-anchor': 'middle',
-      class: 'soft'});
-  }
+  events() { return this.runs[this.lane]?.run.curves.events || []; }
+  count() { return this.events().length; }
 
   point(event) {
     const box = this.svg.getBoundingClientRect();
     const lane = Math.floor((event.clientY - box.top - this.top) / this.step);
-    this.lane = Math.min(this.runs.length - 1, Math.max(0, lane));
-    const events = this.runs[this.lane]?.run.curves.events || [];
+    if (!this.runs[lane]) {  // on the axis below
+      this.leave();
+      return;
+    }
+    this.lane = lane;
     const x = event.clientX - box.left;
-    const distances = events.map((one) => Math.abs(this.px(one.x) - x));
+    const distances = this.events().map((one) => Math.abs(this.px(one.x) - x));
     const best = distances.indexOf(Math.min(...distances));
     if (best >= 0 && distances[best] < 12) this.move(best, false); else this.leave();
   }
 
-  key(event) {
-    const lanes = {ArrowDown: 1, ArrowUp: -1}[event.key];
-    if (event.key === 'Escape') this.leave();
-    if (lanes !== undefined) {
-      this.lane = Math.min(this.runs.length - 1, Math.max(0, this.lane + lanes));
-      this.at = null;
-    }
-    const count = this.runs[this.lane]?.run.curves.events.length || 0;
-    const at = this.at === null ? -1 : this.at;
-    const to = lanes !== undefined ? 0 : {ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0,
-      End: count - 1}[event.key];
-    if (to === undefined || count === 0) return;
-    event.preventDefault();
-    this.move(Math.min(count - 1, Math.max(0, to)), true);
-  }
-
-  leave() {
-    this.at = null;
-    this.cross?.replaceChildren();
-    this.hideTip();
+  placeOf(key, far) {
+    const lanes = {ArrowDown: 1, ArrowUp: -1}[key];
+    if (lanes === undefined) return super.placeOf(key, far);
+    this.leave();
+    this.lane = Math.max(0, Math.min(this.runs.length - 1, this.lane + lanes));
+    return super.placeOf('Home', far);
   }
 
   move(index, spoken) {
     this.at = index;
     const {run} = this.runs[this.lane];
-    const event = run.curves.events[index];
+    const event = this.events()[index];
     const y = this.top + this.step * (this.lane + 0.5);
     this.cross.replaceChildren(element('circle', {cx: this.px(event.x), cy: y, r: 10, fill: 'none',
       stroke: 'var(--ink)'}));

@@ -2,7 +2,9 @@
 #include "launch/doctor/findings.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/ranks.h"
@@ -108,6 +110,37 @@ TEST(Findings, two_ranks_on_a_gpu_are_an_error) {
   ranks[3].gpu_bus_id = ranks[2].gpu_bus_id;
   expect_says(only_wrong(ranks, "gpus", FindingLevel::kError),
               {"host node2: GPU 0000:1b:00.0", "ranks 2-3", "CUDA_VISIBLE_DEVICES"});
+}
+
+TEST(Findings, ranks_that_were_told_to_share_a_gpu_may) {
+  std::vector<RankFacts> ranks = healthy();
+  for (RankFacts& facts : ranks) {
+    facts.gpus = {"H100"};
+    facts.gpu_bus_id = "0000:1b:00.0";
+    facts.shares_gpus = true;
+    facts.variables = {"NCCL_HOSTID=rank-" + std::to_string(facts.rank)};
+  }
+  expect_says(only_wrong(ranks, "gpus", FindingLevel::kWarning),
+              {"as NCCL was told", "host node1: GPU 0000:1b:00.0 is that of ranks 0-1",
+               "host node2: GPU 0000:1b:00.0 is that of ranks 2-3", "saves no time"});
+  ranks[0].gpus = ranks[1].gpus = {"H100", "H100", "H100"};  // of three ranks that are not here
+  ranks[0].local_size = ranks[1].local_size = 4;
+  EXPECT_EQ(find(judge_facts(ranks, gpu_wishes()), "gpus").level, FindingLevel::kWarning);
+  ranks[3].shares_gpus = false;
+  expect_says(find(judge_facts(ranks, gpu_wishes()), "gpus"), {"not told so on rank 3 (node2)"});
+  EXPECT_EQ(find(judge_facts(ranks, gpu_wishes()), "gpus").level, FindingLevel::kError);
+}
+
+TEST(Findings, gpus_do_not_matter_to_a_run_on_cpu) {
+  std::vector<RankFacts> ranks = healthy();
+  for (RankFacts& facts : ranks) facts.gpu_bus_id = ranks[0].gpu_bus_id;
+  ranks[1].gpus.clear();
+  DoctorWishes wishes = gpu_wishes();
+  EXPECT_EQ(find(judge_facts(ranks, wishes), "gpus").level, FindingLevel::kError);
+  wishes.cuda = false;
+  const Finding gpus = find(judge_facts(ranks, wishes), "gpus");
+  EXPECT_EQ(gpus.level, FindingLevel::kOk);
+  EXPECT_EQ(gpus.detail, "not used: the run is on CPU");
 }
 
 TEST(Findings, hosts_without_gpus_matter_to_a_run_that_wants_them) {
@@ -231,6 +264,19 @@ TEST(WriteSpeed, leaves_nothing_behind_and_says_where_it_cannot_write) {
   EXPECT_GT(write_speed(folder, int64_t{1} << 20), 0.0);
   EXPECT_FALSE(std::filesystem::exists(folder));
   EXPECT_THROW((void)write_speed("/proc/none", 1), std::system_error);
+}
+
+TEST(WriteSpeed, leaves_nothing_behind_where_the_disk_is_full) {
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "doctor-full";
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto signal_before = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{rlim_t{1} << 20, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  EXPECT_THROW((void)write_speed(folder, int64_t{8} << 20), std::system_error);
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, signal_before);
+  EXPECT_FALSE(std::filesystem::exists(folder));
 }
 
 TEST(Stress, every_host_has_two_partners_if_there_are_enough) {

@@ -139,6 +139,11 @@ class Refused(LaunchTest):
         self.refuse(['--hosts: expected at least 2 hosts', 'found 1'],
                     self.launch_command('n', '--nodes', '2', '--hosts', 'a'))
 
+    def test_hosts_that_are_named_twice(self):
+        (self.workspace.path / 'hosts').write_text('node1\n')
+        self.refuse(['--hosts excludes --hostfile'],
+                    self.launch_command('twice', '--hosts', 'a', '--hostfile', 'hosts'))
+
     def test_a_host_that_cannot_be_reached(self):
         agent = write_program(self.workspace.path / 'agent',
                               'echo "ssh: connect to host $1 port 22: No route to host" >&2\n'
@@ -250,6 +255,22 @@ exit $code
         self.assertEqual(code, BAD_INPUT, err)
         self.assertIn('start them with "mpirun -n 2" instead of torchrun', err)
 
+    def test_ranks_that_srun_lets_live_say_it_once(self):
+        """Without --kill-on-bad-exit nobody ends them when the first has spoken."""
+        step = {'SLURM_STEP_NUM_TASKS': '3', 'SLURM_JOB_ID': '7', 'SLURM_STEP_ID': '0',
+                'SLURM_STEP_NODELIST': socket.gethostname(), 'MASTER_ADDR': '127.0.0.1'}
+        script = write_program(self.workspace.path / 'step.sh', f'''
+for rank in 2 1 0; do SLURM_PROCID=$rank RANK=$rank {self.workspace.binary} "$@" & done
+code=0
+for rank in 2 1 0; do wait -n || code=$?; done
+exit $code
+''')
+        command = [script, 'train', 'run.yaml', 'run.name=step']
+        self.refuse(['found srun (SLURM_STEP_NUM_TASKS=3) and RANK and WORLD_SIZE=5'], command,
+                    step | {'WORLD_SIZE': '5', 'MASTER_PORT': str(self.free_port())})
+        self.refuse(['start them with "srun --mpi=pmix" or "mpirun -n 3"'], command,
+                    step | {'MASTER_PORT': str(self.free_port())})
+
     def test_a_port_in_use(self):
         with socket.socket(socket.AF_INET6) as taken:
             taken.bind(('::', 0))
@@ -315,23 +336,29 @@ class Doctor(LaunchTest):
 
 class DryRun(LaunchTest):
 
+    def plan_for(self, gpus, tensor_parallel):
+        code, _, err = self.run_command(
+            [self.workspace.binary, 'train', 'big.yaml', '--dry-run', '--gpus', str(gpus),
+             'parallel.device=cuda', f'parallel.tensor_parallel_size={tensor_parallel}',
+             'stages[0].global_batch_size=480', 'stages[0].micro_batch_size=1',
+             'stages[0].learning_rate.warmup_steps=0', 'stages[0].phases[0].tokens=60K',
+             'data.sources.code.max_epochs=9', 'data.sources.prose.max_epochs=9'])
+        self.assertEqual(code, DONE, err)
+        return err
+
     def test_a_configuration_for_1920_gpus(self):
         """On a machine without any: only the data must be there."""
         begin, end = CONFIG.index('model:\n'), CONFIG.index('parallel:')
         (self.workspace.path / 'big.yaml').write_text(
             CONFIG[:begin] + 'model: {preset: phi4-14b}\n' + CONFIG[end:])
-        code, _, err = self.run_command(
-            [self.workspace.binary, 'train', 'big.yaml', '--dry-run', '--gpus', '1920',
-             'parallel.device=cuda', 'parallel.tensor_parallel_size=8',
-             'stages[0].global_batch_size=480', 'stages[0].micro_batch_size=1',
-             'stages[0].learning_rate.warmup_steps=0', 'stages[0].phases[0].tokens=60K',
-             'data.sources.code.max_epochs=9', 'data.sources.prose.max_epochs=9'])
-        self.assertEqual(code, DONE, err)
+        err = self.plan_for(1920, 8)
         self.assertIn('ranks: 1920 = 240 replicas x 8 tensor-parallel', err)
         self.assertIn('480 rows = 240 replicas x 2 micro-batches x 1 row', err)
         self.assertIn('launch lines for 240 hosts of 8 ranks', err)
         self.assertIn('--on slurm --nodes 240 --ranks-per-node 8', err)
         self.assertRegex(err, r'memory of a rank: [\d.]+ .iB by plan')
+        # As many on each host as all hosts can hold alike, of eight GPUs.
+        self.assertIn('launch lines for 2 hosts of 6 ranks', self.plan_for(12, 4))
 
     def test_ranks_are_those_of_a_dry_run_only(self):
         self.refuse(['--ranks: expected --dry-run'],

@@ -87,6 +87,7 @@ class Mpich(RunTest):
                                           '--ranks-per-node', '2')
         self.assertEqual(code, DONE, f'{out}\n{err}')
         self.assertIn(f'{LAUNCHER} -n 2 -ppn 2 -bind-to', err)
+        self.assertRegex(out + err, r'resume +mpirun -n 2 \S+ train run.yaml run.name=mpich --resume')
         last = f'checkpoints/step-{clean.metrics()[-1]["step"]:06}'
         self.assertEqual(tensors_of(self.workspace.run_folder('mpich') / last),
                          tensors_of(clean.folder / last))

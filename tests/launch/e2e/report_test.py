@@ -24,6 +24,7 @@ OF_SEVERAL = {f'Difference in bits per byte: {name}' for name in SOURCES} | {
     f'bits per byte, {name}' for name in SOURCES}
 CHARTS = '[...document.querySelectorAll("figure[data-chart]")]'
 LOSS = 'document.querySelector("figure[data-chart=Loss]")'
+TIMELINE = 'document.querySelector("figure[data-chart=\'Checkpoints and faults\']")'
 
 
 class ReportRuns(RunTest):
@@ -67,6 +68,11 @@ class Report(ReportRuns):
     def test_a_baseline_that_is_not_there(self):
         done = self.report('runs', '--baseline', 'fev', code=BAD_INPUT)
         self.assertIn("found 'fev'; did you mean 'few'?", done.stderr)
+
+    def test_a_run_that_is_named_twice_counts_once(self):
+        self.report('runs/few-seed-1', 'runs/few-seed-1/', 'runs/few-seed-2', '--out', 'twice.html')
+        page = (self.workspace.path / 'twice.html').read_text()
+        self.assertEqual(page.count('"label":"few-seed-1"'), 1)
 
     def test_a_folder_that_is_not_there(self):
         done = self.report('runs/none', code=BAD_INPUT)
@@ -172,6 +178,59 @@ class ReportInABrowser(ReportRuns):
         self.browser.press('Enter')  # the table below the chart
         self.browser.wait_for(f'{LOSS}.querySelectorAll("details tbody tr").length > 5')
 
+    def tip_after(self, figure, key):
+        self.browser.press(key)
+        return '' if self.browser.evaluate(f'{figure}.querySelector(".tip").hidden') else \
+            self.browser.evaluate(f'{figure}.querySelector(".tip").innerText')
+
+    def test_keys_of_every_chart(self):
+        """The same keys do the same in all of them."""
+        self.open(self.all_runs())
+        count = self.browser.evaluate(f'{CHARTS}.length')
+        for i in range(count):
+            figure = f'{CHARTS}[{i}]'
+            title = self.browser.evaluate(f'{figure}.dataset.chart')
+            self.browser.evaluate(f'{figure}.querySelector("svg[tabindex]").focus()')
+            first = self.tip_after(figure, 'ArrowRight')
+            self.assertNotEqual(first, '', title)
+            self.assertNotEqual(self.tip_after(figure, 'ArrowRight'), first, title)
+            self.assertEqual(self.tip_after(figure, 'Home'), first, title)
+            self.assertEqual(self.tip_after(figure, 'ArrowLeft'), first, title)
+            last = self.tip_after(figure, 'End')
+            self.assertNotEqual(last, first, title)
+            self.assertEqual(self.tip_after(figure, 'ArrowRight'), last, title)
+            self.assertEqual(self.tip_after(figure, 'Escape'), '', title)
+            self.assertEqual(self.tip_after(figure, 'ArrowLeft'), last, title)
+            self.browser.evaluate('document.activeElement.blur()')
+            self.assertTrue(self.browser.evaluate(f'{figure}.querySelector(".tip").hidden'), title)
+        self.assertEqual(self.browser.console, [])
+
+    def test_lanes_of_the_timeline(self):
+        self.open(self.all_runs())
+        tip = f'{TIMELINE}.querySelector(".tip")'
+        self.browser.evaluate(f'{TIMELINE}.querySelector("svg[tabindex]").focus()')
+        lanes = self.browser.evaluate('report.groups.flatMap((group) => group.runs)'
+                                      '.map((run) => report.runs[run].label)')
+        self.assertIn(lanes[0], self.tip_after(TIMELINE, 'ArrowRight'))
+        self.assertIn(lanes[1], self.tip_after(TIMELINE, 'ArrowDown'))
+        self.assertIn(lanes[0], self.tip_after(TIMELINE, 'ArrowUp'))
+        self.assertIn(lanes[0], self.tip_after(TIMELINE, 'ArrowUp'))
+        for _ in range(lanes.index('half')):
+            tip_of_half = self.tip_after(TIMELINE, 'ArrowDown')
+        self.assertEqual(tip_of_half, '', 'nothing has happened in it')
+        # The pointer on a mark, and on the axis below all lanes.
+        self.browser.evaluate(f'void {TIMELINE}.scrollIntoView()')
+        mark = self.browser.evaluate(
+            f'{TIMELINE}.querySelector("svg[tabindex] g path").getBoundingClientRect().toJSON()')
+        middle = mark['x'] + mark['width'] / 2
+        self.browser.move_pointer(middle, mark['y'] + mark['height'] / 2)
+        self.browser.wait_for(f'!{tip}.hidden')
+        below = self.browser.evaluate(
+            f'{TIMELINE}.querySelector("svg[tabindex]").getBoundingClientRect().bottom - 3')
+        self.browser.move_pointer(middle, below)
+        self.browser.wait_for(f'{tip}.hidden')
+        self.assertEqual(self.browser.console, [])
+
     def test_switches(self):
         self.open(self.all_runs())
         lines = f'[...{LOSS}.querySelectorAll("svg path")].map((p) => p.getAttribute("d")).join()'
@@ -221,11 +280,8 @@ class ReportInABrowser(ReportRuns):
         self.assertEqual(resumed.code, DONE, str(resumed))
         self.report('others/again', '--out', 'again.html')
         self.open(self.workspace.path / 'again.html')
-        timeline = 'document.querySelector("figure[data-chart=\'Checkpoints and faults\']")'
-        self.browser.evaluate(f'{timeline}.querySelector("svg[tabindex]").focus()')
-        self.browser.press('End')
-        tip = self.browser.evaluate(f'{timeline}.querySelector(".tip").innerText')
-        self.assertIn('step-000020', tip)
+        self.browser.evaluate(f'{TIMELINE}.querySelector("svg[tabindex]").focus()')
+        self.assertIn('step-000020', self.tip_after(TIMELINE, 'End'))
         events = self.browser.evaluate('report.runs[0].curves.events.map((one) => one.kind)')
         self.assertIn('resume', events)
 

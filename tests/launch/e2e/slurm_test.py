@@ -174,6 +174,8 @@ class Slurm(RunTest):
             print(log.read_text() if log.exists() else 'no log', flush=True)
             self.call('scancel', job, check=False)
         self.assertEqual(self.cluster.state_of(job)['JobState'], 'COMPLETED')
+        self.assertEqual(log.read_text().count('resume       sbatch runs/slurm/launch/train.sbatch'),
+                         2)
         self.assertEqual({line['attempt'] for line in read_metrics(folder)}, {0, 1})
         fields = ('step', 'loss', 'grad_norm', 'sources')
         self.assertEqual([[line[field] for field in fields] for line in read_metrics(folder)],
@@ -188,17 +190,21 @@ class Slurm(RunTest):
         out = self.call('srun', '-n', '2', '--mpi=pmix', self.workspace.binary, 'train', 'run.yaml',
                         'run.name=srun')
         self.assertIn('runs/srun finished', out)
+        self.assertRegex(out, r'resume +srun -N 1 -n 2 --mpi=pmix \S+ train run.yaml run.name=srun '
+                              r'--resume auto')
         self.assertEqual(tensors_of(self.train(2, 'mpirun').checkpoint(20)),
                          tensors_of(self.workspace.run_folder('srun') / 'checkpoints/step-000020'))
 
     def test_srun_without_pmix_meets_at_a_store(self):
         out = self.call('srun', '-n', '2', '--mpi=none', self.workspace.binary, 'doctor')
         self.assertIn('2 ranks on 1 host, started by srun (SLURM_STEP_NUM_TASKS=2)', out)
-        refused = self.call('srun', '-n', '2', '--mpi=none', '--kill-on-bad-exit=1',
-                            self.workspace.binary, 'train', 'run.yaml', 'run.name=none', check=False)
-        self.assertIn('start them with "srun --mpi=pmix" or "mpirun -n 2" instead of srun without '
-                      'PMIx', refused)
-        self.assertEqual(refused.count('phalanx: error: '), 1, refused)
+        for kill in (0, 1):
+            refused = self.call('srun', '-n', '2', '--mpi=none', f'--kill-on-bad-exit={kill}',
+                                self.workspace.binary, 'train', 'run.yaml', 'run.name=none',
+                                check=False)
+            self.assertIn('start them with "srun --mpi=pmix" or "mpirun -n 2" instead of srun '
+                          'without PMIx', refused)
+            self.assertEqual(refused.count('phalanx: error: '), 1, refused)
         self.assertFalse(self.workspace.run_folder('none').exists(), refused)
 
     def test_a_lone_command_of_a_batch_script_is_alone(self):

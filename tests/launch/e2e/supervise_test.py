@@ -213,6 +213,9 @@ class Supervise(RunTest):
         binary = self.workspace.binary
         for command, message in (
                 ([binary, 'train', 'run.yaml'], 'expected --resume auto in the command'),
+                # The configuration is found behind options that take a value.
+                ([binary, 'train', '--launcher', 'alone', 'none.yaml', '--resume', 'auto'],
+                 'none.yaml'),
                 (['true'], 'expected --run FOLDER')):
             done = subprocess.run([binary, 'supervise', '--', *command], cwd=self.workspace.path,
                                   env=self.workspace.environment, capture_output=True, text=True,

@@ -73,6 +73,13 @@ TEST(SlurmArray, HasATaskARun) {
   }
 }
 
+TEST(SlurmArray, CatchesSignalsBeforeItStartsAnything) {
+  ExperimentConfig experiment;
+  experiment.file = "x.yaml";
+  const std::string script = slurm_array_script(experiment, 3, "phalanx");
+  EXPECT_LT(script.find("trap "), script.find("--only"));
+}
+
 /// What the array's tasks do, with a program that notes how it was called in the place of phalanx.
 TEST(SlurmArray, PassesSignalsOnAndRequeues) {
   std::string folder = (std::filesystem::temp_directory_path() / "phalanx-XXXXXX").string();
@@ -110,7 +117,7 @@ TEST(ResultsTable, QuotesWhatItMust) {
   data.labels = {"late-seed-3"};
   data.groups = {{"late", {0}, {0}, true}};
   data.measures = {{MeasureKind::kTrainLoss, ""}, {MeasureKind::kBitsPerByte, "web"}};
-  data.run_figures = {{2.5, NAN, NAN, {}, {}, {}}};
+  data.run_figures = {{2.5, NAN, NAN, {}, {}}};
   EXPECT_EQ(results_csv(data),
             "run,group,seed,status,reason,steps,tokens,train_loss,bits_per_byte.web\r\n"
             "late-seed-3,late,3,finished,\"a \"\"word\"\", and\nmore\",10,5120,2.5,\r\n");

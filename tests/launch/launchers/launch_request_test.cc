@@ -157,6 +157,16 @@ TEST(CapturedProcess, tells_codes_and_output_and_ends_what_takes_too_long) {
   EXPECT_FALSE(results[2].ended);
 }
 
+// As mpirun takes it: "ssh -p 2222".
+TEST(HostCheck, an_agent_may_have_words_of_its_own) {
+  LaunchJob job;
+  job.program = "/opt/phalanx";
+  job.rsh_agent = "echo  -e as me";
+  job.hosts = {{"far1", 1}};
+  const std::string text = complaint([&] { check_hosts(job, "phalanx 0.1.0", 10); });
+  EXPECT_NE(text.find("host far1: 'as me far1 /opt/phalanx --version'"), std::string::npos) << text;
+}
+
 TEST(HostCheck, hosts_that_do_not_answer_are_named_once) {
   LaunchJob job;
   const std::string program = testing::TempDir() + "/answers";

@@ -1,10 +1,13 @@
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
 
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <set>
 #include <stdexcept>
 
+#include "launch/captured_process.h"
 #include "launch/launchers/kubeflow_launch.h"
 #include "launch/launchers/launch_request.h"
 #include "launch/launchers/mpirun_launch.h"
@@ -93,6 +96,49 @@ TEST(SlurmLaunch, asks_for_ranks_gpus_a_signal_before_the_end_and_a_requeue) {
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   }
   EXPECT_EQ(text.find("hostfile"), std::string::npos) << "the allocation names the hosts";
+}
+
+TEST(SlurmLaunch, takes_a_folder_as_it_is_called) {
+  LaunchJob job = two_hosts();
+  job.folder = "my runs/50%j/launch";
+  const std::string text = slurm_launch(job).files.at(0).text;
+  EXPECT_NE(text.find("#SBATCH --output=\"my runs/50%%j/launch/slurm-%j.log\"\n"),
+            std::string::npos)
+      << text;
+}
+
+// Slurm may preempt a job in its first moment.
+TEST(SlurmLaunch, catches_signals_before_it_starts_anything) {
+  const std::string text = slurm_launch(two_hosts()).files.at(0).text;
+  for (const char* signal : {"' USR1\n", "' TERM\n"}) {
+    const size_t trap = text.find(signal);
+    ASSERT_NE(trap, std::string::npos) << text;
+    EXPECT_LT(trap, text.find("/opt/phalanx supervise")) << text;
+  }
+}
+
+/// Runs a batch script whose job ends with `code` after a signal; what scontrol was told, and the
+/// script's own code.
+std::string end_of_script(int code) {
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "slurm-script";
+  std::filesystem::create_directories(folder);
+  LaunchJob job = two_hosts();
+  job.program = folder / "program";
+  std::ofstream(job.program) << "#!/bin/bash\ntrap 'exit " << code << "' USR1\nkill -USR1 $PPID\n"
+                             << "while :; do sleep 0.05; done\n";
+  std::ofstream(folder / "scontrol") << "#!/bin/bash\necho \"$@\"\n";
+  std::ofstream(folder / "script") << slurm_launch(job).files.at(0).text;
+  const std::string line = "cd " + folder.string() +
+                           "; chmod +x program scontrol script; "
+                           "PATH=$PWD:$PATH SLURM_JOB_ID=7 ./script; echo code $?";
+  const CapturedProcess done = run_captured({{"bash", "-c", line}}, 60).front();
+  std::filesystem::remove_all(folder);
+  return done.output;
+}
+
+TEST(SlurmLaunch, hands_a_signal_on_and_requeues_what_was_stopped) {
+  EXPECT_EQ(end_of_script(75), "requeue 7\ncode 75\n");
+  EXPECT_EQ(end_of_script(3), "code 3\n");
 }
 
 TEST(TorchrunLaunch, starts_the_program_without_python) {
@@ -195,6 +241,17 @@ TEST(KubeflowLaunch, refuses_what_it_cannot_mount) {
     FAIL() << "a volume without a path was taken";
   } catch (const std::invalid_argument& error) {
     EXPECT_STREQ(error.what(), "--volume: expected CLAIM:/PATH, found data");
+  }
+}
+
+// What YAML would read as a number, a boolean or nothing must stay a name.
+TEST(KubeflowLaunch, a_name_stays_a_string) {
+  LaunchJob job = two_hosts();
+  for (const char* name : {"true", "null", "no"}) {
+    job.name = name;
+    const YAML::Node root = YAML::Load(kubeflow_launch(job).files.at(0).text);
+    EXPECT_EQ(root["metadata"]["name"].Tag(), "!") << name << " is not quoted";
+    EXPECT_EQ(root["metadata"]["name"].as<std::string>(), name);
   }
 }
 
