@@ -46,16 +46,18 @@ JobSignals::JobSignals() {
 
 JobSignals::~JobSignals() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
 
-std::optional<int> JobSignals::wait(double seconds) const {
+std::optional<JobSignal> JobSignals::wait(double seconds) const {
   const timespec limit{static_cast<time_t>(seconds),
                        static_cast<long>((seconds - std::floor(seconds)) * 1e9)};
-  const int signal = sigtimedwait(&set_, nullptr, &limit);
+  siginfo_t info{};
+  const int signal = sigtimedwait(&set_, &info, &limit);
   if (signal <= 0 || signal == SIGCHLD) return std::nullopt;
-  return signal;
+  return JobSignal{signal, info.si_code == SI_KERNEL};
 }
 
 ChildProcess::ChildProcess(const std::vector<std::string>& command, const JobSignals& signals,
-                           const ChildPlace& place) {
+                           const ChildPlace& place)
+    : own_group_(!place.output.empty()) {
   std::vector<char*> words;
   for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
@@ -79,5 +81,9 @@ std::optional<int> ChildProcess::ended() {
 }
 
 void ChildProcess::send(int signal) const { kill(pid_, signal); }
+
+void ChildProcess::pass_on(const JobSignal& signal) const {
+  if (own_group_ || !signal.from_terminal) send(signal.number);
+}
 
 }  // namespace phalanx

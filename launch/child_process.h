@@ -9,6 +9,11 @@
 
 namespace phalanx {
 
+struct JobSignal {
+  int number = 0;
+  bool from_terminal = false;  // Ctrl-C: every process of the terminal's group has got it
+};
+
 /// Blocks SIGCHLD and what a person or a scheduler sends to a job, for as long as it lives.
 class JobSignals {
  public:
@@ -18,7 +23,7 @@ class JobSignals {
   JobSignals& operator=(const JobSignals&) = delete;
 
   /// The next signal that has come; nothing within the time (SIGCHLD ends the wait, unsaid).
-  std::optional<int> wait(double seconds) const;
+  std::optional<JobSignal> wait(double seconds) const;
   const sigset_t& before() const { return before_; }
 
  private:
@@ -42,9 +47,12 @@ class ChildProcess {
   /// How it ended (128 + n: by signal n); nothing while it runs. Not asked again once it has ended.
   std::optional<int> ended();
   void send(int signal) const;
+  /// The same signal, unless it has got it already.
+  void pass_on(const JobSignal& signal) const;
 
  private:
   pid_t pid_;
+  bool own_group_;
 };
 
 }  // namespace phalanx

@@ -125,10 +125,11 @@ choose_launcher() {
   fi
 }
 
-# Sets run to the run to go on with: one that did not end, or a new name.
+# Sets run to the run to go on with: the one that is named, one that did not end, or a new name.
 choose_run() {
   local number=2
-  run=quickstart
+  run=${name:-quickstart}
+  if [[ -n $name ]]; then return; fi
   while [[ -e runs/$run/.quickstart-ended || ($fresh == 1 && -e runs/$run) ]]; do
     run=quickstart-$((number++))
   done
@@ -153,12 +154,13 @@ train_until_stopped() {
 train_to_the_end() { train --resume auto "$@" && : >"runs/$run/.quickstart-ended"; }
 
 main() {
-  local fresh=0 root build deps phalanx ranks launcher run overrides=()
+  local fresh=0 name="" root build deps phalanx ranks launcher run overrides=()
   root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
   while (($#)); do
     case $1 in
       --fresh) fresh=1 ;;
       -h | --help) usage && exit 0 ;;
+      run.name=*) name=${1#*=} ;;
       *=*) overrides+=("$1") ;;
       *) fail "unknown argument '$1'; launch/quickstart.sh --help lists what there is" ;;
     esac

@@ -61,6 +61,12 @@ std::string meaning_of_exit(int exit_code) {
   }
 }
 
+std::string meaning_of(const AttemptEnd& end) {
+  const bool by_signal = end.exit_code == code(ExitCode::kBug) || end.exit_code > kSignals;
+  return end.stop_asked && by_signal ? "ended by the signal that was passed on to it, not saved"
+                                     : meaning_of_exit(end.exit_code);
+}
+
 bool is_failure(const AttemptEnd& end) {
   return end.exit_code != code(ExitCode::kDone) && end.exit_code != code(ExitCode::kStopped);
 }

@@ -20,6 +20,9 @@ struct RestartRules {
 
 /// "finished", "a rank hung", "a process was killed by signal 9", ...
 std::string meaning_of_exit(int exit_code);
+/// A command that was passed a signal to stop and ended without having saved, as mpirun does at
+/// Ctrl-C, is no failure of its own whatever its code says.
+std::string meaning_of(const AttemptEnd& end);
 
 struct Judgement {
   bool restart = false;

@@ -47,7 +47,11 @@ std::optional<RunEnd> supervised_end(const fs::path& folder, double start) {
     const auto code = json.find("exit_code"), time = json.find("ended_unix_seconds");
     if (code == json.end() || !code->is_number_integer()) continue;
     if (time == json.end() || !time->is_number() || time->get<double>() < start) continue;
-    end = RunEnd{code->get<int>(), meaning_of_exit(code->get<int>()), time->get<double>()};
+    const auto meaning = json.find("meaning");
+    end = RunEnd{code->get<int>(),
+                 meaning != json.end() && meaning->is_string() ? meaning->get<std::string>()
+                                                               : meaning_of_exit(code->get<int>()),
+                 time->get<double>()};
   }
   return end;
 }

@@ -1,6 +1,7 @@
 #include "launch/run_start.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 
 #include "configs/field_list.h"
 #include "data/mixture/row_schedule.h"
+#include "launch/model_place.h"
 #include "parallel/agreement.h"
 #include "trainer/attempt_start.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
@@ -95,6 +97,23 @@ RunStart open_fork(const RunConfig& config) {
   return start;
 }
 
+/// `path` is where the run goes on; `checkpoints` its own.
+std::string resume_notes(const fs::path& path, const fs::path& checkpoints) {
+  std::string notes = fmt::format("resume: {}\n", path.string());
+  std::error_code unknown;
+  if (!fs::equivalent(path.parent_path(), checkpoints, unknown)) return notes;
+  std::vector<std::string> later;
+  for (const CheckpointEntry& entry : list_checkpoints(checkpoints)) {
+    if (checkpoint_path(checkpoints, entry.step) > path) later.push_back(entry.path.filename());
+  }
+  if (later.empty()) return notes;
+  return notes + fmt::format(
+                     "note: {} belong{} to a branch that is left: the next save renames {} "
+                     "abandoned-NUMBER\n",
+                     fmt::join(later, ", "), later.size() == 1 ? "s" : "",
+                     later.size() == 1 ? "it" : "them");
+}
+
 void skip_steps(int64_t num_steps, PlannedRun& run, RunStart& start) {
   if (start.resumed_from.empty()) {
     throw std::invalid_argument(
@@ -126,10 +145,11 @@ void skip_steps(int64_t num_steps, PlannedRun& run, RunStart& start) {
 
 }  // namespace
 
-fs::path choose_checkpoint(const std::string& resume, const fs::path& run_folder,
-                           Session& session) {
-  if (resume != "none" && resume != "auto") return resume;
-  const FoundCheckpoint found = find_checkpoint(run_folder / "checkpoints", session.control());
+ChosenCheckpoint choose_checkpoint(const std::string& resume, const fs::path& run_folder,
+                                   Session& session) {
+  const fs::path checkpoints = run_folder / "checkpoints";
+  if (resume != "none" && resume != "auto") return {resume, resume_notes(resume, checkpoints)};
+  const FoundCheckpoint found = find_checkpoint(checkpoints, session.control());
   if (session.rank() == 0) {
     for (const std::string& note : found.notes)
       std::fprintf(stderr, "passed over: %s\n", note.c_str());
@@ -138,7 +158,7 @@ fs::path choose_checkpoint(const std::string& resume, const fs::path& run_folder
     throw AgreedError(ExitCode::kBadInput,
                       fmt::format("{}: holds checkpoints, but none is valid (see above); move the "
                                   "folder away to start anew",
-                                  (run_folder / "checkpoints").string()));
+                                  checkpoints.string()));
   }
   if (found.path && resume == "none") {
     throw AgreedError(ExitCode::kBadInput,
@@ -146,7 +166,21 @@ fs::path choose_checkpoint(const std::string& resume, const fs::path& run_folder
                                   "--resume auto, or another run.name",
                                   run_folder.string()));
   }
-  return found.path.value_or(fs::path());
+  if (found.path) return {*found.path, resume_notes(*found.path, checkpoints)};
+  if (resume == "none") return {};
+  return {{}, fmt::format("resume: no checkpoint in {}: a new run\n", checkpoints.string())};
+}
+
+std::string first_weights_notes(const RunConfig& config) {
+  const std::string& folder = config.model.init_from;
+  if (folder.empty()) return "";
+  const HfConfig found = open_model(folder, "model.init_from: " + folder).config;
+  check_same_model(config.model.shape, found.shape, folder, "model.init_from: " + folder);
+  const StageConfig& first = config.stages.front();
+  const std::string notes = fmt::format("init_from: {} gives weights\n", folder);
+  if (found.rope_theta == first.rope_theta) return notes;
+  return notes + fmt::format("note: {} was trained with rope_theta {:g}, stage {} uses {:g}\n",
+                             folder, found.rope_theta, first.name, first.rope_theta);
 }
 
 RunStart open_run_start(const fs::path& checkpoint, const ResolvedConfig& config) {

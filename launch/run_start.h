@@ -28,10 +28,18 @@ struct RunStart {
   bool new_weights() const { return checkpoint == nullptr; }
 };
 
-/// The checkpoint that --resume (none, auto or a path) means; empty: none. Rank 0 prints what was
-/// passed over.
-std::filesystem::path choose_checkpoint(const std::string& resume,
-                                        const std::filesystem::path& run_folder, Session& session);
+/// The checkpoint that --resume (none, auto or a path) means; an empty path: none.
+struct ChosenCheckpoint {
+  std::filesystem::path path;
+  std::string notes;  // which, and what becomes of later ones; empty with `none`
+};
+/// Rank 0 prints what was passed over.
+ChosenCheckpoint choose_checkpoint(const std::string& resume,
+                                   const std::filesystem::path& run_folder, Session& session);
+
+/// What model.init_from names must open and be this model, before anything is planned. A stage may
+/// turn heads by another base than its starting weights did (midtraining does), but not unsaid.
+std::string first_weights_notes(const RunConfig& config);
 
 RunStart open_run_start(const std::filesystem::path& checkpoint, const ResolvedConfig& config);
 

@@ -11,6 +11,7 @@
 
 #include "data/file.h"
 #include "data/file_lock.h"
+#include "launch/counted.h"
 #include "launch/hang_files.h"
 #include "parallel/exit_codes.h"
 #include "parallel/hang_report.h"
@@ -86,9 +87,9 @@ AttemptEnd Supervisor::run_attempt(AttemptWatch& watch) {
   AttemptEnd end;
   std::optional<Clock::time_point> hung;
   for (;;) {
-    if (const std::optional<int> signal = signals_.wait(kPollSeconds)) {
-      stop_asked_ |= asks_to_stop(*signal);
-      child.send(*signal);
+    if (const std::optional<JobSignal> signal = signals_.wait(kPollSeconds)) {
+      stop_asked_ |= asks_to_stop(signal->number);
+      child.pass_on(*signal);
     }
     const std::optional<int> code = child.ended();
     watch.look();
@@ -114,8 +115,8 @@ void Supervisor::end_hung(ChildProcess& child) {
   const Clock::time_point told = Clock::now();
   bool killed = false;
   while (!child.ended()) {
-    const std::optional<int> signal = signals_.wait(kPollSeconds);
-    stop_asked_ |= signal && asks_to_stop(*signal);
+    const std::optional<JobSignal> signal = signals_.wait(kPollSeconds);
+    stop_asked_ |= signal && asks_to_stop(signal->number);
     if (killed || seconds_since(told) < kTermSeconds) continue;
     child.send(SIGKILL);
     killed = true;
@@ -128,8 +129,8 @@ bool Supervisor::wait_before_restart() {
   const double delay = restart_delay_seconds(failures_ - 1);
   while (seconds_since(begin) < delay ||
          (!is_free(folder_) && seconds_since(begin) < delay + kLockSeconds)) {
-    const std::optional<int> signal = signals_.wait(kPollSeconds);
-    if (!signal || !asks_to_stop(*signal)) continue;
+    const std::optional<JobSignal> signal = signals_.wait(kPollSeconds);
+    if (!signal || !asks_to_stop(signal->number)) continue;
     say("told to stop, no further attempt");
     return false;
   }
@@ -150,6 +151,7 @@ void Supervisor::gather_notes() const {
   const HangNote& first = notes.front();
   std::ofstream(gathered / "report.txt")
       << hang_report(first.rank, first.silent_seconds, states_of(notes)) << "\n";
+  say("notes and stacks of the hang are in " + gathered.string());
 }
 
 void Supervisor::record(const AttemptWatch& watch, const AttemptEnd& end) const {
@@ -160,7 +162,7 @@ void Supervisor::record(const AttemptWatch& watch, const AttemptEnd& end) const 
   line["ended_unix_seconds"] = now;
   line["seconds"] = watch.seconds();
   line["exit_code"] = end.exit_code;
-  line["meaning"] = meaning_of_exit(end.exit_code);
+  line["meaning"] = meaning_of(end);
   line["start_seconds"] = watch.seconds_to_first_step();
   const int64_t saved = watch.checkpoint_step().value_or(0);
   if (!watch.steps().empty()) {
@@ -181,9 +183,8 @@ void Supervisor::record(const AttemptWatch& watch, const AttemptEnd& end) const 
 
 void Supervisor::say_end(const AttemptWatch& watch, const AttemptEnd& end,
                          const Judgement& next) const {
-  std::string text =
-      fmt::format("attempt {} ended after {} with exit code {} ({})", attempt_,
-                  duration_text(watch.seconds()), end.exit_code, meaning_of_exit(end.exit_code));
+  std::string text = fmt::format("attempt {} ended after {} with exit code {} ({})", attempt_,
+                                 duration_text(watch.seconds()), end.exit_code, meaning_of(end));
   if (!watch.steps().empty()) {
     text += fmt::format(", step {} done", watch.steps().last());
   }
@@ -201,8 +202,9 @@ void Supervisor::say_end(const AttemptWatch& watch, const AttemptEnd& end,
 
 void Supervisor::say_account() const {
   const double seconds = seconds_since(start_);
-  std::string text = fmt::format("{} attempt(s) in {}, {} step(s) done, {} repeated", restarts_ + 1,
-                                 duration_text(seconds), account_.done(), account_.repeated());
+  std::string text =
+      fmt::format("{} in {}, {} done, {} repeated", counted(restarts_ + 1, "attempt"),
+                  duration_text(seconds), counted(account_.done(), "step"), account_.repeated());
   if (account_.passed_over() > 0) {
     text += fmt::format(", {} passed over by roll-backs", account_.passed_over());
   }

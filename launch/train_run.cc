@@ -61,19 +61,6 @@ std::string line_to_resume(const TrainArguments& arguments, const RunConfig& con
   return resume_line(starter, command);
 }
 
-/// What model.init_from names must open and be this model, before anything is planned. A stage may
-/// turn heads by another base than its starting weights did (midtraining does), but not unsaid.
-std::string check_first_weights(const RunConfig& config) {
-  const std::string& folder = config.model.init_from;
-  if (folder.empty()) return "";
-  const HfConfig found = open_model(folder, "model.init_from: " + folder).config;
-  check_same_model(config.model.shape, found.shape, folder, "model.init_from: " + folder);
-  const StageConfig& first = config.stages.front();
-  if (found.rope_theta == first.rope_theta) return "";
-  return fmt::format("note: {} was trained with rope_theta {:g}, stage {} uses {:g}\n", folder,
-                     found.rope_theta, first.name, first.rope_theta);
-}
-
 /// A trace that the run was too short for must not be waited for.
 void note_trace(const TraceSteps& trace, int64_t last_step, const fs::path& run_folder) {
   if (trace.first == 0) return;
@@ -133,7 +120,6 @@ TrainerOptions trainer_options(const fs::path& run_folder, const ResolvedConfig&
   options.peak_flops = peak_flops_of(config.run, arguments.request.config_dir, process.session);
   options.requests = [&signals = process.signals, stop_file = run_folder / "stop"] {
     Requests requests = signals.poll();
-    if (requests.stop) requests.stop_reason = "SIGUSR1";
     std::error_code unknown;  // a file system that does not answer asks for nothing
     if (!requests.stop && fs::exists(stop_file, unknown)) {
       requests.stop = true;
@@ -179,7 +165,7 @@ RunParts open_parts(const fs::path& checkpoint, int64_t skip_steps, const Resolv
   parts.saved_step = parts.start.state.step;
   run_together(control, [&] {
     if (session.rank() != 0 || !parts.start.new_weights()) return;
-    parts.start.notes += check_first_weights(resolved.run);
+    parts.start.notes += first_weights_notes(resolved.run);
   });
   parts.data = together(
       control, [&] { return open_run_data(resolved.run, session.rank(), session.size()); });
@@ -266,8 +252,9 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved,
   const fs::path run_folder = fs::path(config.dir) / config.name;
   const bool speaks = session.rank() == 0;
 
-  const fs::path checkpoint = choose_checkpoint(arguments.resume, run_folder, session);
-  RunParts parts = open_parts(checkpoint, arguments.skip_steps, resolved, session);
+  const ChosenCheckpoint chosen = choose_checkpoint(arguments.resume, run_folder, session);
+  RunParts parts = open_parts(chosen.path, arguments.skip_steps, resolved, session);
+  parts.start.notes.insert(0, chosen.notes);
   check_same_start(config, parts.data, session);
   run_together(control, [&] {
     if (!speaks) return;

@@ -88,9 +88,16 @@ LaunchJob plan_job(LaunchArguments& arguments) {
   ConfigRequest checked = request.config;
   checked.num_ranks = job.num_ranks();
   std::fputs(read_run_config(checked).preset_note().c_str(), stderr);
-  if (job.nodes > 1 && job.hosts.empty() && request.on == LaunchTarget::kMpirun) {
+  const bool by_name = request.on == LaunchTarget::kMpirun || request.on == LaunchTarget::kTorchrun;
+  if (job.nodes > 1 && job.hosts.empty() && by_name) {
     throw std::invalid_argument(fmt::format(
         "--nodes {}: expected --hosts or --hostfile to name the hosts, found neither", job.nodes));
+  }
+  if (job.cores_are_guessed) {
+    std::fprintf(stderr,
+                 "note: --cores-per-rank: %lld, from the cores of this machine; say it for the "
+                 "machines of the job\n",
+                 static_cast<long long>(job.cores_per_rank));
   }
   return job;
 }
@@ -110,7 +117,7 @@ int run_child(const std::vector<std::string>& command) {
   const JobSignals signals;
   ChildProcess child(command, signals);
   for (;;) {
-    if (const std::optional<int> signal = signals.wait(kPollSeconds)) child.send(*signal);
+    if (const std::optional<JobSignal> signal = signals.wait(kPollSeconds)) child.pass_on(*signal);
     if (const std::optional<int> code = child.ended()) return *code;
   }
 }

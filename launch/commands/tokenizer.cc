@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -32,6 +33,15 @@ std::string decode_at(const Tokenizer& tokenizer, const std::vector<int32_t>& id
   } catch (const std::invalid_argument& error) {
     throw std::invalid_argument(fmt::format("{}: {}", place, error.what()));
   }
+}
+
+/// Another tokenizer in its place would make all data that were packed with it useless.
+void require_no_tokenizer(const std::string& folder) {
+  const std::filesystem::path file = std::filesystem::path(folder) / "tokenizer.json";
+  if (!std::filesystem::exists(file)) return;
+  throw std::invalid_argument(fmt::format(
+      "--output: {}: expected no tokenizer there yet, found one; name another folder, or remove it",
+      file.string()));
 }
 
 void save_and_say(const Tokenizer& tokenizer, const std::string& folder, std::ostream& out) {
@@ -148,6 +158,7 @@ void add_tokenizer_command(CLI::App& app) {
 }
 
 void tokenizer_train(const TokenizerTrainOptions& options, std::ostream& out) {
+  require_no_tokenizer(options.output);
   TrainingText text(options.inputs, {.text_field = options.text_field,
                                      .format = parse_file_format(options.format)});
   TrainOptions train_options;
@@ -160,6 +171,7 @@ void tokenizer_train(const TokenizerTrainOptions& options, std::ostream& out) {
 }
 
 void tokenizer_convert(const TokenizerConvertOptions& options, std::ostream& out) {
+  require_no_tokenizer(options.output);
   auto tokenizer = load_tokenizer(options.tokenizer);
   if (options.specials == "phi4") {
     const std::string name = tokenizer_file(options.tokenizer);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <memory>
@@ -134,6 +135,9 @@ ExitCode train_on_session(TrainArguments& arguments, const FirstReading& first,
 }
 
 ExitCode train(TrainArguments& arguments) {
+  // Whoever reads the lines may leave; the training goes on, and says at its end that they were
+  // lost.
+  std::signal(SIGPIPE, SIG_IGN);
   StopSignals signals;
   arguments.started = process_start();
   map_tensors_one_by_one();
@@ -192,7 +196,8 @@ void add_train_command(CLI::App& app) {
       "  mpirun -np 4 phalanx train run.yaml parallel.tensor_parallel_size=2 --resume auto\n"
       "  phalanx train run.yaml --resume runs/first/checkpoints/step-004000 --skip-steps 200\n"
       "  phalanx train run.yaml --json | jq .loss\n"
-      "SIGUSR1 (to mpirun) or a file RUN/stop: save and stop, exit code 75; SIGUSR2: save, go on.");
+      "SIGUSR1 (to mpirun), a file RUN/stop, or Ctrl-C on a rank that was started alone: save and\n"
+      "stop, exit code 75; SIGUSR2: save, go on.");
   command->add_option("config", arguments->request.file, "YAML file of a run")->required();
   command->add_option("overrides", arguments->request.overrides, "key=value, after the file");
   command

@@ -66,7 +66,9 @@ std::vector<ExperimentRunOutcome> ExperimentRunner::run(const std::vector<size_t
   const Clock::time_point begin = Clock::now();
   while (!busy_.empty() || (!waiting_.empty() && signals_seen_ == 0)) {
     if (signals_seen_ == 0) start_waiting();
-    if (const std::optional<int> signal = signals_.wait(kPollSeconds)) pass_on(*signal);
+    if (const std::optional<JobSignal> signal = signals_.wait(kPollSeconds)) {
+      pass_on(signal->number);
+    }
     for (size_t i = busy_.size(); i-- > 0;) {
       const std::optional<int> code = busy_[i].child.ended();
       if (!code) continue;

@@ -24,9 +24,10 @@ struct LaunchJob {
   int64_t nodes = 1;
   int64_t ranks_per_node = 1;
   int64_t cores_per_rank = 1;
-  bool binds = true;             // each rank to cores of its own; false: more ranks than cores
-  bool gpus = false;             // one a rank
-  std::vector<HostSlots> hosts;  // mpirun only; none: this one
+  bool cores_are_guessed = false;  // from this machine, for others
+  bool binds = true;               // each rank to cores of its own; false: more ranks than cores
+  bool gpus = false;               // one a rank
+  std::vector<HostSlots> hosts;    // mpirun only; none: this one
 
   MpiFlavour flavour = MpiFlavour::kOpenMpi;  // of the MPI that the program is linked with
   std::string mpirun = "mpirun";

@@ -40,6 +40,8 @@ void set_cores(const LaunchRequest& request, const RunConfig& config, const This
   const bool fits = job.ranks_per_node * job.cores_per_rank <= machine.cores;
   // Only mpirun's ranks run on a machine like this one; a scheduler's node may have more cores.
   job.binds = fits || asked > 0 || request.on != LaunchTarget::kMpirun;
+  const bool elsewhere = request.on != LaunchTarget::kMpirun || request.hosts.size() > 1;
+  job.cores_are_guessed = asked == 0 && threads == 0 && elsewhere;
 }
 
 std::vector<std::string> exported_names() {

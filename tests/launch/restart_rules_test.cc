@@ -25,6 +25,16 @@ TEST(RestartRules, AfterAStopThatWasAskedForThereIsNone) {
   }
 }
 
+/// As mpirun ends at Ctrl-C, with a code that means an error otherwise.
+TEST(RestartRules, AnEndBySignalThatWasPassedOnIsNoErrorOfItsOwn) {
+  for (const int code : {1, 130, 143}) {
+    EXPECT_EQ(meaning_of({code, /*stop_asked=*/true}),
+              "ended by the signal that was passed on to it, not saved");
+    EXPECT_EQ(meaning_of({code}), meaning_of_exit(code));
+  }
+  EXPECT_EQ(meaning_of({75, /*stop_asked=*/true}), "stopped on request, saved");
+}
+
 TEST(RestartRules, FailuresAndRestartsAreCounted) {
   EXPECT_TRUE(judge({76}, 2, 100, {}).restart);
   EXPECT_EQ(judge({76}, 3, 2, {}).reason, "3 failures in a row without a new checkpoint");

@@ -41,6 +41,7 @@ class TokenizerCommand : public ::testing::Test {
   }
   std::string train(const std::vector<std::string>& inputs) const {
     std::ostringstream output;
+    std::filesystem::remove_all(folder_ + "/trained");
     tokenizer_train({inputs, 262, folder_ + "/trained"}, output);
     return load_tokenizer(folder_ + "/trained")->parts().tokens[256];
   }
@@ -56,6 +57,16 @@ std::string message_of(const Action& action) {
     return error.what();
   }
   return "no error";
+}
+
+/// Data that were packed with it would be useless.
+TEST_F(TokenizerCommand, overwrites_no_tokenizer) {
+  std::ostringstream output;
+  const std::string expected = "--output: " + folder_ +
+                               "/tokenizer.json: expected no tokenizer there yet, found one; name "
+                               "another folder, or remove it";
+  EXPECT_EQ(message_of([&] { tokenizer_train({{folder_}, 262, folder_}, output); }), expected);
+  EXPECT_EQ(message_of([&] { tokenizer_convert({folder_, "", folder_}, output); }), expected);
 }
 
 TEST_F(TokenizerCommand, codes_json_lines) {

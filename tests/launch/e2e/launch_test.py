@@ -139,6 +139,20 @@ class Refused(LaunchTest):
         self.refuse(['--hosts: expected at least 2 hosts', 'found 1'],
                     self.launch_command('n', '--nodes', '2', '--hosts', 'a'))
 
+    def test_torchrun_without_the_hosts_to_meet_on(self):
+        self.refuse(['--nodes 4', '--hosts or --hostfile'],
+                    [self.workspace.binary, 'launch', 'run.yaml', '--on', 'torchrun', '--nodes', '4',
+                     '--gpus-per-node', '8', '--print', 'parallel.device=cuda',
+                     'stages[0].global_batch_size=64'])
+
+    def test_cores_of_this_machine_for_another_are_told(self):
+        command = [self.workspace.binary, 'launch', 'run.yaml', '--on', 'slurm', '--ranks-per-node',
+                   '1', '--print']
+        self.assertRegex(self.run_command(command)[2],
+                         r'note: --cores-per-rank: \d+, from the cores of this machine')
+        for told in (['--cores-per-rank', '3'], ['parallel.threads_per_rank=3']):
+            self.assertNotIn('note: --cores-per-rank', self.run_command(command + told)[2])
+
     def test_hosts_that_are_named_twice(self):
         (self.workspace.path / 'hosts').write_text('node1\n')
         self.refuse(['--hosts excludes --hostfile'],

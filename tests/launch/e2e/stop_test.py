@@ -3,12 +3,19 @@ rank that is killed: ended, resumable."""
 
 import os
 import signal
+import subprocess
+import time
 
-from support import BAD_INPUT, DONE, STOPPED, RunTest, main
+from support import BAD_INPUT, DONE, STOPPED, RunTest, Training, main
 
 # Some thousand steps: enough for a signal to meet the run at work.
 LONG = ('stages[0].phases[0].tokens=1M', 'data.sources.code.max_epochs=100',
         'data.sources.prose.max_epochs=100')
+
+
+# Steps of some seconds.
+SLOW = (*LONG, 'model.hidden_size=512', 'model.intermediate_size=1792', 'model.head_dim=64',
+        'model.num_attention_heads=8', 'model.vocab_size=16384', 'stages[0].global_batch_size=64')
 
 
 class Stop(RunTest):
@@ -21,7 +28,9 @@ class Stop(RunTest):
         path = str(result.checkpoint(step).relative_to(self.workspace.path))
         self.workspace.program('checkpoint', 'verify', path)
         again = self.train(ranks, name, *LONG, f'run.stop_after_steps={step + 2}', '--resume',
-                           'auto', code=STOPPED).metrics()
+                           'auto', code=STOPPED)
+        self.assertIn(f'\nresume: {path}\n', '\n' + again.err)
+        again = again.metrics()
         self.assertEqual([line['step'] for line in again], list(range(1, step + 3)))
         self.assertEqual([line['attempt'] for line in again[step - 1:]], [0, 1, 1])
 
@@ -53,6 +62,53 @@ class Stop(RunTest):
         result = training.finish(60)
         self.assertTrue((checkpoints / saved).is_dir())
         self.assert_stopped_and_resumable(result, 'usr2', 2)
+
+    def alone(self, name, *options):
+        """A rank without mpirun, as a person starts it on a terminal."""
+        command = [self.workspace.binary, 'train', 'run.yaml', f'run.name={name}', *options]
+        return Training(self.workspace, command, self.workspace.run_folder(name))
+
+    def test_ctrl_c_saves_and_stops(self):
+        training = self.alone('interrupted', *LONG)
+        training.wait_for_steps(3)
+        training.signal(signal.SIGINT)
+        result = training.finish(60)
+        self.assertIn('SIGINT: saving and stopping after this step', result.err)
+        self.assert_stopped_and_resumable(result, 'interrupted', 1)
+
+    def test_a_second_ctrl_c_ends_at_once(self):
+        training = self.alone('twice-interrupted', *SLOW)
+        training.wait_for_steps(1)
+        training.signal(signal.SIGINT)
+        time.sleep(0.5)
+        training.signal(signal.SIGINT)
+        self.assertEqual(training.finish(60).code, -signal.SIGINT)
+        self.assertEqual(list(training.folder.glob('checkpoints/step-*')), [])
+
+    def test_a_reader_that_leaves_does_not_end_the_training(self):
+        training = subprocess.Popen(
+            [self.workspace.binary, 'train', 'run.yaml', 'run.name=unread', '--json',
+             'run.stop_after_steps=6'], cwd=self.workspace.path, env=self.workspace.environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertIn(b'"step":1', training.stdout.readline())
+        training.stdout.close()
+        errors = training.stderr.read().decode()
+        self.assertEqual(training.wait(60), STOPPED, errors)
+        training.stderr.close()
+        self.assertIn('phalanx: error: cannot write standard output: Broken pipe', errors)
+        checkpoints = self.workspace.run_folder('unread') / 'checkpoints'
+        self.assertEqual([path.name for path in checkpoints.glob('step-*')], ['step-000006'])
+
+    def test_where_a_run_goes_on_is_said(self):
+        stop = 'run.stop_after_steps={}'.format
+        first = self.train(1, 'branch', stop(2), '--resume', 'auto', code=STOPPED)
+        self.assertIn('resume: no checkpoint in runs/branch/checkpoints: a new run\n', first.err)
+        self.train(1, 'branch', stop(4), '--resume', 'auto', code=STOPPED)
+        other = self.train(1, 'branch', stop(3), '--resume',
+                           'runs/branch/checkpoints/step-000002', code=STOPPED)
+        self.assertIn('note: step-000004 belongs to a branch that is left: the next save renames it '
+                      'abandoned-NUMBER\n', other.err)
+        self.assertTrue((other.folder / 'checkpoints' / 'abandoned-000004').is_dir())
 
     def test_a_second_launch_of_a_run_at_work_is_refused(self):
         training = self.start('twice', 1)
