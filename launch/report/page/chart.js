@@ -43,6 +43,7 @@ class LineChart extends Frame {
     let low = Math.min(...values);
     let high = Math.max(...values);
     if (this.spec.zero) { low = Math.min(0, low); high = Math.max(0, high); }
+    if (this.spec.least !== undefined) low = Math.max(low, this.spec.least);  // a band knows none
     if (low === high) { low -= Math.abs(low) * 0.1 || 1; high += Math.abs(high) * 0.1 || 1; }
     const pad = (high - low) * 0.05;
     this.low = this.spec.zero && low === 0 ? 0 : low - pad;

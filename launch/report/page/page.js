@@ -1,5 +1,7 @@
 // The page: what stands where.
 
+const FROM_ZERO = {zero: true, least: 0};  // what is never below it
+
 const root = document.getElementById('report');
 
 function section(title, note) {
@@ -136,9 +138,9 @@ function training() {
   const one = (title, unit, key, more) => new LineChart(small, {title, unit, height: 250,
     series: () => groupSeries((run) => run.curves[key], {smooth: key !== 'learning_rate'}),
     ...more});
-  one('Gradient norm', 'of the mean gradient, before clipping', 'grad_norm', {zero: true});
-  one('Learning rate', 'of the step', 'learning_rate', {zero: true});
-  one('Throughput', 'tokens/s', 'tokens_per_second', {zero: true});
+  one('Gradient norm', 'of the mean gradient, before clipping', 'grad_norm', FROM_ZERO);
+  one('Learning rate', 'of the step', 'learning_rate', FROM_ZERO);
+  one('Throughput', 'tokens/s', 'tokens_per_second', FROM_ZERO);
 }
 
 function mixture() {
@@ -184,7 +186,7 @@ function bySource() {
     deltaSeries);
   }
   multiples('Epochs by source', 'How often the tokens of a source were read.', 'epochs',
-    {unit: 'epochs', zero: true}, lines('epochs'));
+    {unit: 'epochs', ...FROM_ZERO}, lines('epochs'));
 }
 
 function configDifferences() {
@@ -194,11 +196,15 @@ function configDifferences() {
     body.append(element('p', {}, 'The runs differ in no field.'));
     return;
   }
-  body.append(element('p', {class: 'note'}, 'Fields in which the runs differ.'),
-    element('div', {class: 'scroll', tabindex: 0, 'data-table': 'config'},
-      tableOf(['field', ...report.runs.map((run) => run.label)],
-        report.config.map((field) => [field.path,
-          ...field.values.map((value) => value ?? '\u2013')]))));
+  const grouped = report.groups.some((group) => group.runs.length > 1);
+  const nameOf = ({name, runs}) => (runs.length > 1 ? name : report.runs[runs[0]].label);
+  const valuesOf = ({runs}, {values}) => [...new Set(runs.map((run) => values[run] ?? '\u2013'))];
+  body.append(element('p', {class: 'note'}, 'Fields in which the runs differ' +
+    (grouped ? '; of a group, the values of all its runs.' : '.')),
+  element('div', {class: 'scroll', tabindex: 0, 'data-table': 'config'},
+    tableOf(['field', ...report.groups.map(nameOf)],
+      report.config.map((field) => [field.path,
+        ...report.groups.map((group) => valuesOf(group, field).join(', '))]))));
 }
 
 function timeline() { new Timeline(section('Timeline')); }
