@@ -36,7 +36,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         store = self.server.store
         with store.lock:
             store.requests[self.path] += 1
-            store.seen.append((self.path, dict(self.headers)))
+            store.seen.append((self.path, {name.lower(): value
+                                           for name, value in self.headers.items()}))
         fault = store.fault_of(self.path)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.answer(store, fault)
