@@ -13,6 +13,7 @@
 #include "configs/memory_rules.h"
 #include "configs/rate_rules.h"
 #include "configs/reproducible_rules.h"
+#include "configs/store_rules.h"
 #include "configs/suggest.h"
 #include "configs/units.h"
 
@@ -285,6 +286,7 @@ void check_rules(const ResolvedConfig& config, int64_t num_ranks, Problems& prob
   checker.stages(num_ranks);
   check_cuda(config, num_ranks, problems);
   check_kept_types(config, problems);
+  check_places(config, problems);
   check_reproducible(config, num_ranks, problems);
 }
 

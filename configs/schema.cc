@@ -4,6 +4,7 @@
 #include "configs/guard_schema.h"
 #include "configs/logging_schema.h"
 #include "configs/model_schema.h"
+#include "configs/store_schema.h"
 #include "configs/values.h"
 
 namespace phalanx {
@@ -50,7 +51,11 @@ void declare_parallel(SchemaVisitor& v, ParallelConfig& c) {
 
 void declare_source(SchemaVisitor& v, SourceConfig& c) {
   v.section({c.name, "a data set"}, [&] {
-    v.field({"path", "folder of the packed data set", kFree, true}, text_value(c.path));
+    v.field({"path",
+             "folder of the packed data set, or where to fetch it from: https://, http:// or "
+             "s3://bucket/; a list: the same data set in several places, asked in order",
+             kFree, true},
+            places_value(c));
     v.field({"kind", "what the text is, for reports", kFree},
             enum_value<SourceKind>(c.kind, {{"organic", SourceKind::kOrganic},
                                             {"synthetic", SourceKind::kSynthetic}}));
@@ -95,6 +100,8 @@ void declare_data(SchemaVisitor& v, DataConfig& c) {
               c.packing, {{"windows", RowPacking::kWindows}, {"best_fit", RowPacking::kBestFit}}));
   v.field({"verify", "compare each 16 MiB that is read with the hash of packing", kFree},
           flag_value(c.verify));
+  v.section({"store", "how data sets that are named by a URL are fetched"},
+            [&] { declare_store(v, c.store); });
 }
 
 void declare_phase(SchemaVisitor& v, PhaseConfig& c) {

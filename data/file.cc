@@ -71,12 +71,26 @@ File File::open_append(const std::filesystem::path& path) {
   return File(path, descriptor);
 }
 
+File File::create_unnamed(const std::filesystem::path& path) {
+  const int descriptor = open_retrying(parent_of(path), O_TMPFILE | O_RDWR);
+  if (descriptor < 0) {
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) fail("create", path);
+    return create(path);
+  }
+  File file(path, descriptor);
+  file.unnamed_ = true;
+  return file;
+}
+
 File::File(File&& other) noexcept
-    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+    : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      unnamed_(other.unnamed_) {}
 
 File& File::operator=(File&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(descriptor_, other.descriptor_);
+  std::swap(unnamed_, other.unnamed_);
   return *this;
 }
 
@@ -114,6 +128,32 @@ void File::write_all(std::span<const std::byte> bytes) {
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) fail("write", path_);
     bytes = bytes.subspan(static_cast<size_t>(put));
+  }
+}
+
+void File::reserve(int64_t bytes) {
+  if (bytes == 0) return;
+  int outcome;
+  do {
+    outcome = ::fallocate(descriptor_, FALLOC_FL_KEEP_SIZE, 0, bytes);
+  } while (outcome != 0 && errno == EINTR);
+  const int error = errno;
+  if (outcome == 0 || error == EOPNOTSUPP || error == ENOSYS) return;
+  throw std::system_error(error, std::generic_category(),
+                          fmt::format("take {} bytes for {}", bytes, path_.string()));
+}
+
+void File::clear() {
+  if (::ftruncate(descriptor_, 0) != 0 || ::lseek(descriptor_, 0, SEEK_SET) != 0) {
+    fail("truncate", path_);
+  }
+}
+
+void File::link(const std::filesystem::path& path) {
+  if (!unnamed_) return rename_path(path_, path);
+  const std::string self = fmt::format("/proc/self/fd/{}", descriptor_);
+  if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+    fail("link", path);
   }
 }
 

@@ -40,6 +40,9 @@ class File {
   [[nodiscard]] static File create(const std::filesystem::path& path);
   /// Opens for writing at the end; makes the file if it is not there.
   [[nodiscard]] static File open_append(const std::filesystem::path& path);
+  /// A file of `path`'s folder without a name, for writing, that goes with its descriptor unless
+  /// link() names it. Where the file system has no such files: one named `path`, which is not.
+  [[nodiscard]] static File create_unnamed(const std::filesystem::path& path);
 
   File(File&& other) noexcept;
   File& operator=(File&& other) noexcept;
@@ -53,6 +56,12 @@ class File {
   /// Fills `bytes` from the file's [offset, offset + bytes.size()).
   void read_exact(int64_t offset, std::span<std::byte> bytes) const;
   void write_all(std::span<const std::byte> bytes);
+  /// Takes room for `bytes` from the beginning, where the file system can do that.
+  void reserve(int64_t bytes);
+  /// Of length 0 again.
+  void clear();
+  /// Gives a file of create_unnamed() the name `path`, which must be free.
+  void link(const std::filesystem::path& path);
   /// Throws SyncError.
   void sync();
   /// Closes and reports what the destructor would swallow (a late write error on NFS).
@@ -63,6 +72,7 @@ class File {
 
   std::filesystem::path path_;
   int descriptor_ = -1;
+  bool unnamed_ = false;
 };
 
 struct WrittenFile {

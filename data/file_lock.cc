@@ -48,6 +48,29 @@ std::optional<FileLock> FileLock::try_exclude(const std::filesystem::path& path)
   return FileLock(std::move(file), outcome == Outcome::kLocked);
 }
 
+std::optional<FileLock> FileLock::try_existing(const std::filesystem::path& path, int operation) {
+  try {
+    File file = File::open_read(path);
+    const Outcome outcome = lock(file, operation | LOCK_NB);
+    if (outcome == Outcome::kHeldElsewhere) return std::nullopt;
+    FileLock taken(std::move(file), outcome == Outcome::kLocked);
+    // It may have been removed between the opening and the lock.
+    if (!taken.is_current()) return std::nullopt;
+    return taken;
+  } catch (const std::system_error& error) {
+    if (error.code().value() == ENOENT) return std::nullopt;
+    throw;
+  }
+}
+
+std::optional<FileLock> FileLock::try_share_existing(const std::filesystem::path& path) {
+  return try_existing(path, LOCK_SH);
+}
+
+std::optional<FileLock> FileLock::try_exclude_existing(const std::filesystem::path& path) {
+  return try_existing(path, LOCK_EX);
+}
+
 std::optional<bool> FileLock::is_excluded(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path)) return std::nullopt;
   const File file = File::open_read(path);

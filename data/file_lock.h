@@ -22,6 +22,13 @@ class FileLock {
   /// Nothing when another lock is held.
   [[nodiscard]] static std::optional<FileLock> try_exclude(const std::filesystem::path& path);
 
+  /// Of a file that must be there already, which is opened for reading only: nothing when it is
+  /// gone, or another lock stands against it.
+  [[nodiscard]] static std::optional<FileLock> try_share_existing(
+      const std::filesystem::path& path);
+  [[nodiscard]] static std::optional<FileLock> try_exclude_existing(
+      const std::filesystem::path& path);
+
   /// Whether someone holds the file exclusively, found out without writing: a shared lock is held
   /// for a moment, so whoever wants it exclusively should try more than once. Nothing where there
   /// is no such file, or no locks.
@@ -31,9 +38,11 @@ class FileLock {
   [[nodiscard]] bool keeps_others_out() const { return keeps_others_out_; }
   /// False when the file was removed or renamed since, so that newcomers lock another one.
   [[nodiscard]] bool is_current() const;
+  const File& file() const { return file_; }
 
  private:
   FileLock(File file, bool keeps_others_out);
+  static std::optional<FileLock> try_existing(const std::filesystem::path& path, int operation);
 
   File file_;
   bool keeps_others_out_;

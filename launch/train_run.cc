@@ -23,12 +23,14 @@
 #include "launch/run_start.h"
 #include "launch/same_start.h"
 #include "launch/speak_once.h"
+#include "launch/store_environment.h"
 #include "parallel/agreement.h"
 #include "parallel/gpu_facts.h"
 #include "parallel/host_name.h"
 #include "parallel/mpi_flavour.h"
 #include "parallel/nccl_communicator.h"
 #include "trainer/attempt_start.h"
+#include "trainer/cache_room.h"
 #include "trainer/checkpoint/manifest_model.h"
 #include "trainer/host_heap.h"
 #include "trainer/planner/step_plan.h"
@@ -167,10 +169,15 @@ RunParts open_parts(const fs::path& checkpoint, int64_t skip_steps, const Resolv
     if (session.rank() != 0 || !parts.start.new_weights()) return;
     parts.start.notes += first_weights_notes(resolved.run);
   });
-  parts.data = together(
-      control, [&] { return open_run_data(resolved.run, session.rank(), session.size()); });
-  parts.planned = together(
-      control, [&] { return plan_run(resolved.run, parts.data, skip_steps, parts.start); });
+  parts.data = together(control, [&] {
+    return open_run_data(resolved.run, session.rank(), session.size(),
+                         store_environment(environment));
+  });
+  parts.planned = together(control, [&] {
+    PlannedRun planned = plan_run(resolved.run, parts.data, skip_steps, parts.start);
+    check_cache_room(resolved.run, parts.data, planned.plan);
+    return planned;
+  });
   return parts;
 }
 

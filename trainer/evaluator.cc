@@ -50,6 +50,7 @@ Evaluator::Evaluator(const Phi4& model, const RunData& data, const RunContext& c
   run_together(context.control, [&] {
     for (const ValidationSource& source : data.validation) {
       parts_.push_back(read_part(source, token_bytes));
+      source.rows->expect({});  // all is read: what was fetched for it may go
     }
   });
 }

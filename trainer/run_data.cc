@@ -7,7 +7,7 @@
 
 #include "data/mixture/bin_loader.h"
 #include "data/mixture/source_loader.h"
-#include "data/shards/dataset_files.h"
+#include "data/store/open_dataset.h"
 #include "data/tokenizer/tokenizer_file.h"
 
 namespace phalanx {
@@ -19,17 +19,17 @@ struct ShardShare {
 };
 
 std::shared_ptr<const DatasetReader> open_dataset(const RunConfig& config,
-                                                  const std::filesystem::path& folder,
+                                                  std::shared_ptr<const FileSource> files,
                                                   const std::string& field, const RunData& data) {
   const Tokenizer& tokenizer = *data.tokenizer;
-  auto reader =
-      std::make_shared<const DatasetReader>(folder, ReaderOptions{data.files, config.data.verify});
+  auto reader = std::make_shared<const DatasetReader>(
+      std::move(files), ReaderOptions{data.files, config.data.verify});
   const std::string& found = reader->manifest().tokenizer;
   if (found != tokenizer.fingerprint()) {
     throw std::invalid_argument(
         fmt::format("{}: tokens of {} were made with another tokenizer: expected {} "
                     "(data.tokenizer {}), found {}",
-                    field, folder.string(), tokenizer.fingerprint(), config.data.tokenizer, found));
+                    field, reader->name(), tokenizer.fingerprint(), config.data.tokenizer, found));
   }
   return reader;
 }
@@ -55,39 +55,49 @@ std::vector<SourceConfig> by_name(std::vector<SourceConfig> sources) {
   return sources;
 }
 
+/// A source's data set as it is opened: its parts, and the reader of the one that is trained on.
+struct OpenSource {
+  const SourceConfig& config;
+  DatasetParts parts;
+  std::string field;  // its path
+  std::shared_ptr<const DatasetReader> reader;
+};
+
 /// Tokens of the source's data set that are trained on; what follows is held out.
-int64_t training_tokens(const SourceConfig& source, const DatasetReader& reader) {
+int64_t training_tokens(const OpenSource& opened) {
+  const SourceConfig& source = opened.config;
+  const DatasetReader& reader = *opened.reader;
   const int64_t held_out = source.validation_last_tokens;
   if (held_out == 0) return reader.num_tokens();
   const std::string field = fmt::format("data.sources.{}.validation.last_tokens", source.name);
-  if (const auto folder = validation_folder(source.path)) {
+  if (opened.parts.validation) {
     throw std::invalid_argument(
         fmt::format("{}: expected 0, because {} is the held-out part of the data set, got {}",
-                    field, folder->string(), held_out));
+                    field, opened.parts.validation->name(), held_out));
   }
   // Two on either side: an input and its target.
   const int64_t most = reader.num_tokens() - 2;
   if (held_out < 2 || held_out > most) {
     throw std::invalid_argument(
         fmt::format("{}: expected 0, or 2 to {} of the {} tokens of {}, got {}", field, most,
-                    reader.num_tokens(), reader.folder().string(), held_out));
+                    reader.num_tokens(), reader.name(), held_out));
   }
   return reader.num_tokens() - held_out;
 }
 
-/// `reader` is that of the training part.
-void add_validation(const RunConfig& config, const SourceConfig& source, const std::string& field,
-                    std::shared_ptr<const DatasetReader> reader, const ShardShare& share,
+void add_validation(const RunConfig& config, const OpenSource& opened, const ShardShare& share,
                     RunData& data) {
+  const SourceConfig& source = opened.config;
+  std::shared_ptr<const DatasetReader> reader = opened.reader;
   SourceLoaderConfig loader;
   loader.sequence_length = config.evaluation.sequence_length > 0
                                ? config.evaluation.sequence_length
                                : config.stages.front().sequence_length;
   loader.vocab_size = config.model.shape.vocab_size;
   if (source.validation_last_tokens > 0) {
-    loader.first_token = training_tokens(source, *reader);
-  } else if (const auto folder = validation_folder(source.path)) {
-    reader = open_dataset(config, *folder, field, data);
+    loader.first_token = training_tokens(opened);
+  } else if (opened.parts.validation) {
+    reader = open_dataset(config, opened.parts.validation, opened.field, data);
     reader->check_shards(share.first, share.stride);
     if (reader->num_tokens() < 2) return;
   } else {
@@ -114,13 +124,14 @@ std::string fingerprint_of(const RunConfig& config, const SourceConfig& source,
 }
 
 /// The rows of the source in each stage, and what the plan must know of them.
-void add_rows(const RunConfig& config, const SourceConfig& source,
-              const std::shared_ptr<const DatasetReader>& reader, RunData& data) {
+void add_rows(const RunConfig& config, const OpenSource& opened, RunData& data) {
+  const SourceConfig& source = opened.config;
+  const std::shared_ptr<const DatasetReader>& reader = opened.reader;
   SourceInfo info{source.name, fingerprint_of(config, source, reader->manifest()), {}};
   info.shuffle_window = source.shuffle_window;
   SourceLoaderConfig loader;
   loader.vocab_size = config.model.shape.vocab_size;
-  loader.end_token = training_tokens(source, *reader);
+  loader.end_token = training_tokens(opened);
   if (!source.mask_documents.empty()) {
     loader.masked = read_masked_documents(source.mask_documents, reader->num_documents());
     data.mask_lists[source.name] = {source.mask_documents, hash_of(*loader.masked)};
@@ -141,12 +152,28 @@ void add_rows(const RunConfig& config, const SourceConfig& source,
   data.source_names.push_back(source.name);
 }
 
+DatasetParts open_parts(DatasetOpener& opener, const OpenSource& opened) {
+  const SourceConfig& source = opened.config;
+  if (!is_store_url(source.path) && !std::filesystem::exists(source.path)) {
+    throw std::invalid_argument(
+        fmt::format("{}: expected the folder of a data set (with dataset.json), found nothing at "
+                    "{}",
+                    opened.field, source.path));
+  }
+  try {
+    return opener.open(places_of(source));
+  } catch (const StoreError& error) {
+    throw StoreError(static_cast<std::errc>(error.code().value()),
+                     fmt::format("{}: {}", opened.field, error.what()));
+  }
+}
+
 std::string unshuffled_warning(const std::string& source, const DatasetReader& reader) {
   return fmt::format(
       "warning: data.sources.{}: the documents of {} are in the order in which they were found "
       "(dataset.json: packing.shuffled is false), so that a row holds neighbours: pack the text "
       "with `phalanx data pack`, unless it was shuffled before",
-      source, reader.folder().string());
+      source, reader.name());
 }
 
 }  // namespace
@@ -160,27 +187,26 @@ std::vector<StageRows> stage_rows(const std::vector<StageConfig>& stages) {
   return rows;
 }
 
-RunData open_run_data(const RunConfig& config, int rank, int world) {
+RunData open_run_data(const RunConfig& config, int rank, int world,
+                      const StoreEnvironment& environment) {
   const ShardShare share{static_cast<size_t>(rank), static_cast<size_t>(world)};
   RunData data;
   data.curriculum = resolve_curriculum(config.data, stage_rows(config.stages));
   data.tokenizer = open_tokenizer(config);
   data.sources.resize(config.stages.size());
+  DatasetOpener opener(config.data.store, environment, data.files);
   for (const SourceConfig& source : by_name(config.data.sources)) {
-    const std::string field = fmt::format("data.sources.{}.path", source.name);
-    if (!std::filesystem::exists(source.path)) {
-      throw std::invalid_argument(fmt::format(
-          "{}: expected the folder of a data set (with dataset.json), found nothing at {}", field,
-          source.path));
-    }
-    auto reader = open_dataset(config, train_folder(source.path), field, data);
-    reader->check_shards(share.first, share.stride);
-    add_rows(config, source, reader, data);
-    add_validation(config, source, field, reader, share, data);
-    if (!reader->manifest().packing.shuffled) {
-      data.warnings.push_back(unshuffled_warning(source.name, *reader));
+    OpenSource opened{source, {}, fmt::format("data.sources.{}.path", source.name), nullptr};
+    opened.parts = open_parts(opener, opened);
+    opened.reader = open_dataset(config, opened.parts.train, opened.field, data);
+    opened.reader->check_shards(share.first, share.stride);
+    add_rows(config, opened, data);
+    add_validation(config, opened, share, data);
+    if (!opened.reader->manifest().packing.shuffled) {
+      data.warnings.push_back(unshuffled_warning(source.name, *opened.reader));
     }
   }
+  data.fetches = opener.queue();
   return data;
 }
 

@@ -10,6 +10,7 @@
 
 #include "data/mixture/batch_loader.h"
 #include "data/shards/file_pool.h"
+#include "data/store/fetch_queue.h"
 #include "data/tokenizer/tokenizer.h"
 #include "trainer/mask_history.h"
 #include "trainer/run_config.h"
@@ -25,6 +26,7 @@ struct ValidationSource {
 struct RunData {
   std::shared_ptr<const Tokenizer> tokenizer;
   std::shared_ptr<FilePool> files = std::make_shared<FilePool>();  // of all data sets of the run
+  std::shared_ptr<FetchQueue> fetches;                             // null: nothing is fetched
   Curriculum curriculum;
   std::vector<SourceInfo> infos;
   StageSources sources;
@@ -35,7 +37,9 @@ struct RunData {
 };
 
 /// Checks the sizes of shards rank, rank + world, ... of every source and its held-out part.
-RunData open_run_data(const RunConfig& config, int rank, int world);
+/// `environment` is what this machine knows of stores.
+RunData open_run_data(const RunConfig& config, int rank, int world,
+                      const StoreEnvironment& environment = {});
 
 std::vector<StageRows> stage_rows(const std::vector<StageConfig>& stages);
 

@@ -12,7 +12,6 @@
 namespace phalanx {
 namespace {
 
-constexpr int64_t kBatchesAhead = 2;
 constexpr double kNanosecond = 1e-9;
 
 using Clock = std::chrono::steady_clock;

@@ -8,14 +8,12 @@
 #include <vector>
 
 #include "data/mixture/batch.h"
+#include "data/mixture/read_ahead.h"
 #include "data/mixture/resume.h"
 #include "data/mixture/row_schedule.h"
 #include "data/mixture/row_source.h"
 
 namespace phalanx {
-
-/// [stage][source in name order]; an empty pointer where the plan draws nothing.
-using StageSources = std::vector<std::vector<std::shared_ptr<const RowSource>>>;
 
 class BatchLoader {
  public:
@@ -30,6 +28,10 @@ class BatchLoader {
   /// Passes over steps without reading them.
   void skip(int64_t num_steps) { cursor_ = skip_steps(schedule_, cursor_, num_steps); }
   const Cursor& cursor() const { return cursor_; }
+  /// What this loader reads, for who tells the sources what comes next.
+  ReadAhead read_ahead(int64_t steps_ahead) const {
+    return ReadAhead(plan_, sources_, steps_ahead);
+  }
 
  private:
   void check_sources() const;

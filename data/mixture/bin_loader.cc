@@ -18,11 +18,17 @@ const BinsEntry* find_bins(const ShardEntry& shard, int64_t sequence_length) {
   return nullptr;
 }
 
+/// A file of bins and what keeps it where it is.
+struct HeldBins {
+  HeldFile file;
+  BinsFile bins;
+};
+
 [[noreturn]] void refuse_length(const DatasetReader& reader, const ShardEntry& shard,
                                 int64_t sequence_length) {
   std::vector<int64_t> there;
   for (const BinsEntry& bins : shard.bins) there.push_back(bins.sequence_length);
-  const std::string folder = reader.folder().string();
+  const std::string& folder = reader.name();
   throw std::invalid_argument(fmt::format(
       "{}: {}: expected bins of sequence_length {} for data.packing best_fit, found {}: make them "
       "with `phalanx data bins {} --sequence-length {}`",
@@ -44,7 +50,7 @@ BinLoader::BinLoader(std::shared_ptr<const DatasetReader> reader, const SourceLo
     throw std::invalid_argument(fmt::format(
         "{}: expected all of its tokens for data.packing best_fit, whose bins are made of whole "
         "shards, found a part of them",
-        reader_->folder().string()));
+        reader_->name()));
   }
   for (const ShardEntry& shard : reader_->manifest().shards) {
     const BinsEntry* bins = find_bins(shard, config.sequence_length);
@@ -54,13 +60,13 @@ BinLoader::BinLoader(std::shared_ptr<const DatasetReader> reader, const SourceLo
   if (num_rows() == 0) {
     throw std::invalid_argument(fmt::format(
         "{}: expected a document of at least 2 tokens (an input and its target), found none",
-        reader_->folder().string()));
+        reader_->name()));
   }
 }
 
 std::shared_ptr<const BinsFile> BinLoader::bins(size_t shard) const {
-  auto bins =
-      reader_->files().get<BinsFile>(user_, shard, 1, [this, shard] { return open_bins(shard); });
+  auto bins = reader_->files().get<BinsFile>(user_, shard, reader_->source().folder() ? 1 : 2,
+                                             [this, shard] { return open_bins(shard); });
   if (reader_->verifies()) {
     const ShardEntry& entry = reader_->manifest().shards[shard];
     reader_->verify_file(bins->path().string(), find_bins(entry, config_.sequence_length)->xxh3);
@@ -70,9 +76,12 @@ std::shared_ptr<const BinsFile> BinLoader::bins(size_t shard) const {
 
 std::shared_ptr<const BinsFile> BinLoader::open_bins(size_t shard) const {
   const ShardEntry& entry = reader_->manifest().shards[shard];
-  auto bins = std::make_shared<const BinsFile>(reader_->folder() / entry.file,
-                                               config_.sequence_length, entry);
-  const int64_t expected = find_bins(entry, config_.sequence_length)->num_bins;
+  const BinsEntry& recorded = *find_bins(entry, config_.sequence_length);
+  const HeldFile file = reader_->source().hold(reader_->bins_file(shard, recorded));
+  const auto held = std::make_shared<const HeldBins>(
+      HeldBins{file, BinsFile(file.path, config_.sequence_length, entry)});
+  const std::shared_ptr<const BinsFile> bins(held, &held->bins);
+  const int64_t expected = recorded.num_bins;
   if (bins->num_bins() != expected) {
     throw std::invalid_argument(fmt::format("{}: bins: expected {} as {} beside it says, found {}",
                                             bins->path().string(), expected, kManifestName,
@@ -81,10 +90,22 @@ std::shared_ptr<const BinsFile> BinLoader::open_bins(size_t shard) const {
   return bins;
 }
 
+void BinLoader::expect(const std::vector<size_t>& shards) const {
+  if (reader_->source().folder()) return;
+  std::vector<DatasetFile> files;
+  for (const size_t shard : shards) {
+    files.push_back(reader_->bins_file(
+        shard, *find_bins(reader_->manifest().shards[shard], config_.sequence_length)));
+  }
+  std::vector<size_t> open = shards;
+  std::sort(open.begin(), open.end());
+  reader_->files().keep_only(user_, open);
+  reader_->expect(shards, files);
+}
+
 size_t BinLoader::find_pieces(int64_t window, std::vector<BinPiece>& pieces) const {
   if (window < 0 || window >= num_rows()) {
-    throw std::logic_error(
-        fmt::format("{}: bin {} of {}", reader_->folder().string(), window, num_rows()));
+    throw std::logic_error(fmt::format("{}: bin {} of {}", reader_->name(), window, num_rows()));
   }
   const auto after = std::upper_bound(first_rows_.begin(), first_rows_.end(), window);
   const auto shard = static_cast<size_t>(after - first_rows_.begin()) - 1;

@@ -28,6 +28,9 @@ class BinLoader : public RowSource {
   int64_t num_rows() const override { return first_rows_.back(); }
   void read(int64_t window, Row& row) const override;
   std::vector<int64_t> shard_rows() const override { return first_rows_; }
+  bool wants_to_know() const override { return !reader_->source().folder(); }
+  void expect(const std::vector<size_t>& shards) const override;
+  void stop_waiting() const override { reader_->source().stop_waiting(); }
   std::shared_ptr<const DatasetReader> dataset() const { return reader_; }
   /// The pieces of row `window`, in order, and the shard that they lie in.
   size_t find_pieces(int64_t window, std::vector<BinPiece>& pieces) const;

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "data/store/store_settings.h"
+
 namespace phalanx {
 
 enum class SourceKind { kOrganic, kSynthetic };
@@ -21,13 +23,21 @@ enum class RowPacking { kWindows, kBestFit };
 
 struct SourceConfig {
   std::string name;
-  std::string path;  // folder of a data set (data/shards/FORMAT.md)
+  std::string path;  // of a data set (data/shards/FORMAT.md): a folder or a URL
   SourceKind kind = SourceKind::kOrganic;
-  std::optional<double> max_epochs;    // over the whole run and all its resumes
-  int64_t shuffle_window = 0;          // shards whose rows are shuffled together; 0: all
-  std::string mask_documents = "";     // file that lists documents whose targets do not count
-  int64_t validation_last_tokens = 0;  // held out of a data set that was made elsewhere; 0: none
+  std::optional<double> max_epochs;       // over the whole run and all its resumes
+  int64_t shuffle_window = 0;             // shards whose rows are shuffled together; 0: all
+  std::string mask_documents = "";        // file that lists documents whose targets do not count
+  int64_t validation_last_tokens = 0;     // held out of a data set that was made elsewhere; 0: none
+  std::vector<std::string> mirrors = {};  // further URLs of the same data set, asked in order
 };
+
+/// All places of the source's data set, in the order in which they are asked.
+inline std::vector<std::string> places_of(const SourceConfig& source) {
+  std::vector<std::string> places = source.mirrors;
+  places.insert(places.begin(), source.path);
+  return places;
+}
 
 /// One entry of a mix: a source or a group, and its weight; nullopt stands for `rest`.
 struct MixEntry {
@@ -69,6 +79,7 @@ struct DataConfig {
   bool document_mask = false;
   RowPacking packing = RowPacking::kWindows;
   bool verify = false;  // compare what is read with the hashes of packing
+  StoreSettings store;  // for sources that are URLs
 };
 
 }  // namespace phalanx

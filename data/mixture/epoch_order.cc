@@ -33,6 +33,7 @@ void EpochOrder::order_shards(uint64_t seed, const SourceInfo& source, size_t st
   given_.push_back(0);
   for (int64_t place = 0; place < num_shards; ++place) {
     const auto shard = static_cast<size_t>(order(place));
+    shards_.push_back(shard);
     row_begins_.push_back(shard_rows[shard]);
     given_.push_back(given_.back() + shard_rows[shard + 1] - shard_rows[shard]);
   }
@@ -42,6 +43,15 @@ size_t EpochOrder::position_of(int64_t index) const {
   return static_cast<size_t>(std::upper_bound(given_.begin(), given_.end(), index) -
                              given_.begin()) -
          1;
+}
+
+ShardGroup EpochOrder::group_at(int64_t index) const {
+  if (window_ == 0) return {};
+  const size_t first = position_of(index) / window_ * window_;
+  const size_t end = std::min(first + window_, shards_.size());
+  return {{shards_.begin() + static_cast<std::ptrdiff_t>(first),
+           shards_.begin() + static_cast<std::ptrdiff_t>(end)},
+          given_[end]};
 }
 
 int64_t EpochOrder::operator()(int64_t index) const {

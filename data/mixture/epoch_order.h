@@ -1,7 +1,7 @@
 #pragma once
 // The order of one epoch of a source: a bijection of its rows, over all of them or, with
 // `shuffle_window`, over the rows of a few shards at a time. SEMANTICS.md section 7.
-// Local, immutable. Memory: 16 bytes a shard with `shuffle_window`, else none. A row costs two
+// Local, immutable. Memory: 24 bytes a shard with `shuffle_window`, else none. A row costs two
 // searches over the shards at most.
 #include <cstdint>
 #include <vector>
@@ -12,6 +12,12 @@ namespace phalanx {
 
 struct SourceInfo;
 
+/// Shards whose rows are shuffled together, in the order of the epoch.
+struct ShardGroup {
+  std::vector<size_t> shards;
+  int64_t end = 0;  // number of the first row that is drawn from the next group
+};
+
 class EpochOrder {
  public:
   /// Of the rows that `source` has at the T of `stage`. Throws std::invalid_argument for a source
@@ -20,6 +26,9 @@ class EpochOrder {
 
   /// The row of the source that comes as number `index` of [0, rows).
   int64_t operator()(int64_t index) const;
+  /// The group that row number `index` is drawn from; without shards where all rows are shuffled
+  /// together.
+  ShardGroup group_at(int64_t index) const;
 
  private:
   void order_shards(uint64_t seed, const SourceInfo& source, size_t stage, int64_t epoch);
@@ -28,7 +37,8 @@ class EpochOrder {
   uint64_t key_;
   KeyedPermutation all_;
   size_t window_ = 0;                // shards shuffled together; 0: all
-  std::vector<int64_t> row_begins_;  // of the shard at each place in the epoch: its first row,
+  std::vector<size_t> shards_;       // at each place in the epoch: the shard,
+  std::vector<int64_t> row_begins_;  // its first row,
   std::vector<int64_t> given_;       // and the rows of the shards before it; one more: all rows
 };
 

@@ -9,6 +9,8 @@
 namespace phalanx {
 namespace {
 
+constexpr std::chrono::milliseconds kWakeUps{10};
+
 size_t checked_num_ahead(int64_t num_ahead) {
   if (num_ahead < 1) {
     throw std::invalid_argument(
@@ -22,18 +24,31 @@ size_t checked_num_ahead(int64_t num_ahead) {
 Prefetcher::Prefetcher(BatchLoader loader, int64_t num_ahead)
     : loader_(std::move(loader)),
       num_ahead_(checked_num_ahead(num_ahead)),
-      reader_([this] { read_ahead(); }) {}
+      read_ahead_(loader_.read_ahead(num_ahead + 2)),
+      reader_([this] { run(); }) {}
 
 Prefetcher::~Prefetcher() {
-  {
-    const std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
+  std::unique_lock lock(mutex_);
+  stop_ = true;
   changed_.notify_all();
+  // More than once: the reader may have been just about to wait.
+  while (!changed_.wait_for(lock, kWakeUps, [this] { return ended_; })) {
+    lock.unlock();
+    read_ahead_.stop_waiting();
+    lock.lock();
+  }
+  lock.unlock();
   reader_.join();
 }
 
-void Prefetcher::read_ahead() {
+void Prefetcher::run() {
+  read_batches();
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  changed_.notify_all();
+}
+
+void Prefetcher::read_batches() {
   while (true) {
     {
       std::unique_lock lock(mutex_);
@@ -42,6 +57,7 @@ void Prefetcher::read_ahead() {
     }
     std::exception_ptr error;
     try {
+      if (!loader_.done()) read_ahead_.expect(loader_.cursor());
       Batch batch = loader_.next();
       const std::lock_guard lock(mutex_);
       ready_.push_back(std::move(batch));

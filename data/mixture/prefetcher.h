@@ -1,5 +1,7 @@
 #pragma once
 // Reads batches ahead on one thread, so that a step finds its data ready. Local.
+// Sources are told which shards come next; a read that waits for one when the object ends is woken
+// up.
 // Threads: next() belongs to one caller; the loader belongs to the reading thread until
 // destruction. Because the cursor rides in the batch, how far the reader ran ahead is seen nowhere.
 // Errors: next() rethrows what the loader threw, after the batches read before it, and again on
@@ -15,6 +17,9 @@
 
 namespace phalanx {
 
+/// Of a training: one is read while another waits to be taken.
+inline constexpr int64_t kBatchesAhead = 2;
+
 class Prefetcher {
  public:
   /// Keeps at most `num_ahead` (at least 1) batches.
@@ -28,15 +33,17 @@ class Prefetcher {
   double waited_seconds() const { return waited_seconds_; }
 
  private:
-  void read_ahead();
+  void run();
+  void read_batches();
 
   BatchLoader loader_;
   const size_t num_ahead_;
-  std::mutex mutex_;  // guards the four below
+  ReadAhead read_ahead_;  // of the reading thread, but for stop_waiting()
+  std::mutex mutex_;      // guards the five below
   std::condition_variable changed_;
   std::deque<Batch> ready_;
   std::exception_ptr error_;
-  bool stop_ = false;
+  bool stop_ = false, ended_ = false;
   double waited_seconds_ = 0.0;  // of the caller's thread only
   std::thread reader_;           // last, so that it starts when all else is there
 };

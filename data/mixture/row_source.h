@@ -31,6 +31,13 @@ class RowSource {
   /// For each shard the number of its first row, that of the first token in it, and num_rows():
   /// what `shuffle_window` is counted in. Empty: the source has no shards.
   virtual std::vector<int64_t> shard_rows() const { return {}; }
+  /// Whether it does something about what is expected.
+  virtual bool wants_to_know() const { return false; }
+  /// The rows read next lie in these shards, met in this order, and in no others soon. Sources that
+  /// have nothing to prepare pass it over.
+  virtual void expect(const std::vector<size_t>& shards) const { (void)shards; }
+  /// A read() that waits for something, in another thread, throws.
+  virtual void stop_waiting() const {}
 };
 
 }  // namespace phalanx

@@ -18,7 +18,7 @@ SourceLoader::SourceLoader(std::shared_ptr<const DatasetReader> reader,
       first_token_(config.first_token),
       end_token_(config.end_token.value_or(reader_->num_tokens())),
       masked_(config.masked) {
-  const std::string folder = reader_->folder().string();
+  const std::string& folder = reader_->name();
   if (length_ < 1) {
     throw std::invalid_argument(
         fmt::format("{}: sequence length: expected at least 1, found {}", folder, length_));
@@ -45,10 +45,20 @@ void SourceLoader::count_rows() {
   }
 }
 
+/// A window that begins in a shard may end in the next.
+void SourceLoader::expect(const std::vector<size_t>& shards) const {
+  std::vector<size_t> all = shards;
+  for (const size_t shard : shards) {
+    const size_t next = shard + 1;
+    if (next == reader_->manifest().shards.size()) continue;
+    if (std::find(all.begin(), all.end(), next) == all.end()) all.push_back(next);
+  }
+  reader_->expect(all, {});
+}
+
 void SourceLoader::read(int64_t window, Row& row) const {
   if (window < 0 || window >= num_rows_) {
-    throw std::logic_error(
-        fmt::format("{}: window {} of {}", reader_->folder().string(), window, num_rows_));
+    throw std::logic_error(fmt::format("{}: window {} of {}", reader_->name(), window, num_rows_));
   }
   const int64_t begin = first_token_ + window * length_;
   const int64_t count = std::min(length_ + 1, end_token_ - begin);

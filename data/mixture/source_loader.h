@@ -36,6 +36,9 @@ class SourceLoader : public RowSource {
   int64_t num_rows() const override { return num_rows_; }
   void read(int64_t window, Row& row) const override;
   std::vector<int64_t> shard_rows() const override { return shard_rows_; }
+  bool wants_to_know() const override { return !reader_->source().folder(); }
+  void expect(const std::vector<size_t>& shards) const override;
+  void stop_waiting() const override { reader_->source().stop_waiting(); }
 
   const DatasetReader& reader() const { return *reader_; }
   std::shared_ptr<const DatasetReader> dataset() const { return reader_; }

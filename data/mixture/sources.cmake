@@ -15,6 +15,7 @@ target_sources(phalanx_data PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/plan_maker.cc
   ${CMAKE_CURRENT_LIST_DIR}/plan_report.cc
   ${CMAKE_CURRENT_LIST_DIR}/prefetcher.cc
+  ${CMAKE_CURRENT_LIST_DIR}/read_ahead.cc
   ${CMAKE_CURRENT_LIST_DIR}/resume.cc
   ${CMAKE_CURRENT_LIST_DIR}/row_schedule.cc
   ${CMAKE_CURRENT_LIST_DIR}/schedule_span.cc

@@ -89,16 +89,16 @@ std::vector<BinsEntry> write_bins(const std::filesystem::path& prefix,
     const int64_t num_bins = write_groups(shard, length, writer);
     const WrittenFile written = writer.finish();
     rename_path(path.string() + ".tmp", path);
-    entries.push_back({length, num_bins, written.xxh3});
+    entries.push_back({length, num_bins, written.xxh3, written.bytes});
   }
   const std::filesystem::path parent = prefix.parent_path();
   sync_folder(parent.empty() ? std::filesystem::path(".") : parent);
   return entries;
 }
 
-BinsFile::BinsFile(const std::filesystem::path& prefix, int64_t sequence_length,
+BinsFile::BinsFile(const std::filesystem::path& path, int64_t sequence_length,
                    const ShardEntry& shard)
-    : file_(File::open_read(bins_path(prefix, sequence_length))),
+    : file_(File::open_read(path)),
       sequence_length_(sequence_length),
       num_tokens_(shard.num_tokens),
       num_documents_(shard.num_documents) {

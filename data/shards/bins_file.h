@@ -28,7 +28,7 @@ namespace phalanx {
 class BinsFile {
  public:
   /// Of the shard that `shard` describes. Checks header, counts and size.
-  BinsFile(const std::filesystem::path& prefix, int64_t sequence_length, const ShardEntry& shard);
+  BinsFile(const std::filesystem::path& path, int64_t sequence_length, const ShardEntry& shard);
 
   int64_t num_bins() const { return num_bins_; }
   int64_t num_pieces() const { return num_pieces_; }

@@ -12,7 +12,6 @@
 namespace phalanx {
 namespace {
 
-constexpr int64_t kMaxManifestBytes = int64_t{64} << 20;
 constexpr int64_t kMaxShardCount = int64_t{1} << 40;
 constexpr std::string_view kFormatName = "phalanx.dataset";
 
@@ -29,6 +28,7 @@ std::vector<BinsEntry> parse_bins(const JsonFields& shard) {
     const int64_t above = bins.empty() ? 0 : bins.back().sequence_length;
     bins.push_back(
         {fields.count("sequence_length", above + 1), fields.count("bins"), fields.hash("xxh3")});
+    if (fields.has("bytes")) bins.back().bytes = fields.count("bytes");
   }
   return bins;
 }
@@ -192,6 +192,7 @@ Json shard_json(const ShardEntry& shard) {
     json["bins"].push_back({{"sequence_length", bins.sequence_length},
                             {"bins", bins.num_bins},
                             {"xxh3", hash_text(bins.xxh3)}});
+    if (bins.bytes > 0) json["bins"].back()["bytes"] = bins.bytes;
   }
   return json;
 }

@@ -17,6 +17,7 @@ namespace phalanx {
 
 inline constexpr int64_t kManifestVersion = 1;
 inline constexpr std::string_view kManifestName = "dataset.json";
+inline constexpr int64_t kMaxManifestBytes = int64_t{64} << 20;
 
 enum class DatasetKind { kOrganic, kSynthetic };
 std::string_view dataset_kind_name(DatasetKind kind);
@@ -28,6 +29,7 @@ struct BinsEntry {
   int64_t sequence_length = 0;
   int64_t num_bins = 0;
   uint64_t xxh3 = 0;  // of the sidecar
+  int64_t bytes = 0;  // likewise; 0: not recorded
 };
 
 struct ShardEntry {

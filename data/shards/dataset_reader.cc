@@ -6,24 +6,27 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "data/shards/bins_file.h"
+#include "data/shards/origins.h"
+
 namespace phalanx {
 namespace {
 
-void check_size(const std::string& path, int64_t expected) {
-  std::error_code error;
-  const auto found = std::filesystem::file_size(path, error);
-  if (error) throw std::system_error(error, "stat " + path);
-  if (static_cast<int64_t>(found) == expected) return;
-  throw std::invalid_argument(
-      fmt::format("{}: size: expected {} bytes as {} beside it says, found {} bytes", path,
-                  expected, kManifestName, found));
-}
+/// A shard and what keeps its files where they are.
+struct HeldShard {
+  HeldFile bin, idx;
+  ShardFile file;
+};
 
 }  // namespace
 
 DatasetReader::DatasetReader(const std::filesystem::path& folder, const ReaderOptions& options)
-    : folder_(folder),
-      manifest_(load_manifest(folder)),
+    : DatasetReader(std::make_shared<const FolderFiles>(folder), options) {}
+
+DatasetReader::DatasetReader(std::shared_ptr<const FileSource> source, const ReaderOptions& options)
+    : source_(std::move(source)),
+      manifest_(parse_manifest(source_->read_text(std::string(kManifestName), kMaxManifestBytes),
+                               source_->place_of(std::string(kManifestName)))),
       files_(options.files ? options.files : std::make_shared<FilePool>()),
       user_(files_->new_user()),
       verify_(options.verify) {
@@ -38,8 +41,7 @@ DatasetReader::DatasetReader(const std::filesystem::path& folder, const ReaderOp
 
 TokenPlace DatasetReader::find(int64_t position) const {
   if (position < 0 || position >= num_tokens()) {
-    throw std::logic_error(
-        fmt::format("{}: token {} of {}", folder_.string(), position, num_tokens()));
+    throw std::logic_error(fmt::format("{}: token {} of {}", name(), position, num_tokens()));
   }
   // The last shard that begins at or before the position; empty shards are stepped over.
   const auto after = std::upper_bound(shard_begins_.begin(), shard_begins_.end(), position);
@@ -49,8 +51,7 @@ TokenPlace DatasetReader::find(int64_t position) const {
 
 size_t DatasetReader::shard_of_document(int64_t document) const {
   if (document < 0 || document >= num_documents()) {
-    throw std::logic_error(
-        fmt::format("{}: document {} of {}", folder_.string(), document, num_documents()));
+    throw std::logic_error(fmt::format("{}: document {} of {}", name(), document, num_documents()));
   }
   const auto after = std::upper_bound(document_begins_.begin(), document_begins_.end(), document);
   return static_cast<size_t>(after - document_begins_.begin()) - 1;
@@ -62,14 +63,59 @@ int64_t DatasetReader::document_begin(int64_t document) const {
 }
 
 std::string DatasetReader::bin_path(size_t shard) const {
-  return (folder_ / manifest_.shards[shard].file).string() + ".bin";
+  return source_->place_of(manifest_.shards[shard].file) + ".bin";
+}
+
+/// What a store must know of a file before it is fetched; a folder does without.
+int64_t DatasetReader::recorded(int64_t bytes, const std::string& file) const {
+  if (bytes > 0 || source_->folder()) return bytes;
+  throw std::invalid_argument(fmt::format(
+      "{}: expected the size of {}, which a data set that is fetched must record, found "
+      "none: it was made by an older program; pack it again, or make its bins again",
+      source_->place_of(std::string(kManifestName)), file));
+}
+
+DatasetFile DatasetReader::bin_file(size_t shard) const {
+  const ShardEntry& entry = manifest_.shards[shard];
+  return {entry.file + ".bin", entry.bin_bytes, entry.bin_xxh3};
+}
+
+DatasetFile DatasetReader::idx_file(size_t shard) const {
+  const ShardEntry& entry = manifest_.shards[shard];
+  const std::string file = entry.file + ".idx";
+  return {file, recorded(entry.idx_bytes, file), entry.idx_xxh3};
+}
+
+DatasetFile DatasetReader::bins_file(size_t shard, const BinsEntry& bins) const {
+  const std::string file = bins_path(manifest_.shards[shard].file, bins.sequence_length).string();
+  return {file, recorded(bins.bytes, file), bins.xxh3};
+}
+
+DatasetFile DatasetReader::origins_file(size_t shard) const {
+  const ShardEntry& entry = manifest_.shards[shard];
+  return {entry.file + ".origins", origins_bytes(entry.num_documents), entry.origins_xxh3.value()};
+}
+
+void DatasetReader::expect(const std::vector<size_t>& shards,
+                           const std::vector<DatasetFile>& also) const {
+  if (source_->folder()) return;
+  std::vector<DatasetFile> files;
+  for (size_t i = 0; i < shards.size(); ++i) {
+    files.push_back(bin_file(shards[i]));
+    files.push_back(idx_file(shards[i]));
+    if (i < also.size()) files.push_back(also[i]);
+  }
+  std::vector<size_t> open = shards;
+  std::sort(open.begin(), open.end());
+  files_->keep_only(user_, open);
+  source_->expect(files);
 }
 
 void DatasetReader::read_tokens(int64_t begin, std::span<int32_t> tokens) const {
   const auto count = static_cast<int64_t>(tokens.size());
   if (begin < 0 || count > num_tokens() || begin > num_tokens() - count) {
-    throw std::logic_error(fmt::format("{}: read of tokens [{}, {} + {}) of {}", folder_.string(),
-                                       begin, begin, count, num_tokens()));
+    throw std::logic_error(fmt::format("{}: read of tokens [{}, {} + {}) of {}", name(), begin,
+                                       begin, count, num_tokens()));
   }
   while (!tokens.empty()) {
     const TokenPlace place = find(begin);
@@ -83,10 +129,10 @@ void DatasetReader::read_tokens(int64_t begin, std::span<int32_t> tokens) const 
 
 void DatasetReader::read_tokens(const TokenPlace& begin, std::span<int32_t> tokens) const {
   const auto file = shard(begin.shard);
-  if (verify_) {
+  if (const auto folder = verify_ ? source_->folder() : std::nullopt) {
     const int64_t width = token_bytes(manifest_.token_type);
     const int64_t end = begin.position + static_cast<int64_t>(tokens.size());
-    verifier(begin.shard).verify(file->bin(), begin.position * width, end * width);
+    verifier(begin.shard, *folder).verify(file->bin(), begin.position * width, end * width);
   }
   file->read_tokens(begin.position, tokens);
 }
@@ -108,28 +154,35 @@ void DatasetReader::documents(int64_t begin, int64_t end, std::vector<int64_t>& 
 }
 
 void DatasetReader::check_shards(size_t first, size_t stride) const {
+  size_t num_checks = 0;
+  const auto folder = source_->folder();
   for (size_t i = first; i < manifest_.shards.size(); i += stride) {
-    const ShardEntry& entry = manifest_.shards[i];
-    const std::string prefix = (folder_ / entry.file).string();
-    check_size(prefix + ".bin", entry.bin_bytes);
-    if (entry.idx_bytes > 0) check_size(prefix + ".idx", entry.idx_bytes);
+    if (num_checks++ == source_->max_checks()) return;
+    source_->check(bin_file(i));
+    if (!folder) continue;
+    if (manifest_.shards[i].idx_bytes > 0) source_->check(idx_file(i));
+    const std::string prefix = source_->place_of(manifest_.shards[i].file);
     std::error_code error;
     if (!verify_ || std::filesystem::exists(prefix + ".xxh3", error)) continue;
     throw std::invalid_argument(
         fmt::format("{}.xxh3: expected the hashes of {}.bin, which data.verify compares, found no "
                     "such file: pack the data again, or say data.verify: false",
-                    prefix, entry.file));
+                    prefix, manifest_.shards[i].file));
   }
 }
 
 std::shared_ptr<const ShardFile> DatasetReader::open_checked(size_t shard) const {
   const ShardEntry& entry = manifest_.shards[shard];
-  auto file = std::make_shared<const ShardFile>(folder_ / entry.file);
+  const HeldFile bin = source_->hold(bin_file(shard));
+  const HeldFile idx = source_->hold(idx_file(shard));
+  const auto held =
+      std::make_shared<const HeldShard>(HeldShard{bin, idx, ShardFile(bin.path, idx.path)});
+  const std::shared_ptr<const ShardFile> file(held, &held->file);
   const auto check = [&](const char* what, auto expected, auto found) {
     if (expected == found) return;
-    throw std::invalid_argument(fmt::format("{}: {}: expected {} as {} says, found {}",
-                                            file->idx_path().string(), what, expected,
-                                            (folder_ / kManifestName).string(), found));
+    throw std::invalid_argument(fmt::format("{}.idx: {}: expected {} as {} says, found {}",
+                                            source_->place_of(entry.file), what, expected,
+                                            source_->place_of(std::string(kManifestName)), found));
   };
   check("dtype", token_type_name(manifest_.token_type), token_type_name(file->token_type()));
   check("tokens", entry.num_tokens, file->num_tokens());
@@ -138,9 +191,9 @@ std::shared_ptr<const ShardFile> DatasetReader::open_checked(size_t shard) const
   return file;
 }
 
-BlockVerifier& DatasetReader::verifier(size_t shard) const {
+BlockVerifier& DatasetReader::verifier(size_t shard, const std::filesystem::path& folder) const {
   const ShardEntry& entry = manifest_.shards[shard];
-  const std::filesystem::path prefix = folder_ / entry.file;
+  const std::filesystem::path prefix = folder / entry.file;
   verify_file(prefix.string() + ".idx", entry.idx_xxh3);
   const std::lock_guard lock(mutex_);
   std::unique_ptr<BlockVerifier>& verifier = verifiers_[shard];
@@ -158,16 +211,23 @@ void DatasetReader::verify_file(const std::string& path, uint64_t expected) cons
   if (found != expected) {
     throw std::invalid_argument(fmt::format(
         "{}: XXH3: expected {} as {} says, found {}: the file changed since it was written", path,
-        hash_text(expected), (folder_ / kManifestName).string(), hash_text(found)));
+        hash_text(expected), source_->place_of(std::string(kManifestName)), hash_text(found)));
   }
   const std::lock_guard lock(mutex_);
   verified_.insert(path);
 }
 
 std::shared_ptr<const ShardFile> DatasetReader::shard(size_t shard) const {
-  auto file =
-      files_->get<ShardFile>(user_, shard, 2, [this, shard] { return open_checked(shard); });
-  if (verify_) (void)verifier(shard);
+  const auto folder = source_->folder();
+  auto file = files_->get<ShardFile>(user_, shard, folder ? 2 : 4,
+                                     [this, shard] { return open_checked(shard); });
+  if (!verify_) return file;
+  if (folder) {
+    (void)verifier(shard, *folder);
+  } else {
+    verify_file(file->bin_path().string(), manifest_.shards[shard].bin_xxh3);
+    verify_file(file->idx_path().string(), manifest_.shards[shard].idx_xxh3);
+  }
   return file;
 }
 

@@ -19,7 +19,9 @@ namespace {
 /// damaged block, for a message. Where it is, the sidecar is what is damaged: a problem of its own.
 std::string compare_blocks(const DatasetReader& reader, const ShardEntry& entry,
                            const FileScan& bin, std::vector<std::string>& problems) {
-  const std::filesystem::path prefix = reader.folder() / entry.file;
+  const auto folder = reader.source().folder();
+  if (!folder) return "";  // every file of a store was compared whole as it came
+  const std::filesystem::path prefix = *folder / entry.file;
   const std::string sidecar = prefix.string() + ".xxh3";
   std::error_code error;
   if (!std::filesystem::exists(sidecar, error)) {
@@ -56,13 +58,14 @@ std::string compare_blocks(const DatasetReader& reader, const ShardEntry& entry,
 void verify_bins(const DatasetReader& reader, size_t shard, const BinsEntry& entry,
                  ShardScanner& scanner, std::vector<std::string>& problems) {
   const ShardEntry& shard_entry = reader.manifest().shards[shard];
-  const std::filesystem::path prefix = reader.folder() / shard_entry.file;
-  const BinsFile bins(prefix, entry.sequence_length, shard_entry);
+  const DatasetFile file = reader.bins_file(shard, entry);
+  const HeldFile held = reader.source().hold(file);
+  const BinsFile bins(held.path, entry.sequence_length, shard_entry);
   const auto compare = [&](const char* what, const std::string& expected,
                            const std::string& found) {
     if (expected == found) return;
-    problems.push_back(
-        fmt::format("{}: {}: expected {}, found {}", bins.path().string(), what, expected, found));
+    problems.push_back(fmt::format("{}: {}: expected {}, found {}",
+                                   reader.source().place_of(file.name), what, expected, found));
   };
   compare("XXH3", hash_text(entry.xxh3), hash_text(scanner.scan_file(bins.path()).xxh3));
   compare("bins", fmt::format("{}", entry.num_bins), fmt::format("{}", bins.num_bins()));
@@ -81,24 +84,26 @@ void verify_bins(const DatasetReader& reader, size_t shard, const BinsEntry& ent
 void verify_shard(const DatasetReader& reader, size_t shard, ShardScanner& scanner,
                   std::vector<std::string>& problems) {
   const ShardEntry& entry = reader.manifest().shards[shard];
-  const std::filesystem::path prefix = reader.folder() / entry.file;
-  const FileScan idx = scanner.scan_file(prefix.string() + ".idx");
-  const FileScan bin = scanner.scan_tokens(prefix.string() + ".bin");
+  const FileSource& source = reader.source();
+  const std::string prefix = source.place_of(entry.file);
+  const FileScan idx = scanner.scan_file(source.hold(reader.idx_file(shard)).path);
+  const FileScan bin = scanner.scan_tokens(source.hold(reader.bin_file(shard)).path);
   const auto compare = [&](const char* suffix, uint64_t expected, const FileScan& found,
                            const std::string& place = "") {
     if (expected == found.xxh3) return;
-    problems.push_back(fmt::format("{}{}: XXH3: expected {}, found {}{}", prefix.string(), suffix,
+    problems.push_back(fmt::format("{}{}: XXH3: expected {}, found {}{}", prefix, suffix,
                                    hash_text(expected), hash_text(found.xxh3), place));
   };
   compare(".idx", entry.idx_xxh3, idx);
   compare(".bin", entry.bin_xxh3, bin, compare_blocks(reader, entry, bin, problems));
   if (entry.origins_xxh3) {
-    compare(".origins", *entry.origins_xxh3, scanner.scan_file(prefix.string() + ".origins"));
+    compare(".origins", *entry.origins_xxh3,
+            scanner.scan_file(source.hold(reader.origins_file(shard)).path));
   }
   if (bin.bad_token) {
     problems.push_back(
-        fmt::format("{}.bin: token {}: expected an id below the vocabulary's {}, found {}",
-                    prefix.string(), *bin.bad_token, reader.manifest().vocab_size, bin.bad_id));
+        fmt::format("{}.bin: token {}: expected an id below the vocabulary's {}, found {}", prefix,
+                    *bin.bad_token, reader.manifest().vocab_size, bin.bad_id));
   }
   reader.check_shards(shard, reader.manifest().shards.size());
   reader.shard(shard)->check_index();
@@ -109,8 +114,9 @@ void verify_shard(const DatasetReader& reader, size_t shard, ShardScanner& scann
 void verify_inputs(const DatasetReader& reader, ShardScanner& scanner,
                    std::vector<std::string>& problems) {
   const std::optional<uint64_t>& expected = reader.manifest().packing.inputs_xxh3;
-  if (!expected) return;
-  const std::filesystem::path path = reader.folder() / kInputListName;
+  const auto folder = reader.source().folder();
+  if (!expected || !folder) return;  // that of a store is compared when it is read
+  const std::filesystem::path path = *folder / kInputListName;
   const uint64_t found = scanner.scan_file(path).xxh3;
   if (found == *expected) return;
   problems.push_back(fmt::format("{}: XXH3: expected {}, found {}", path.string(),

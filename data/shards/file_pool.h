@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 namespace phalanx {
 
@@ -26,10 +27,16 @@ class FilePool {
   /// A number that keeps the files of one user apart from those of the others.
   [[nodiscard]] uint64_t new_user();
 
-  /// The object that `user` knows as `index`: the one that is open, or what `open` makes.
+  /// The object that `user` knows as `index`: the one that is open, or what `open` makes, which may
+  /// take its time: nobody waits for it. Two threads may both open it; one of the two is kept.
   template <class T>
   [[nodiscard]] std::shared_ptr<const T> get(uint64_t user, size_t index, size_t num_files,
                                              const std::function<std::shared_ptr<const T>()>& open);
+
+  /// Closes what `user` has open besides the objects with these numbers, which rise.
+  void keep_only(uint64_t user, const std::vector<size_t>& indices);
+  /// Closes what nobody reads at the moment.
+  void close_idle();
 
  private:
   using Key = std::pair<uint64_t, size_t>;
@@ -39,6 +46,10 @@ class FilePool {
     std::shared_ptr<const void> object;
   };
 
+  std::shared_ptr<const void> find(const Key& key);
+  std::shared_ptr<const void> keep(const Key& key, size_t num_files,
+                                   std::shared_ptr<const void> object);
+  void close_if(const std::function<bool(const Entry&)>& unwanted);
   void make_room(size_t num_files);
 
   const size_t max_files_;
@@ -52,18 +63,13 @@ class FilePool {
 template <class T>
 std::shared_ptr<const T> FilePool::get(uint64_t user, size_t index, size_t num_files,
                                        const std::function<std::shared_ptr<const T>()>& open) {
-  const std::lock_guard lock(mutex_);
   const Key key{user, index};
-  if (const auto found = places_.find(key); found != places_.end()) {
-    entries_.splice(entries_.begin(), entries_, found->second);
-    return std::static_pointer_cast<const T>(entries_.front().object);
+  std::shared_ptr<const void> object = find(key);
+  if (!object) {
+    make_room(num_files);
+    object = keep(key, num_files, open());
   }
-  make_room(num_files);
-  std::shared_ptr<const T> object = open();
-  entries_.push_front({key, num_files, object});
-  places_[key] = entries_.begin();
-  num_open_ += num_files;
-  return object;
+  return std::static_pointer_cast<const T>(object);
 }
 
 }  // namespace phalanx

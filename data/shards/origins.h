@@ -28,6 +28,9 @@ struct DocumentOrigin {
 /// "books.jsonl:9", or the file alone when it is one document.
 [[nodiscard]] std::string origin_text(const DocumentOrigin& origin);
 
+/// Of SHARD.origins for so many documents.
+[[nodiscard]] int64_t origins_bytes(int64_t num_documents);
+
 /// Writes SHARD.origins, document by document.
 class OriginWriter {
  public:

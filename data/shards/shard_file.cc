@@ -30,8 +30,10 @@ void widen(std::span<const uint16_t> from, std::span<int32_t> to) {
 }  // namespace
 
 ShardFile::ShardFile(const std::filesystem::path& prefix)
-    : bin_(File::open_read(with_suffix(prefix, ".bin"))),
-      idx_(File::open_read(with_suffix(prefix, ".idx"))) {
+    : ShardFile(with_suffix(prefix, ".bin"), with_suffix(prefix, ".idx")) {}
+
+ShardFile::ShardFile(const std::filesystem::path& bin, const std::filesystem::path& idx)
+    : bin_(File::open_read(bin)), idx_(File::open_read(idx)) {
   read_header();
   check_ends();
   make_samples();

@@ -25,6 +25,7 @@ class ShardFile {
  public:
   /// `prefix` is the path without .bin and .idx.
   explicit ShardFile(const std::filesystem::path& prefix);
+  ShardFile(const std::filesystem::path& bin, const std::filesystem::path& idx);
 
   TokenType token_type() const { return type_; }
   int64_t num_tokens() const { return num_tokens_; }

@@ -150,6 +150,15 @@ else()
   message(STATUS "Parquet: OFF, no Arrow C++ found (./launch/setup.sh installs pyarrow, which has it)")
 endif()
 
+# --- libcurl, for data sets in stores: a choice of files as well ----------------------------------
+find_package(CURL 7.85 QUIET)
+set(PHALANX_HAS_CURL ${CURL_FOUND})
+if(PHALANX_HAS_CURL)
+  message(STATUS "Stores: libcurl ${CURL_VERSION_STRING}")
+else()
+  message(STATUS "Stores: OFF, no libcurl from 7.85 on found (./launch/setup.sh installs it)")
+endif()
+
 # --- Precompiled headers --------------------------------------------------------------------------
 # precompiled(NAME LIBS ... HEADERS ...): an object library that carries a precompiled header for all
 # targets with the same flags, which take it with REUSE_FROM.

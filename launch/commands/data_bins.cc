@@ -39,7 +39,7 @@ void print_length(const std::filesystem::path& folder, const DatasetManifest& ma
                   int64_t length) {
   int64_t bins = 0, pieces = 0;
   for (const ShardEntry& shard : manifest.shards) {
-    const BinsFile file(folder / shard.file, length, shard);
+    const BinsFile file(bins_path(folder / shard.file, length), length, shard);
     bins += file.num_bins();
     pieces += file.num_pieces();
   }

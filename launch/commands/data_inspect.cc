@@ -4,15 +4,17 @@
 #include <memory>
 #include <stdexcept>
 
-#include "data/shards/dataset_files.h"
 #include "data/shards/dataset_reader.h"
 #include "data/shards/dataset_verify.h"
 #include "data/shards/document_lengths.h"
+#include "data/store/open_dataset.h"
 #include "launch/command_errors.h"
 #include "launch/commands/data.h"
 #include "launch/commands/inspect_report.h"
 #include "launch/commands/progress_line.h"
 #include "launch/commands/terminal_text.h"
+#include "launch/environment.h"
+#include "launch/store_environment.h"
 
 namespace phalanx {
 namespace {
@@ -22,6 +24,7 @@ constexpr int64_t kSampleTokens = 100;
 
 struct InspectArguments {
   std::string folder, tokenizer;
+  StoreSettings store;  // of a URL
   bool verify = false, quick = false, json = false;
   int64_t samples = 0;
   std::optional<int64_t> document;
@@ -53,7 +56,7 @@ PartReport inspect_part(const std::shared_ptr<const DatasetReader>& part,
                         const InspectArguments& arguments) {
   const DatasetReader& reader = *part;
   PartReport report;
-  report.folder = reader.folder();
+  report.folder = reader.name();
   report.manifest = reader.manifest();
   if (arguments.verify) report.problems = verify(reader);
   // What is damaged is not read for more than its damage.
@@ -78,12 +81,14 @@ void inspect_document(const std::shared_ptr<const DatasetReader>& part,
              terminal_text(document_text(document, tokenizer), LineEnds::kKeep));
 }
 
-/// The data set in FOLDER and, where it has them, its held-out documents.
-std::vector<std::shared_ptr<const DatasetReader>> open_parts(const std::filesystem::path& folder) {
+/// The data set at `place` and, where it has them, its held-out documents.
+std::vector<std::shared_ptr<const DatasetReader>> open_parts(const InspectArguments& arguments) {
+  const auto files = std::make_shared<FilePool>();
+  DatasetOpener opener(arguments.store, store_environment(environment), files);
+  const DatasetParts found = opener.open({arguments.folder});
   std::vector<std::shared_ptr<const DatasetReader>> parts;
-  parts.push_back(std::make_shared<const DatasetReader>(train_folder(folder)));
-  if (const auto validation = validation_folder(folder)) {
-    parts.push_back(std::make_shared<const DatasetReader>(*validation));
+  for (const auto& part : {found.train, found.validation}) {
+    if (part) parts.push_back(std::make_shared<const DatasetReader>(part, ReaderOptions{files}));
   }
   return parts;
 }
@@ -95,7 +100,7 @@ void refuse_damage(const InspectArguments& arguments, size_t problems) {
 }
 
 void run_inspect(const InspectArguments& arguments) {
-  const auto parts = open_parts(arguments.folder);
+  const auto parts = open_parts(arguments);
   std::unique_ptr<Tokenizer> tokenizer;
   if (!arguments.tokenizer.empty()) {
     tokenizer = load_tokenizer_of(arguments.tokenizer, *parts.front());
@@ -126,8 +131,11 @@ void add_data_inspect_command(CLI::App& data) {
       "  phalanx data inspect data/books --verify\n"
       "  phalanx data inspect data/books --samples 5 --tokenizer tokenizers/books\n"
       "  phalanx data inspect data/books/validation --document 17 --tokenizer tokenizers/books\n"
+      "  phalanx data inspect s3://corpora/books --quick\n"
       "Documents are counted from 0. What could act on a terminal is shown as an escape (\\x1b).");
-  inspect->add_option("folder", arguments->folder, "A data set, or what data pack made")
+  inspect
+      ->add_option("folder", arguments->folder,
+                   "A data set, or what data pack made: a folder or a URL (https://, s3://)")
       ->required();
   CLI::Option* verify =
       inspect->add_flag("--verify", arguments->verify, "Read everything and compare the hashes");

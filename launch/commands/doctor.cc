@@ -17,6 +17,7 @@
 #include "launch/environment.h"
 #include "launch/install_paths.h"
 #include "launch/speak_once.h"
+#include "launch/store_environment.h"
 #include "parallel/agreement.h"
 #include "parallel/nccl_communicator.h"
 #include "trainer/run_data.h"
@@ -43,7 +44,7 @@ void try_run(const RunConfig& config, const Session& session, RankFacts& facts) 
     facts.write_error = error.what();
   }
   try {
-    (void)open_run_data(config, session.rank(), session.size());
+    (void)open_run_data(config, session.rank(), session.size(), store_environment(environment));
   } catch (const std::exception& error) {
     facts.data_error = error.what();
   }

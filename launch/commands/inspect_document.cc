@@ -14,8 +14,8 @@ InspectedDocument find_document(const DatasetReader& reader, const OriginReader&
                                 int64_t ordinal, int64_t max_tokens) {
   const int64_t total = reader.manifest().num_documents();
   if (ordinal < 0 || ordinal >= total) {
-    throw std::invalid_argument(fmt::format("{}: document: expected 0 to {}, found {}",
-                                            reader.folder().string(), total - 1, ordinal));
+    throw std::invalid_argument(
+        fmt::format("{}: document: expected 0 to {}, found {}", reader.name(), total - 1, ordinal));
   }
   int64_t inside = ordinal;
   size_t shard = 0;
@@ -54,10 +54,10 @@ std::vector<int64_t> sample_ordinals(int64_t num_documents, int64_t count) {
 std::unique_ptr<Tokenizer> load_tokenizer_of(const std::string& path, const DatasetReader& reader) {
   std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(path);
   if (tokenizer->fingerprint() != reader.manifest().tokenizer) {
-    throw std::invalid_argument(fmt::format(
-        "--tokenizer {}: expected the tokenizer of {}, with fingerprint {}, found one "
-        "with {}",
-        path, reader.folder().string(), reader.manifest().tokenizer, tokenizer->fingerprint()));
+    throw std::invalid_argument(
+        fmt::format("--tokenizer {}: expected the tokenizer of {}, with fingerprint {}, found one "
+                    "with {}",
+                    path, reader.name(), reader.manifest().tokenizer, tokenizer->fingerprint()));
   }
   return tokenizer;
 }

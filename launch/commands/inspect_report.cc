@@ -122,7 +122,7 @@ Json lengths_json(const LengthStatistics& lengths) {
 
 Json facts_json(const PartReport& report) {
   Json json = Json::parse(manifest_json(report.manifest));
-  json["folder"] = report.folder.string();
+  json["folder"] = report.folder;
   json["fingerprint"] = report.manifest.order_fingerprint();
   return json;
 }
@@ -130,7 +130,7 @@ Json facts_json(const PartReport& report) {
 }  // namespace
 
 void print_part(const PartReport& report, const Tokenizer* tokenizer) {
-  fmt::print("{}\n", report.folder.string());
+  fmt::print("{}\n", report.folder);
   print_facts(report.manifest);
   if (report.lengths) print_lengths(*report.lengths);
   print_files(report.manifest);

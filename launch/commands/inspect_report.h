@@ -14,7 +14,7 @@
 namespace phalanx {
 
 struct PartReport {
-  std::filesystem::path folder;
+  std::string folder;  // or URL
   DatasetManifest manifest;
   std::optional<LengthStatistics> lengths;           // unless only the manifest was read
   std::optional<std::vector<std::string>> problems;  // if everything was verified

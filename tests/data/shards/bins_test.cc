@@ -143,7 +143,7 @@ TEST(BestFitBins, AreTheSameEveryTimeAndAGroupDoesNotDependOnTheOthers) {
   const WrittenShard written = writer.finish();
   const auto entries = write_bins(scratch / "s", {40});
   ShardEntry entry{"s", written.num_tokens, written.num_documents};
-  const BinsFile file(scratch / "s", 40, entry);
+  const BinsFile file(bins_path(scratch / "s", 40), 40, entry);
   ASSERT_EQ(entries.size(), 1u);
   ASSERT_EQ(entries[0].num_bins, file.num_bins());
   const std::vector<int64_t> starts = starts_of(all);
@@ -171,7 +171,7 @@ class BadBins : public ::testing::Test {
     spill(path(), bytes);
     return message_of<std::invalid_argument>([&] {
       const DatasetManifest manifest = load_manifest(sample_.folder);
-      const BinsFile file(sample_.folder / "shard-00000", 8, manifest.shards[0]);
+      const BinsFile file(bins_path(sample_.folder / "shard-00000", 8), 8, manifest.shards[0]);
       std::vector<BinPiece> pieces;
       if (read) file.read(0, pieces);
     });

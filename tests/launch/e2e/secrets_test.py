@@ -6,15 +6,16 @@ import subprocess
 from support import BAD_INPUT, DONE, STOPPED, RunTest, main
 
 CANARY = 'canary-5up3r-53cr3t-d0-n0t-wr1t3'
-NAMES = ('HF_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'WANDB_API_KEY', 'PHALANX_PASSWORD', 'SSH_AUTH_SOCK')
+NAMES = ('HF_TOKEN', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN',
+         'WANDB_API_KEY', 'PHALANX_PASSWORD', 'SSH_AUTH_SOCK')
 
 
-def leaks(folder, printed):
-    """Files below `folder`, and texts by name, that hold the canary."""
+def leaks(folder, printed, secret=CANARY):
+    """Files below `folder`, and texts by name, that hold the secret."""
     files = [path for path in sorted(folder.rglob('*')) if path.is_file()]
     return ([str(path.relative_to(folder)) for path in files
-             if CANARY.encode() in path.read_bytes()]
-            + [name for name, text in printed.items() if CANARY in text])
+             if secret.encode() in path.read_bytes()]
+            + [name for name, text in printed.items() if secret in text])
 
 
 class Secrets(RunTest):

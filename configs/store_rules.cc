@@ -1,0 +1,38 @@
+#include "configs/store_rules.h"
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "data/store/store_url.h"
+
+namespace phalanx {
+
+void check_places(const ResolvedConfig& config, Problems& problems) {
+  const auto fail = [&](const std::string& path, const std::string& message) {
+    problems.add(config.nearest_origin(path), path, message);
+  };
+  const auto check_url = [&](const std::string& path, const std::string& url) {
+    try {
+      (void)parse_store_url(url);
+    } catch (const std::invalid_argument& error) {
+      fail(path, error.what());
+    }
+  };
+  const DataConfig& data = config.run.data;
+  for (const SourceConfig& source : data.sources) {
+    const std::string field = fmt::format("data.sources.{}.path", source.name);
+    for (const std::string& place : places_of(source)) {
+      if (is_store_url(place)) {
+        check_url(field, place);
+      } else if (!source.mirrors.empty()) {
+        fail(field, fmt::format("expected URLs in a list, got '{}'", place));
+      }
+    }
+  }
+  if (!data.store.endpoint.empty()) check_url("data.store.endpoint", data.store.endpoint);
+}
+
+}  // namespace phalanx

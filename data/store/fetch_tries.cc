@@ -1,0 +1,80 @@
+#include "data/store/fetch_tries.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "data/store/fetch_policy.h"
+
+namespace phalanx {
+namespace {
+
+constexpr int kMaxWrong = 2;  // something between the store and here may have damaged the first
+
+std::string times(int count) { return count == 1 ? "once" : fmt::format("{} times", count); }
+
+/// Apart from rank to rank: what differs between processes decides nothing but when they ask.
+uint64_t draw_of(double now) {
+  const auto ticks = static_cast<uint64_t>(now * 1e9);
+  return (ticks ^ ticks >> 29) * 0x9E3779B97F4A7C15ULL;
+}
+
+}  // namespace
+
+FetchTries::FetchTries(std::vector<std::string> addresses, double patience_seconds, double now)
+    : patience_(patience_seconds), begun_(now), progress_(now) {
+  for (std::string& address : addresses) places_.push_back({std::move(address)});
+}
+
+/// The next place that is not out, the same one if it is the last; false: none is left.
+bool FetchTries::find_next() {
+  for (size_t i = 1; i <= places_.size(); ++i) {
+    const size_t next = (place_ + i) % places_.size();
+    if (places_[next].out) continue;
+    if (next <= place_) ++rounds_;
+    place_ = next;
+    return true;
+  }
+  return false;
+}
+
+double FetchTries::failed(Failure failure, const std::string& text, const HttpAnswer& answer,
+                          double now) {
+  Place& place = places_[place_];
+  ++num_failures_;
+  ++place.failures;
+  place.last = text;
+  place.absent = failure == Failure::kAbsent;
+  if (failure == Failure::kWrongBytes) ++place.wrong;
+  place.out =
+      failure == Failure::kAbsent || failure == Failure::kRefused || place.wrong == kMaxWrong;
+  const int rounds_before = rounds_;
+  if (!find_next()) {
+    absent_ = std::all_of(places_.begin(), places_.end(), [](const Place& p) { return p.absent; });
+    give_up(absent_ ? std::errc::no_such_file_or_directory : std::errc::io_error, now);
+  }
+  const int64_t wall = static_cast<int64_t>(time(nullptr));
+  const double wait =
+      rounds_ == rounds_before ? 0 : wait_seconds(rounds_, answer, draw_of(now), wall);
+  if (now + wait - progress_ > patience_) give_up(std::errc::timed_out, now);
+  return wait;
+}
+
+void FetchTries::give_up(std::errc code, double now) {
+  std::string text = "fetch ";
+  for (const Place& place : places_) {
+    if (place.failures == 0) continue;
+    if (&place != &places_.front()) text += "; ";
+    text += fmt::format("{}: {} ({})", place.address, place.last, times(place.failures));
+  }
+  throw StoreError(
+      code, fmt::format("{}; given up after {} in {:.1f} s{}", text,
+                        num_failures_ == 1 ? "one try" : fmt::format("{} tries", num_failures_),
+                        now - begun_,
+                        code == std::errc::timed_out ? fmt::format(", nothing new for {:.0f} s "
+                                                                   "(data.store.patience)",
+                                                                   now - progress_)
+                                                     : ""));
+}
+
+}  // namespace phalanx

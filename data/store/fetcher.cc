@@ -1,0 +1,250 @@
+#include "data/store/fetcher.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <thread>
+
+#include "data/block_hash.h"
+#include "data/shards/dataset_manifest.h"
+#include "data/store/fetch_policy.h"
+
+namespace phalanx {
+namespace {
+
+constexpr int64_t kNewsBytes = int64_t{1} << 20;  // so much counts as something new
+constexpr std::chrono::milliseconds kPause{20};
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Ends a transfer from inside.
+struct WrongBody {
+  std::string text;
+};
+struct SeenEnough {};
+
+std::optional<int64_t> number(std::string_view text) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
+  return value;
+}
+
+std::optional<int64_t> header_number(const HttpAnswer& answer, const char* name) {
+  const auto header = answer.headers.find(name);
+  return header == answer.headers.end() ? std::nullopt : number(header->second);
+}
+
+/// Of "bytes 100-199/1000": where it begins, and the whole.
+struct ContentRange {
+  std::optional<int64_t> begin, total;
+};
+
+ContentRange content_range(const HttpAnswer& answer) {
+  const auto header = answer.headers.find("content-range");
+  if (header == answer.headers.end() || !header->second.starts_with("bytes ")) return {};
+  const std::string_view text = std::string_view(header->second).substr(6);
+  const size_t dash = text.find('-'), slash = text.find('/');
+  if (dash == std::string_view::npos || slash == std::string_view::npos) return {};
+  return {number(text.substr(0, dash)), number(text.substr(slash + 1))};
+}
+
+std::string wrong_size(int64_t expected, int64_t found) {
+  return fmt::format("expected {} bytes as {} says, found {}", expected, kManifestName, found);
+}
+
+/// What the store says of the file's size, should it say it.
+std::optional<int64_t> told_size(const HttpAnswer& answer) {
+  if (answer.status == 206) return content_range(answer).total;
+  return header_number(answer, "content-length");
+}
+
+/// Appends a body to the target, from where it goes on.
+class BodySink {
+ public:
+  BodySink(const DatasetFile& file, FetchTarget& target) : file_(file), target_(target) {}
+
+  void take(const HttpAnswer& so_far, std::span<const std::byte> piece) {
+    if (!begun_) begin(so_far);
+    begun_ = true;
+    const int64_t size = target_.size() + static_cast<int64_t>(piece.size());
+    if (size > file_.bytes) throw WrongBody{wrong_size(file_.bytes, size) + " or more"};
+    target_.append(piece);
+  }
+
+ private:
+  void begin(const HttpAnswer& so_far) {
+    const std::optional<int64_t> told = told_size(so_far);
+    if (told && *told != file_.bytes) throw WrongBody{wrong_size(file_.bytes, *told)};
+    const bool goes_on = so_far.status == 206 && content_range(so_far).begin == target_.size();
+    if (goes_on) return;
+    if (so_far.status == 206) throw WrongBody{"206 with another part than was asked for"};
+    if (target_.size() > 0) target_.restart();
+  }
+
+  const DatasetFile& file_;
+  FetchTarget& target_;
+  bool begun_ = false;
+};
+
+bool is_strong_etag(const std::string& etag) { return etag.starts_with('"'); }
+
+}  // namespace
+
+Fetcher::Fetcher(const RequestMaker& requests, const HttpLimits& limits, double patience_seconds,
+                 std::function<bool()> stopped)
+    : requests_(requests),
+      patience_seconds_(patience_seconds),
+      stopped_(std::move(stopped)),
+      client_(limits, stopped_) {}
+
+void Fetcher::pause(double seconds) const {
+  const double end = now_seconds() + seconds;
+  while (now_seconds() < end) {
+    if (stopped_()) throw FetchStopped();
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+FetchTries Fetcher::tries_for(const Places& places, const std::string& name) const {
+  std::vector<std::string> addresses;
+  for (const StoreUrl& place : places) addresses.push_back(requests_.address(place.below(name)));
+  return FetchTries(std::move(addresses), patience_seconds_, now_seconds());
+}
+
+HttpAnswer Fetcher::send(const StoreUrl& url, const HttpHeaders& headers, const HttpSink& sink) {
+  HttpAnswer answer = client_.send(requests_.make(url, headers), sink);
+  if (answer.end == HttpEnd::kStopped) throw FetchStopped();
+  return answer;
+}
+
+Fetcher::Problem Fetcher::problem_of(const StoreUrl& url, const HttpAnswer& answer) const {
+  std::string text = requests_.without_keys(answer_text(answer));
+  if (answer.status == 401 || answer.status == 403) text += requests_.advice_on_keys(url);
+  const auto region = answer.headers.find("x-amz-bucket-region");
+  if (answer.status >= 300 && answer.status < 400 && region != answer.headers.end()) {
+    text += fmt::format(": the bucket is in region {} (data.store.region)", region->second);
+  }
+  const Failure failure = may_pass(answer)      ? Failure::kMayPass
+                          : says_absent(answer) ? Failure::kAbsent
+                                                : Failure::kRefused;
+  return {failure, std::move(text), answer};
+}
+
+void Fetcher::try_until_done(FetchTries& tries, const Places& places, const std::string& name,
+                             const Try& attempt) {
+  for (;;) {
+    if (stopped_()) throw FetchStopped();
+    const std::optional<Problem> problem = attempt(places[tries.place()].below(name), tries);
+    if (!problem) return;
+    pause(tries.failed(problem->failure, problem->text, problem->answer, now_seconds()));
+  }
+}
+
+std::optional<Fetcher::Problem> Fetcher::fetch_once(const StoreUrl& url, const DatasetFile& file,
+                                                    FetchTarget& target, FetchTries& tries) {
+  const std::string address = requests_.address(url);
+  HttpHeaders headers;
+  if (target.size() > 0) {
+    headers["range"] = fmt::format("bytes={}-", target.size());
+    if (is_strong_etag(etag_) && etag_of_ == address) headers["if-range"] = etag_;
+  }
+  BodySink sink(file, target);
+  int64_t news = target.size() + kNewsBytes;
+  try {
+    const HttpAnswer answer = send(url, headers, [&](const HttpAnswer& so_far, auto piece) {
+      sink.take(so_far, piece);
+      const auto etag = so_far.headers.find("etag");
+      etag_ = etag == so_far.headers.end() ? "" : etag->second;
+      etag_of_ = address;
+      if (target.size() < news) return;
+      news = target.size() + kNewsBytes;
+      tries.progressed(now_seconds());
+    });
+    if (answer.status == 416) target.restart();
+    if (!is_good(answer)) return problem_of(url, answer);
+    if (const auto told = told_size(answer); told && *told != file.bytes) {
+      throw WrongBody{wrong_size(file.bytes, *told)};
+    }
+    if (target.size() < file.bytes) {  // what came is kept, the rest asked for
+      return Problem{Failure::kMayPass,
+                     fmt::format("{} that ends after {} of {} bytes", answer.status, target.size(),
+                                 file.bytes),
+                     answer};
+    }
+  } catch (const WrongBody& wrong) {
+    target.restart();
+    return Problem{Failure::kWrongBytes, wrong.text, {}};
+  }
+  const uint64_t hash = target.xxh3();
+  if (hash == file.xxh3) return std::nullopt;
+  target.restart();
+  return Problem{Failure::kWrongBytes,
+                 fmt::format("XXH3: expected {} as {} says, found {} in {} bytes",
+                             hash_text(file.xxh3), kManifestName, hash_text(hash), file.bytes),
+                 {}};
+}
+
+int Fetcher::fetch(const Places& places, const DatasetFile& file, FetchTarget& target) {
+  FetchTries tries = tries_for(places, file.name);
+  try_until_done(tries, places, file.name, [&](const StoreUrl& url, FetchTries& seen) {
+    return fetch_once(url, file, target, seen);
+  });
+  return tries.num_failures();
+}
+
+std::optional<std::string> Fetcher::text(const Places& places, const std::string& name,
+                                         int64_t max_bytes) {
+  std::string body;
+  FetchTries tries = tries_for(places, name);
+  const auto attempt = [&](const StoreUrl& url, FetchTries&) -> std::optional<Problem> {
+    body.clear();
+    try {
+      const HttpAnswer answer = send(url, {}, [&](const HttpAnswer&, auto piece) {
+        if (static_cast<int64_t>(body.size() + piece.size()) > max_bytes) {
+          throw WrongBody{fmt::format("expected at most {} bytes, found more", max_bytes)};
+        }
+        body.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+      });
+      if (is_good(answer)) return std::nullopt;
+      return problem_of(url, answer);
+    } catch (const WrongBody& wrong) {
+      return Problem{Failure::kRefused, wrong.text, {}};
+    }
+  };
+  try {
+    try_until_done(tries, places, name, attempt);
+  } catch (const StoreError&) {
+    if (tries.absent()) return std::nullopt;
+    throw;
+  }
+  return body;
+}
+
+void Fetcher::check(const Places& places, const DatasetFile& file) {
+  if (file.bytes == 0) return;
+  FetchTries tries = tries_for(places, file.name);
+  const auto attempt = [&](const StoreUrl& url, FetchTries&) -> std::optional<Problem> {
+    HttpAnswer seen;
+    try {
+      // One byte: an answer to HEAD would bring no body that says what is wrong.
+      seen = send(url, {{"range", "bytes=0-0"}}, [&](const HttpAnswer& so_far, auto) {
+        seen = so_far;
+        throw SeenEnough();
+      });
+    } catch (const SeenEnough&) {
+      seen.end = HttpEnd::kWhole;
+    }
+    if (!is_good(seen)) return problem_of(url, seen);
+    const std::optional<int64_t> told = told_size(seen);
+    if (!told || *told == file.bytes) return std::nullopt;
+    return Problem{Failure::kWrongBytes, wrong_size(file.bytes, *told), {}};
+  };
+  try_until_done(tries, places, file.name, attempt);
+}
+
+}  // namespace phalanx

@@ -1,0 +1,39 @@
+#include "data/store/store_files.h"
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+#include "data/shards/dataset_manifest.h"
+
+namespace phalanx {
+
+StoreFiles::StoreFiles(std::shared_ptr<FetchQueue> queue, Places places, std::string manifest)
+    : queue_(std::move(queue)),
+      places_(std::make_shared<const Places>(std::move(places))),
+      name_(places_->front().text()),
+      manifest_(std::move(manifest)),
+      user_(queue_->new_user()) {}
+
+StoredFile StoreFiles::stored(const DatasetFile& file) const { return {places_, file}; }
+
+std::string StoreFiles::read_text(const std::string& file, int64_t max_bytes) const {
+  if (file == kManifestName) return manifest_;
+  std::optional<std::string> text = queue_->text(*places_, file, max_bytes);
+  if (text) return std::move(*text);
+  throw std::invalid_argument(fmt::format("{}: expected the file, found none", place_of(file)));
+}
+
+HeldFile StoreFiles::hold(const DatasetFile& file) const {
+  return queue_->hold(user_, stored(file));
+}
+
+void StoreFiles::check(const DatasetFile& file) const { queue_->check(stored(file)); }
+
+void StoreFiles::expect(const std::vector<DatasetFile>& files) const {
+  std::vector<StoredFile> wanted;
+  for (const DatasetFile& file : files) wanted.push_back(stored(file));
+  queue_->expect(user_, wanted);
+}
+
+}  // namespace phalanx

@@ -1,0 +1,64 @@
+#include "data/store/fetch_tries.h"
+
+#include "tests/data/shards/scratch.h"
+
+namespace phalanx {
+namespace {
+
+HttpAnswer busy() {
+  HttpAnswer answer;
+  answer.status = 503;
+  answer.end = HttpEnd::kWhole;
+  return answer;
+}
+
+TEST(FetchTries, AsksTheNextPlaceAtOnceAndWaitsAfterAllOfThem) {
+  FetchTries tries({"https://a/f", "https://b/f"}, 60, 0);
+  EXPECT_EQ(tries.place(), 0u);
+  EXPECT_EQ(tries.failed(Failure::kMayPass, "503", busy(), 1), 0);
+  EXPECT_EQ(tries.place(), 1u);
+  EXPECT_GE(tries.failed(Failure::kMayPass, "503", busy(), 2), 0.125);
+  EXPECT_EQ(tries.place(), 0u);
+  EXPECT_EQ(tries.num_failures(), 2);
+}
+
+TEST(FetchTries, DoesNotAskAPlaceThatSaidNo) {
+  FetchTries tries({"https://a/f", "https://b/f"}, 60, 0);
+  tries.failed(Failure::kRefused, "401", busy(), 0);
+  tries.failed(Failure::kMayPass, "503", busy(), 0);
+  EXPECT_EQ(tries.place(), 1u);
+  const std::string message = message_of<StoreError>(
+      [&] { tries.failed(Failure::kAbsent, "404 no such file", busy(), 3); });
+  EXPECT_EQ(message,
+            "fetch https://a/f: 401 (once); https://b/f: 404 no such file (2 times); given up "
+            "after 3 tries in 3.0 s");
+  EXPECT_FALSE(tries.absent());
+}
+
+TEST(FetchTries, WrongBytesAreAskedForOnceMore) {
+  FetchTries tries({"https://a/f"}, 60, 0);
+  tries.failed(Failure::kWrongBytes, "XXH3", busy(), 0);
+  EXPECT_THROW(tries.failed(Failure::kWrongBytes, "XXH3", busy(), 1), StoreError);
+}
+
+TEST(FetchTries, AFileThatNoPlaceHasIsAbsent) {
+  FetchTries tries({"https://a/f", "https://b/f"}, 60, 0);
+  tries.failed(Failure::kAbsent, "404", busy(), 0);
+  EXPECT_THROW(tries.failed(Failure::kAbsent, "404", busy(), 0), StoreError);
+  EXPECT_TRUE(tries.absent());
+}
+
+TEST(FetchTries, PatienceCountsFromTheLastNews) {
+  FetchTries tries({"https://a/f"}, 60, 0);
+  tries.progressed(100);
+  EXPECT_NO_THROW(tries.failed(Failure::kMayPass, "503", busy(), 130));
+  const std::string message =
+      message_of<StoreError>([&] { tries.failed(Failure::kMayPass, "503", busy(), 160); });
+  EXPECT_NE(message.find("given up after 2 tries in 160.0 s, nothing new for 60 s "
+                         "(data.store.patience)"),
+            std::string::npos)
+      << message;
+}
+
+}  // namespace
+}  // namespace phalanx
