@@ -47,13 +47,13 @@ const char* text_of(Verdict verdict) {
 
 }  // namespace
 
-Repeat repeat_of(at::Device device, Reproducible reproducible) {
+SameAgain same_again(at::Device device, Reproducible reproducible) {
   const bool in_order = device.is_cpu() || reproducible != Reproducible::kOff;
-  return in_order ? Repeat::kSameBits : Repeat::kToRounding;
+  return in_order ? SameAgain::kBits : SameAgain::kRounding;
 }
 
 bool StepGuard::same(double a, double b) const {
-  return repeat_ == Repeat::kSameBits ? same_bits(a, b) : nearly_same(a, b);
+  return same_again_ == SameAgain::kBits ? same_bits(a, b) : nearly_same(a, b);
 }
 
 Suspicion StepGuard::suspicion_of(const StepResult& result, const RecentSteps& recent) const {

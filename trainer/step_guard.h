@@ -19,8 +19,8 @@
 namespace phalanx {
 
 /// What two computations of one thing have in common.
-enum class Repeat { kSameBits, kToRounding };
-Repeat repeat_of(at::Device device, Reproducible reproducible);
+enum class SameAgain { kBits, kRounding };
+SameAgain same_again(at::Device device, Reproducible reproducible);
 
 class StepGuard {
  public:
@@ -28,8 +28,8 @@ class StepGuard {
   using RowsOf = std::function<Batch(int dp_rank)>;
 
   StepGuard(TrainStep& step, StateCheck& check, const RunContext& context,
-            const NumbersConfig& config, Repeat repeat)
-      : step_(step), check_(check), context_(context), config_(config), repeat_(repeat) {}
+            const NumbersConfig& config, SameAgain again)
+      : step_(step), check_(check), context_(context), config_(config), same_again_(again) {}
 
   /// `number` of the step, from 1. `recent` takes the step in if it is trained on.
   StepResult run(const Batch& batch, const StepInputs& inputs, int64_t number, RecentSteps& recent,
@@ -48,7 +48,7 @@ class StepGuard {
   StateCheck& check_;
   const RunContext& context_;
   const NumbersConfig& config_;
-  Repeat repeat_;
+  SameAgain same_again_;
 };
 
 }  // namespace phalanx

@@ -49,7 +49,7 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
       state_check_(replica_.parameters(), replica_.optimizer(), context,
                    config.numbers.check_interval),
       guard_(train_step_, state_check_, context, config.numbers,
-             repeat_of(context.device, config.reproducible)),
+             same_again(context.device, config.reproducible)),
       evaluator_(replica_.model(), data_, context,
                  {config.evaluation.max_rows, config.stages.front().micro_batch_size,
                   micro_batch_options(config, context), summation(config)}),

@@ -1,5 +1,5 @@
-// Runs the cases of one test executable. Exit code: GoogleTest's own, or 77 when there were cases and
-// each was skipped, which ctest counts as a skip and not as a pass.
+// Runs the cases of one test executable. Exit code: GoogleTest's own, or 77 when there were cases
+// and each was skipped, which ctest counts as a skip and not as a pass.
 #include <gtest/gtest.h>
 
 int main(int argc, char** argv) {

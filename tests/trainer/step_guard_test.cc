@@ -32,7 +32,7 @@ class GuardedRun {
   };
 
   GuardedRun(Communicator& world, const MeshRunOptions& options, const NumbersConfig& numbers,
-             Faults faults, Repeat repeat = Repeat::kSameBits)
+             Faults faults, SameAgain again = SameAgain::kBits)
       : options_(options),
         numbers_(numbers),
         faults_(std::move(faults)),
@@ -45,7 +45,7 @@ class GuardedRun {
                 if (faults_.gradients) faults_.gradients(mesh_.context, computation_++, shares);
               }),
         check_(replica_.parameters(), replica_.optimizer(), mesh_.context, numbers.check_interval),
-        guard_(step_, check_, mesh_.context, numbers_, repeat) {}
+        guard_(step_, check_, mesh_.context, numbers_, again) {}
 
   static RunConfig config_of(const MeshRunOptions& options) {
     RunConfig config = test_run_config(options.shape, options.tensor_parallel_size,
@@ -108,10 +108,10 @@ struct Outcome {
 
 /// On every rank; returned of the first.
 Outcome run(int ranks, const NumbersConfig& numbers, const GuardedRun::Faults& faults,
-            const MeshRunOptions& options = options_of(), Repeat repeat = Repeat::kSameBits) {
+            const MeshRunOptions& options = options_of(), SameAgain again = SameAgain::kBits) {
   Outcome outcome;
   run_ranks(ranks, [&](Communicator& world) {
-    GuardedRun guarded(world, options, numbers, faults, repeat);
+    GuardedRun guarded(world, options, numbers, faults, again);
     Outcome mine{guarded.run(), {}, guarded.recent(), guarded.updates()};
     for (const auto& parameter : guarded.replica().parameters().parameters()) {
       mine.weights.push_back(parameter->ready().clone());
@@ -280,9 +280,9 @@ TEST(StepGuard, SpikesAreSkippedAndDoNotEnterTheWindow) {
 /// As on GPUs whose sums have no order: a spike that comes out differently by a rounding is none
 /// that went away, and one that is gone is.
 TEST(StepGuard, WithoutTheSameBitsASpikeIsTheSameToRounding) {
-  EXPECT_EQ(repeat_of(at::kCPU, Reproducible::kOff), Repeat::kSameBits);
-  EXPECT_EQ(repeat_of(at::kCUDA, Reproducible::kOff), Repeat::kToRounding);
-  EXPECT_EQ(repeat_of(at::kCUDA, Reproducible::kSameMesh), Repeat::kSameBits);
+  EXPECT_EQ(same_again(at::kCPU, Reproducible::kOff), SameAgain::kBits);
+  EXPECT_EQ(same_again(at::kCUDA, Reproducible::kOff), SameAgain::kRounding);
+  EXPECT_EQ(same_again(at::kCUDA, Reproducible::kSameMesh), SameAgain::kBits);
   for (const bool stays : {true, false}) {
     GuardedRun::Faults faults;
     faults.gradients = [&](const RunContext&, int64_t computation, const auto& shares) {
@@ -291,13 +291,13 @@ TEST(StepGuard, WithoutTheSameBitsASpikeIsTheSameToRounding) {
     };
     NumbersConfig numbers;
     numbers.spikes = {SpikePolicy::kSkip, 6, 8, 0};
-    const auto step_of = [&](Repeat repeat) {
-      return run(1, numbers, faults, options_of(), repeat).steps[8];
+    const auto step_of = [&](SameAgain again) {
+      return run(1, numbers, faults, options_of(), again).steps[8];
     };
-    const StepReview found = step_of(Repeat::kToRounding).review;
+    const StepReview found = step_of(SameAgain::kRounding).review;
     EXPECT_EQ(found.verdict, stays ? Verdict::kRepeated : Verdict::kTransient);
     EXPECT_EQ(found.suspicion, stays ? Suspicion::kSpike : Suspicion::kNone);
-    EXPECT_EQ(step_of(Repeat::kSameBits).review.verdict, Verdict::kTransient);
+    EXPECT_EQ(step_of(SameAgain::kBits).review.verdict, Verdict::kTransient);
   }
 }
 
