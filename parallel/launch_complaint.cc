@@ -87,13 +87,21 @@ std::string words_at(const addrinfo& address, Clock::time_point deadline) {
   return read_all(socket, deadline);
 }
 
-bool is_said_at(const MeetingPlace& place, const std::string& text, Clock::time_point deadline) {
+using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
+
+/// Null: there is no such place, or nobody knows where it is.
+Addresses addresses_of(const MeetingPlace& place) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* first = nullptr;
   const std::string port = std::to_string(place.port);
-  if (getaddrinfo(place.host.c_str(), port.c_str(), &hints, &first) != 0) return false;
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> list(first, &freeaddrinfo);
+  const bool is_known =
+      !place.host.empty() && getaddrinfo(place.host.c_str(), port.c_str(), &hints, &first) == 0;
+  return Addresses(is_known ? first : nullptr, &freeaddrinfo);
+}
+
+bool is_said_at(const MeetingPlace& place, const std::string& text, Clock::time_point deadline) {
+  const Addresses list = addresses_of(place);
   for (const addrinfo* one = list.get(); one != nullptr; one = one->ai_next) {
     if (words_at(*one, deadline) == text) return true;
   }
@@ -104,7 +112,7 @@ bool is_said_at(const MeetingPlace& place, const std::string& text, Clock::time_
 
 void offer_complaint(const MeetingPlace& place, const std::string& text,
                      std::chrono::milliseconds limit) {
-  if (place.host.empty()) return;
+  if (!addresses_of(place)) return;
   const Clock::time_point deadline = Clock::now() + limit;
   const int wide = ::socket(AF_INET6, kKind, 0);
   const Socket socket(wide >= 0 ? wide : ::socket(AF_INET, kKind, 0));
@@ -119,7 +127,7 @@ bool first_rank_said(const MeetingPlace& place, const std::string& text,
                      std::chrono::milliseconds limit) {
   const Clock::time_point deadline = Clock::now() + limit;
   do {
-    if (!place.host.empty() && is_said_at(place, text, deadline)) return true;
+    if (is_said_at(place, text, deadline)) return true;
     std::this_thread::sleep_for(kNextQuestion);
   } while (Clock::now() < deadline);
   return false;

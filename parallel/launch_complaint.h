@@ -18,7 +18,7 @@ struct MeetingPlace {
 };
 
 /// Of rank 0, which has spoken: until all others have asked, for at most `limit`. Returns at once
-/// where there is no such place, or another program listens there.
+/// where there is no such place, its host is not known, or another program listens there.
 void offer_complaint(const MeetingPlace& place, const std::string& text,
                      std::chrono::milliseconds limit);
 

@@ -14,17 +14,24 @@ double median_of(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+/// A core's speed would begin with zeros in the units of a GPU.
+std::string flops_text(double flops) {
+  constexpr double kTera = 1e12, kGiga = 1e9;
+  return flops < kTera / 10 ? fmt::format("{:.4g} GFLOP/s", flops / kGiga)
+                            : fmt::format("{:.4g} TFLOP/s", flops / kTera);
+}
+
 Finding judge_products(const std::vector<RankFacts>& ranks,
                        const std::vector<StressResult>& results) {
   std::vector<double> speeds;
   for (const StressResult& result : results) speeds.push_back(result.flops);
   const std::vector<size_t> slow = slow_ones(speeds);
   std::string detail =
-      fmt::format("a rank multiplies at {:.4g} TFLOP/s in the median", median_of(speeds) / 1e12);
+      fmt::format("a rank multiplies at {} in the median", flops_text(median_of(speeds)));
   if (slow.empty()) return {FindingLevel::kOk, "products", detail, ""};
   for (const size_t rank : slow) {
-    detail += fmt::format("; slow: rank {} ({}), {:.4g} TFLOP/s", rank, ranks[rank].host,
-                          speeds[rank] / 1e12);
+    detail +=
+        fmt::format("; slow: rank {} ({}), {}", rank, ranks[rank].host, flops_text(speeds[rank]));
   }
   return {FindingLevel::kWarning, "products", detail,
           "look at that host's clocks, temperature and other work, or leave it out"};

@@ -48,6 +48,7 @@ TEST(LaunchComplaint, a_first_rank_that_has_nothing_to_say_is_waited_for_in_vain
 TEST(LaunchComplaint, a_first_rank_waits_no_longer_than_it_may) {
   offer_complaint(place_of(3), "x", milliseconds(200));
   offer_complaint({}, "x", kEnough);  // nowhere
+  offer_complaint({"no-such-host.invalid", free_port(), 2}, "x", kEnough);
 }
 
 TEST(LaunchComplaint, another_program_at_the_port_says_something_else) {

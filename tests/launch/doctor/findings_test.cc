@@ -310,6 +310,8 @@ TEST(Stress, the_slow_one_is_named_and_its_partners_are_not) {
   const Finding products = judge_stress(ranks, results)[0];
   EXPECT_EQ(products.level, FindingLevel::kWarning);
   expect_says(products, {"slow: rank 3 (node2), 0.5 TFLOP/s"});
+  for (StressResult& result : results) result.flops = 12.03e9;  // of a core
+  expect_says(judge_stress(ranks, results)[0], {"a rank multiplies at 12.03 GFLOP/s"});
   // Four hosts of one rank: host 2 is slow with both of its partners, who do well with others.
   for (int rank = 0; rank < 4; ++rank) {
     ranks[size_t(rank)].host = "host" + std::to_string(rank);
