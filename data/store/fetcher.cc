@@ -132,6 +132,7 @@ Fetcher::Problem Fetcher::problem_of(const StoreUrl& url, const HttpAnswer& answ
   HttpAnswer shown = answer;  // before it is cut to a line, which could cut a key in two
   shown.body_start = requests_.without_keys(answer.body_start);
   std::string text = answer_text(shown);
+  if (text.ends_with('.')) text.pop_back();
   if (answer.status == 401 || answer.status == 403) text += requests_.advice_on_keys(url);
   const auto region = answer.headers.find("x-amz-bucket-region");
   if (answer.status >= 300 && answer.status < 400 && region != answer.headers.end()) {
