@@ -12,7 +12,10 @@ void declare_watchdog(SchemaVisitor& v, WatchdogConfig& c) {
            "least 1min; 0: none",
            kFree},
           auto_seconds_value(c.limits.train));
-  v.field({"start_timeout", "the same from the start to the end of the first step; 0: none", kFree},
+  v.field({"start_timeout",
+           "the same from the start to the end of the first step, and while a step waits for data "
+           "that are fetched; 0: none",
+           kFree},
           seconds_value(c.limits.start));
   v.field({"evaluation_timeout", "the same while held-out rows are measured; 0: none", kFree},
           seconds_value(c.limits.evaluate));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
 #include <stdexcept>
 
 #include "data/mixture/bin_loader.h"
@@ -27,19 +28,32 @@ std::vector<int64_t> shard_bytes(const DatasetReader& dataset, int64_t bins_leng
   return bytes;
 }
 
-/// Bytes of the `num_shards` largest shards of the source, and of those that rows may end in.
-int64_t bytes_at_once(const RowSource& source, int64_t num_shards, int64_t length) {
+/// Of each shard, what is read of it when a window ends there; the largest first.
+std::vector<int64_t> head_bytes(const DatasetReader& dataset) {
   std::vector<int64_t> bytes;
-  if (const auto* windows = dynamic_cast<const SourceLoader*>(&source)) {
-    bytes = shard_bytes(windows->reader(), 0);
-    num_shards *= 2;  // a window may end in the shard after its own
-  } else if (const auto* bins = dynamic_cast<const BinLoader*>(&source)) {
-    bytes = shard_bytes(*bins->dataset(), length);
+  for (size_t i = 0; i < dataset.manifest().shards.size(); ++i) {
+    bytes.push_back(dataset.head_file(i).bytes + dataset.idx_file(i).bytes);
   }
-  const size_t count = std::min(bytes.size(), static_cast<size_t>(num_shards));
-  int64_t sum = 0;
-  for (size_t i = 0; i < count; ++i) sum += bytes[i];
-  return sum;
+  std::sort(bytes.begin(), bytes.end(), std::greater<>());
+  return bytes;
+}
+
+int64_t sum_of_first(const std::vector<int64_t>& bytes, int64_t count) {
+  const auto end = bytes.begin() + std::min<int64_t>(std::ssize(bytes), count);
+  return std::accumulate(bytes.begin(), end, int64_t{0});
+}
+
+/// Bytes of the `num_shards` largest shards of the source, and of the beginnings in which their
+/// last windows may end.
+int64_t bytes_at_once(const RowSource& source, int64_t num_shards, int64_t length) {
+  if (const auto* windows = dynamic_cast<const SourceLoader*>(&source)) {
+    const std::vector<int64_t> heads = head_bytes(windows->reader());
+    const int64_t others = std::max<int64_t>(0, std::ssize(heads) - num_shards);
+    return sum_of_first(shard_bytes(windows->reader(), 0), num_shards) +
+           sum_of_first(heads, std::min(num_shards, others));
+  }
+  const auto* bins = dynamic_cast<const BinLoader*>(&source);
+  return bins == nullptr ? 0 : sum_of_first(shard_bytes(*bins->dataset(), length), num_shards);
 }
 
 struct Need {

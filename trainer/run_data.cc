@@ -154,7 +154,8 @@ void add_rows(const RunConfig& config, const OpenSource& opened, RunData& data) 
 
 DatasetParts open_parts(DatasetOpener& opener, const OpenSource& opened) {
   const SourceConfig& source = opened.config;
-  if (!is_store_url(source.path) && !std::filesystem::exists(source.path)) {
+  const bool stored = is_store_url(source.path);
+  if (!stored && !std::filesystem::exists(source.path)) {
     throw std::invalid_argument(
         fmt::format("{}: expected the folder of a data set (with dataset.json), found nothing at "
                     "{}",
@@ -165,6 +166,9 @@ DatasetParts open_parts(DatasetOpener& opener, const OpenSource& opened) {
   } catch (const StoreError& error) {
     throw StoreError(static_cast<std::errc>(error.code().value()),
                      fmt::format("{}: {}", opened.field, error.what()));
+  } catch (const std::invalid_argument& error) {
+    if (!stored) throw;
+    throw std::invalid_argument(fmt::format("{}: {}", opened.field, error.what()));
   }
 }
 

@@ -10,12 +10,14 @@
 
 #include "data/mixture/batch_loader.h"
 #include "data/shards/file_pool.h"
-#include "data/store/fetch_queue.h"
+#include "data/store/store_settings.h"
 #include "data/tokenizer/tokenizer.h"
 #include "trainer/mask_history.h"
 #include "trainer/run_config.h"
 
 namespace phalanx {
+
+class FetchQueue;
 
 struct ValidationSource {
   std::string name;

@@ -160,6 +160,9 @@ std::optional<RollBack> Trainer::conclude(StepRecord& record, bool stop) {
 
 /// The batch, once all ranks have theirs; a rank without one ends them all.
 Batch Trainer::next_batch(StepFlags& agreed) {
+  // A store may take longer than a step does, and tells what is wrong by itself: all ranks wait as
+  // long as at a start.
+  const FlightPhase mark(data_.fetches ? context_.flight : nullptr, RunPhase::kStart);
   Batch batch;
   StepFlags mine;
   std::exception_ptr failure = records_.take_failure();

@@ -22,7 +22,7 @@ ReadAhead::ReadAhead(std::shared_ptr<const MixturePlan> plan, StageSources sourc
       sources_(std::move(sources)),
       steps_ahead_(steps_ahead),
       epochs_(plan_->num_sources()),
-      expected_(plan_->num_sources()) {}
+      expected_(sources_.size() * plan_->num_sources()) {}
 
 /// Of any steps_ahead_ steps of the stage, at most.
 int64_t ReadAhead::rows_ahead(size_t stage) const {
@@ -72,9 +72,10 @@ void ReadAhead::expect(const Cursor& cursor) {
         plan_->stream_base[stage][k] + plan_->prefix_at(last)[k] - plan_->prefix_at(first)[k];
     std::vector<size_t> next =
         shards(stage, k, draws_taken(cursor, plan_->sources[k].name, length), end);
-    if (next == expected_[k]) continue;
+    std::vector<size_t>& told = expected_[stage * plan_->num_sources() + k];
+    if (next == told) continue;
     source->expect(next);
-    expected_[k] = std::move(next);
+    told = std::move(next);
   }
 }
 

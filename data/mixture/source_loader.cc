@@ -45,15 +45,15 @@ void SourceLoader::count_rows() {
   }
 }
 
-/// A window that begins in a shard may end in the next.
 void SourceLoader::expect(const std::vector<size_t>& shards) const {
-  std::vector<size_t> all = shards;
+  std::vector<size_t> heads;
   for (const size_t shard : shards) {
+    // A window that begins in a shard may end in the next.
     const size_t next = shard + 1;
     if (next == reader_->manifest().shards.size()) continue;
-    if (std::find(all.begin(), all.end(), next) == all.end()) all.push_back(next);
+    if (std::find(shards.begin(), shards.end(), next) == shards.end()) heads.push_back(next);
   }
-  reader_->expect(all, {});
+  reader_->expect(shards, {}, heads);
 }
 
 void SourceLoader::read(int64_t window, Row& row) const {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "data/file.h"
+#include "data/shards/block_verifier.h"
 #include "data/shards/document_lengths.h"
 #include "data/shards/shard_file.h"
 #include "data/shards/shard_scan.h"
@@ -191,6 +192,7 @@ class Adopter {
                                        .bin_xxh3 = bin.xxh3,
                                        .idx_xxh3 = idx.xxh3,
                                        .idx_bytes = idx.bytes});
+    result_.manifest.shards.back().head_xxh3 = hash_file(shard.bin_path(), kHeadBytes);
     result_.manifest.packing.inputs.push_back(
         {prefixes_[i].string(), 2, bin.bytes + idx.bytes, shard.num_documents()});
   }

@@ -80,9 +80,9 @@ void BlockVerifier::verify_block(const File& bin, int64_t block) const {
       bin.path().parent_path().string()));
 }
 
-uint64_t hash_file(const std::filesystem::path& path) {
+uint64_t hash_file(const std::filesystem::path& path, int64_t max_bytes) {
   const File file = File::open_read(path);
-  return hash_range(file, 0, file.size()).digest();
+  return hash_range(file, 0, std::min(max_bytes, file.size())).digest();
 }
 
 }  // namespace phalanx

@@ -8,6 +8,7 @@
 // Errors: std::invalid_argument with file, bytes of the block, expected and found hash.
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <mutex>
 #include <vector>
 
@@ -36,7 +37,8 @@ class BlockVerifier {
   std::vector<bool> verified_;  // guarded by mutex_
 };
 
-/// XXH3-64 of a whole file, read in pieces.
-[[nodiscard]] uint64_t hash_file(const std::filesystem::path& path);
+/// XXH3-64 of a whole file, or its first bytes, read in pieces.
+[[nodiscard]] uint64_t hash_file(const std::filesystem::path& path,
+                                 int64_t max_bytes = std::numeric_limits<int64_t>::max());
 
 }  // namespace phalanx

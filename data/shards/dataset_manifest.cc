@@ -53,6 +53,7 @@ ShardEntry parse_shard(const JsonFields& fields, TokenType type) {
   if (fields.has("idx_bytes")) shard.idx_bytes = fields.count("idx_bytes");
   if (fields.has("origins_xxh3")) shard.origins_xxh3 = fields.hash("origins_xxh3");
   if (fields.has("bins")) shard.bins = parse_bins(fields);
+  if (fields.has("head_xxh3")) shard.head_xxh3 = fields.hash("head_xxh3");
   return shard;
 }
 
@@ -187,6 +188,7 @@ Json shard_json(const ShardEntry& shard) {
                {"bin_xxh3", hash_text(shard.bin_xxh3)},
                {"idx_xxh3", hash_text(shard.idx_xxh3)}};
   if (shard.idx_bytes > 0) json["idx_bytes"] = shard.idx_bytes;
+  if (shard.head_xxh3) json["head_xxh3"] = hash_text(*shard.head_xxh3);
   if (shard.origins_xxh3) json["origins_xxh3"] = hash_text(*shard.origins_xxh3);
   for (const BinsEntry& bins : shard.bins) {
     json["bins"].push_back({{"sequence_length", bins.sequence_length},

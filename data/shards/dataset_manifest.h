@@ -4,6 +4,7 @@
 // Local, pure but for load and save. Values; no threads. Counts are tokens, documents, bytes.
 // Errors: std::invalid_argument with file, field, expected and found; a count that would overflow,
 // a total that is not the sum of its shards and an unknown format version are refused.
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -18,6 +19,7 @@ namespace phalanx {
 inline constexpr int64_t kManifestVersion = 1;
 inline constexpr std::string_view kManifestName = "dataset.json";
 inline constexpr int64_t kMaxManifestBytes = int64_t{64} << 20;
+inline constexpr int64_t kHeadBytes = int64_t{1} << 20;
 
 enum class DatasetKind { kOrganic, kSynthetic };
 std::string_view dataset_kind_name(DatasetKind kind);
@@ -41,6 +43,10 @@ struct ShardEntry {
   int64_t idx_bytes = 0;                                // 0: not recorded
   std::optional<uint64_t> origins_xxh3 = std::nullopt;  // of FILE.origins, if there is one
   std::vector<BinsEntry> bins = {};                     // rising sequence_length
+  std::optional<uint64_t> head_xxh3 = std::nullopt;     // of head_bytes() of .bin; not recorded
+
+  /// The first bytes of .bin, in which a row ends that begins in the shard before.
+  int64_t head_bytes() const { return std::min(bin_bytes, kHeadBytes); }
 };
 
 /// The input files that one pattern of packing matched.

@@ -29,6 +29,7 @@ DatasetReader::DatasetReader(std::shared_ptr<const FileSource> source, const Rea
                                source_->place_of(std::string(kManifestName)))),
       files_(options.files ? options.files : std::make_shared<FilePool>()),
       user_(files_->new_user()),
+      head_user_(files_->new_user()),
       verify_(options.verify) {
   shard_begins_.push_back(0);
   document_begins_.push_back(0);
@@ -96,8 +97,15 @@ DatasetFile DatasetReader::origins_file(size_t shard) const {
   return {entry.file + ".origins", origins_bytes(entry.num_documents), entry.origins_xxh3.value()};
 }
 
-void DatasetReader::expect(const std::vector<size_t>& shards,
-                           const std::vector<DatasetFile>& also) const {
+DatasetFile DatasetReader::head_file(size_t shard) const {
+  const ShardEntry& entry = manifest_.shards[shard];
+  DatasetFile file = bin_file(shard);
+  if (!entry.head_xxh3 || entry.head_bytes() == entry.bin_bytes) return file;
+  return {file.name, entry.head_bytes(), *entry.head_xxh3, entry.bin_bytes};
+}
+
+void DatasetReader::expect(const std::vector<size_t>& shards, const std::vector<DatasetFile>& also,
+                           const std::vector<size_t>& heads) const {
   if (source_->folder()) return;
   std::vector<DatasetFile> files;
   for (size_t i = 0; i < shards.size(); ++i) {
@@ -105,9 +113,20 @@ void DatasetReader::expect(const std::vector<size_t>& shards,
     files.push_back(idx_file(shards[i]));
     if (i < also.size()) files.push_back(also[i]);
   }
-  std::vector<size_t> open = shards;
-  std::sort(open.begin(), open.end());
-  files_->keep_only(user_, open);
+  for (const size_t shard : heads) {
+    files.push_back(head_file(shard));
+    files.push_back(idx_file(shard));
+  }
+  const auto sorted = [](std::vector<size_t> numbers) {
+    std::sort(numbers.begin(), numbers.end());
+    return numbers;
+  };
+  files_->keep_only(user_, sorted(shards));
+  files_->keep_only(head_user_, sorted(heads));
+  {
+    const std::lock_guard lock(mutex_);
+    heads_ = std::set<size_t>(heads.begin(), heads.end());
+  }
   source_->expect(files);
 }
 
@@ -128,7 +147,7 @@ void DatasetReader::read_tokens(int64_t begin, std::span<int32_t> tokens) const 
 }
 
 void DatasetReader::read_tokens(const TokenPlace& begin, std::span<int32_t> tokens) const {
-  const auto file = shard(begin.shard);
+  const auto file = shard_up_to(begin.shard, begin.position + static_cast<int64_t>(tokens.size()));
   if (const auto folder = verify_ ? source_->folder() : std::nullopt) {
     const int64_t width = token_bytes(manifest_.token_type);
     const int64_t end = begin.position + static_cast<int64_t>(tokens.size());
@@ -146,7 +165,7 @@ void DatasetReader::documents(int64_t begin, int64_t end, std::vector<int64_t>& 
     const TokenPlace place = find(position);
     const int64_t shard_begin = shard_begins_[place.shard];
     const int64_t shard_end = std::min(end, shard_begins_[place.shard + 1]);
-    shard(place.shard)
+    shard_up_to(place.shard, shard_end - shard_begin)
         ->append_documents(place.position, shard_end - shard_begin, shard_begin - begin,
                            document_begins_[place.shard], starts, numbers);
     position = shard_end;
@@ -171,12 +190,15 @@ void DatasetReader::check_shards(size_t first, size_t stride) const {
   }
 }
 
-std::shared_ptr<const ShardFile> DatasetReader::open_checked(size_t shard) const {
+std::shared_ptr<const ShardFile> DatasetReader::open_checked(size_t shard,
+                                                             const DatasetFile& bin_file) const {
   const ShardEntry& entry = manifest_.shards[shard];
-  const HeldFile bin = source_->hold(bin_file(shard));
+  const HeldFile bin = source_->hold(bin_file);
   const HeldFile idx = source_->hold(idx_file(shard));
-  const auto held =
-      std::make_shared<const HeldShard>(HeldShard{bin, idx, ShardFile(bin.path, idx.path)});
+  const auto held = std::make_shared<const HeldShard>(
+      HeldShard{bin, idx,
+                bin_file.head_of > 0 ? ShardFile(bin.path, idx.path, bin_file.head_of)
+                                     : ShardFile(bin.path, idx.path)});
   const std::shared_ptr<const ShardFile> file(held, &held->file);
   const auto check = [&](const char* what, auto expected, auto found) {
     if (expected == found) return;
@@ -217,10 +239,26 @@ void DatasetReader::verify_file(const std::string& path, uint64_t expected) cons
   verified_.insert(path);
 }
 
+std::shared_ptr<const ShardFile> DatasetReader::shard_up_to(size_t shard, int64_t end) const {
+  if (source_->folder()) return this->shard(shard);
+  const DatasetFile head = head_file(shard);
+  if (head.head_of == 0 || end * token_bytes(manifest_.token_type) > head.bytes) {
+    return this->shard(shard);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (!heads_.contains(shard)) return this->shard(shard);
+  }
+  auto file =
+      files_->get<ShardFile>(head_user_, shard, 4, [&] { return open_checked(shard, head); });
+  if (verify_) verify_file(file->bin_path().string(), head.xxh3);
+  return file;
+}
+
 std::shared_ptr<const ShardFile> DatasetReader::shard(size_t shard) const {
   const auto folder = source_->folder();
-  auto file = files_->get<ShardFile>(user_, shard, folder ? 2 : 4,
-                                     [this, shard] { return open_checked(shard); });
+  auto file = files_->get<ShardFile>(
+      user_, shard, folder ? 2 : 4, [this, shard] { return open_checked(shard, bin_file(shard)); });
   if (!verify_) return file;
   if (folder) {
     (void)verifier(shard, *folder);

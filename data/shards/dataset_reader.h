@@ -83,9 +83,14 @@ class DatasetReader {
   [[nodiscard]] DatasetFile bins_file(size_t shard, const BinsEntry& bins) const;
   [[nodiscard]] DatasetFile origins_file(size_t shard) const;
 
+  /// The first bytes of a .bin; all of it where it is short, or its hash is not recorded.
+  [[nodiscard]] DatasetFile head_file(size_t shard) const;
+
   /// Of these shards tokens and documents are read next, in this order, and of no others soon: what
-  /// else is open is closed, and a store fetches them ahead. `also` are further files of theirs.
-  void expect(const std::vector<size_t>& shards, const std::vector<DatasetFile>& also) const;
+  /// else is open is closed, and a store fetches them ahead. `also` are further files of theirs; of
+  /// `heads` no more than the beginning is read.
+  void expect(const std::vector<size_t>& shards, const std::vector<DatasetFile>& also,
+              const std::vector<size_t>& heads = {}) const;
 
   /// Compares the sizes of the files of shards first, first + stride, ... with the manifest, and
   /// opens none. With (rank, world) each rank of a job checks its share. A store is asked for the
@@ -104,7 +109,9 @@ class DatasetReader {
   [[nodiscard]] std::shared_ptr<const ShardFile> shard(size_t shard) const;
 
  private:
-  std::shared_ptr<const ShardFile> open_checked(size_t shard) const;
+  std::shared_ptr<const ShardFile> open_checked(size_t shard, const DatasetFile& bin) const;
+  /// The open file of a shard of which tokens or documents before `end` are read.
+  std::shared_ptr<const ShardFile> shard_up_to(size_t shard, int64_t end) const;
   BlockVerifier& verifier(size_t shard, const std::filesystem::path& folder) const;
   int64_t recorded(int64_t bytes, const std::string& file) const;
 
@@ -113,11 +120,12 @@ class DatasetReader {
   std::vector<int64_t> shard_begins_;     // num_shards + 1, the last is the total
   std::vector<int64_t> document_begins_;  // likewise
   std::shared_ptr<FilePool> files_;
-  uint64_t user_;  // of files_
+  uint64_t user_, head_user_;  // of files_
   bool verify_;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<BlockVerifier>> verifiers_;  // guarded by mutex_
   mutable std::set<std::string> verified_;                         // whole files; likewise
+  mutable std::set<size_t> heads_;  // shards of which only the beginning is at hand; likewise
 };
 
 }  // namespace phalanx

@@ -17,6 +17,7 @@ struct DatasetFile {
   std::string name;   // in the data set's folder
   int64_t bytes = 0;  // 0 with a folder: not recorded
   uint64_t xxh3 = 0;
+  int64_t head_of = 0;  // more than 0: the first `bytes` of a file of so many
 };
 
 /// A whole file of this host, which stays as long as the lease lives.

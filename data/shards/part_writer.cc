@@ -7,6 +7,7 @@
 
 #include "data/file.h"
 #include "data/shards/bins_file.h"
+#include "data/shards/block_verifier.h"
 
 namespace phalanx {
 
@@ -24,6 +25,7 @@ ShardEntry finish_shard(ShardWriter& writer, const std::filesystem::path& folder
   entry.bin_xxh3 = written.bin.xxh3;
   entry.idx_xxh3 = written.idx.xxh3;
   entry.idx_bytes = written.idx.bytes;
+  entry.head_xxh3 = hash_file(folder / (file + ".bin"), kHeadBytes);
   entry.bins = write_bins(folder / file, bin_lengths);
   return entry;
 }

@@ -35,7 +35,15 @@ ShardFile::ShardFile(const std::filesystem::path& prefix)
 ShardFile::ShardFile(const std::filesystem::path& bin, const std::filesystem::path& idx)
     : bin_(File::open_read(bin)), idx_(File::open_read(idx)) {
   read_header();
-  check_ends();
+  check_ends(bin_.size());
+  make_samples();
+}
+
+ShardFile::ShardFile(const std::filesystem::path& head, const std::filesystem::path& idx,
+                     int64_t bin_bytes)
+    : bin_(File::open_read(head)), idx_(File::open_read(idx)) {
+  read_header();
+  check_ends(bin_bytes);
   make_samples();
 }
 
@@ -85,8 +93,7 @@ void ShardFile::read_header() {
   }
 }
 
-void ShardFile::check_ends() {
-  const int64_t bin_bytes = bin_.size();
+void ShardFile::check_ends(int64_t bin_bytes) {
   int64_t expected = 0;
   if (layout_.num_sequences > 0) {
     const int64_t last = layout_.num_sequences - 1;

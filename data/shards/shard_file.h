@@ -26,6 +26,9 @@ class ShardFile {
   /// `prefix` is the path without .bin and .idx.
   explicit ShardFile(const std::filesystem::path& prefix);
   ShardFile(const std::filesystem::path& bin, const std::filesystem::path& idx);
+  /// With the beginning of a .bin of `bin_bytes`: all is known of the shard, and the tokens that
+  /// are there can be read.
+  ShardFile(const std::filesystem::path& head, const std::filesystem::path& idx, int64_t bin_bytes);
 
   TokenType token_type() const { return type_; }
   int64_t num_tokens() const { return num_tokens_; }
@@ -58,7 +61,7 @@ class ShardFile {
  private:
   void make_samples();
   void read_header();
-  void check_ends();
+  void check_ends(int64_t bin_bytes);
   void check_sequences() const;
   void check_boundaries() const;
   void check_rise(int64_t document, int64_t previous, int64_t start) const;

@@ -72,8 +72,7 @@ Fetcher FetchQueue::make_fetcher(double patience_seconds, std::function<bool()> 
   return Fetcher(requests_, limits_, patience_seconds, std::move(stopped));
 }
 
-std::optional<std::string> FetchQueue::text(const Places& places, const std::string& name,
-                                            int64_t max_bytes) {
+FetchedText FetchQueue::text(const Places& places, const std::string& name, int64_t max_bytes) {
   const double patience = std::min(kFirstContact, settings_.patience_seconds);
   return make_fetcher(patience, [this] { return stop_.load(); }).text(places, name, max_bytes);
 }

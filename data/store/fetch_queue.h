@@ -60,9 +60,7 @@ class FetchQueue {
   /// Calls of hold() for `user` that wait at the moment throw FetchStopped.
   void stop_waiting(uint64_t user);
 
-  /// A small file of which nothing is known; nothing where no place has it.
-  [[nodiscard]] std::optional<std::string> text(const Places& places, const std::string& name,
-                                                int64_t max_bytes);
+  [[nodiscard]] FetchedText text(const Places& places, const std::string& name, int64_t max_bytes);
   void check(const StoredFile& file);
 
   [[nodiscard]] FetchCounts counts() const;

@@ -57,7 +57,9 @@ std::string wrong_size(int64_t expected, int64_t found) {
   return fmt::format("expected {} bytes as {} says, found {}", expected, kManifestName, found);
 }
 
-/// What the store says of the file's size, should it say it.
+int64_t whole_size(const DatasetFile& file) { return file.head_of > 0 ? file.head_of : file.bytes; }
+
+/// What the store says of the whole file's size, should it say it.
 std::optional<int64_t> told_size(const HttpAnswer& answer) {
   if (answer.status == 206) return content_range(answer).total;
   return header_number(answer, "content-length");
@@ -71,15 +73,19 @@ class BodySink {
   void take(const HttpAnswer& so_far, std::span<const std::byte> piece) {
     if (!begun_) begin(so_far);
     begun_ = true;
-    const int64_t size = target_.size() + static_cast<int64_t>(piece.size());
-    if (size > file_.bytes) throw WrongBody{wrong_size(file_.bytes, size) + " or more"};
-    target_.append(piece);
+    const int64_t left = file_.bytes - target_.size();
+    const bool more = static_cast<int64_t>(piece.size()) > left;
+    if (more && file_.head_of == 0) {
+      throw WrongBody{wrong_size(file_.bytes, file_.bytes - left + std::ssize(piece)) + " or more"};
+    }
+    target_.append(more ? piece.first(static_cast<size_t>(left)) : piece);
+    if (more) throw SeenEnough();  // of a store without ranges, which sends the whole file
   }
 
  private:
   void begin(const HttpAnswer& so_far) {
     const std::optional<int64_t> told = told_size(so_far);
-    if (told && *told != file_.bytes) throw WrongBody{wrong_size(file_.bytes, *told)};
+    if (told && *told != whole_size(file_)) throw WrongBody{wrong_size(whole_size(file_), *told)};
     const bool goes_on = so_far.status == 206 && content_range(so_far).begin == target_.size();
     if (goes_on) return;
     if (so_far.status == 206) throw WrongBody{"206 with another part than was asked for"};
@@ -123,7 +129,10 @@ HttpAnswer Fetcher::send(const StoreUrl& url, const HttpHeaders& headers, const 
 }
 
 Fetcher::Problem Fetcher::problem_of(const StoreUrl& url, const HttpAnswer& answer) const {
-  std::string text = requests_.without_keys(answer_text(answer));
+  HttpAnswer shown = answer;  // before it is cut to a line, which could cut a key in two
+  shown.body_start = requests_.without_keys(answer.body_start);
+  std::string text = answer_text(shown);
+  if (text.ends_with('.')) text.pop_back();
   if (answer.status == 401 || answer.status == 403) text += requests_.advice_on_keys(url);
   const auto region = answer.headers.find("x-amz-bucket-region");
   if (answer.status >= 300 && answer.status < 400 && region != answer.headers.end()) {
@@ -149,9 +158,11 @@ std::optional<Fetcher::Problem> Fetcher::fetch_once(const StoreUrl& url, const D
                                                     FetchTarget& target, FetchTries& tries) {
   const std::string address = requests_.address(url);
   HttpHeaders headers;
-  if (target.size() > 0) {
-    headers["range"] = fmt::format("bytes={}-", target.size());
-    if (is_strong_etag(etag_) && etag_of_ == address) headers["if-range"] = etag_;
+  if (target.size() > 0 || file.head_of > 0) {
+    headers["range"] = fmt::format("bytes={}-{}", target.size(), file.bytes - 1);
+  }
+  if (target.size() > 0 && is_strong_etag(etag_) && etag_of_ == address) {
+    headers["if-range"] = etag_;
   }
   BodySink sink(file, target);
   int64_t news = target.size() + kNewsBytes;
@@ -167,8 +178,8 @@ std::optional<Fetcher::Problem> Fetcher::fetch_once(const StoreUrl& url, const D
     });
     if (answer.status == 416) target.restart();
     if (!is_good(answer)) return problem_of(url, answer);
-    if (const auto told = told_size(answer); told && *told != file.bytes) {
-      throw WrongBody{wrong_size(file.bytes, *told)};
+    if (const auto told = told_size(answer); told && *told != whole_size(file)) {
+      throw WrongBody{wrong_size(whole_size(file), *told)};
     }
     if (target.size() < file.bytes) {  // what came is kept, the rest asked for
       return Problem{Failure::kMayPass,
@@ -176,6 +187,8 @@ std::optional<Fetcher::Problem> Fetcher::fetch_once(const StoreUrl& url, const D
                                  file.bytes),
                      answer};
     }
+  } catch (const SeenEnough&) {
+    // The head of the file; its hash decides.
   } catch (const WrongBody& wrong) {
     target.restart();
     return Problem{Failure::kWrongBytes, wrong.text, {}};
@@ -197,8 +210,7 @@ int Fetcher::fetch(const Places& places, const DatasetFile& file, FetchTarget& t
   return tries.num_failures();
 }
 
-std::optional<std::string> Fetcher::text(const Places& places, const std::string& name,
-                                         int64_t max_bytes) {
+FetchedText Fetcher::text(const Places& places, const std::string& name, int64_t max_bytes) {
   std::string body;
   FetchTries tries = tries_for(places, name);
   const auto attempt = [&](const StoreUrl& url, FetchTries&) -> std::optional<Problem> {
@@ -218,11 +230,11 @@ std::optional<std::string> Fetcher::text(const Places& places, const std::string
   };
   try {
     try_until_done(tries, places, name, attempt);
-  } catch (const StoreError&) {
-    if (tries.absent()) return std::nullopt;
+  } catch (const StoreError& error) {
+    if (tries.absent()) return {std::nullopt, error.what()};
     throw;
   }
-  return body;
+  return {std::move(body), ""};
 }
 
 void Fetcher::check(const Places& places, const DatasetFile& file) {

@@ -33,6 +33,12 @@ class FetchTarget {
   virtual uint64_t xxh3() const = 0;
 };
 
+/// A small file of which nothing is known.
+struct FetchedText {
+  std::optional<std::string> text;  // nothing: no place has it
+  std::string refusal;              // then: what the places said
+};
+
 class FetchStopped final : public std::runtime_error {
  public:
   FetchStopped() : std::runtime_error("a fetch was stopped, since nobody waits for it") {}
@@ -45,9 +51,7 @@ class Fetcher {
 
   /// `target` holds the whole file afterwards. How often it failed before.
   int fetch(const Places& places, const DatasetFile& file, FetchTarget& target);
-  /// A file of which nothing is known, of at most `max_bytes`; nothing where no place has it.
-  [[nodiscard]] std::optional<std::string> text(const Places& places, const std::string& name,
-                                                int64_t max_bytes);
+  [[nodiscard]] FetchedText text(const Places& places, const std::string& name, int64_t max_bytes);
   /// That the first place that answers has the file with its size.
   void check(const Places& places, const DatasetFile& file);
 

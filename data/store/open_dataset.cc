@@ -39,12 +39,13 @@ DatasetParts DatasetOpener::open(const std::vector<std::string>& places) {
   return open_folder(places.front());
 }
 
-/// Null where no place has a manifest.
-std::shared_ptr<const FileSource> DatasetOpener::find(const Places& places) const {
-  std::optional<std::string> manifest =
-      queue_->text(places, std::string(kManifestName), kMaxManifestBytes);
-  if (!manifest) return nullptr;
-  return std::make_shared<const StoreFiles>(queue_, places, std::move(*manifest));
+/// Null where no place has a manifest, with what they said.
+std::shared_ptr<const FileSource> DatasetOpener::find(const Places& places,
+                                                      std::string& refusal) const {
+  FetchedText manifest = queue_->text(places, std::string(kManifestName), kMaxManifestBytes);
+  refusal = manifest.refusal;
+  if (!manifest.text) return nullptr;
+  return std::make_shared<const StoreFiles>(queue_, places, std::move(*manifest.text));
 }
 
 DatasetParts DatasetOpener::open_stored(const std::vector<std::string>& places) {
@@ -61,24 +62,26 @@ DatasetParts DatasetOpener::open_stored(const std::vector<std::string>& places) 
                                           [files = files_] { files->close_idle(); });
   }
   DatasetParts parts;
-  parts.train = find(urls);
+  std::string here, below_it, held_out;
+  parts.train = find(urls, here);
   const bool in_parts = parts.train == nullptr;
-  if (in_parts) parts.train = find(below(urls, "train"));
+  if (in_parts) parts.train = find(below(urls, "train"), below_it);
   if (!parts.train) {
-    throw std::invalid_argument(fmt::format(
-        "{0}: expected a data set ({1} or train/{1} below it), found neither (404 or 403)",
-        urls.front().text(), kManifestName));
+    throw std::invalid_argument(
+        fmt::format("{0}: expected a data set ({1} or train/{1} below it), found neither: {2}; {3}",
+                    urls.front().text(), kManifestName, here, below_it));
   }
-  parts.validation = find(below(urls, "validation"));
+  parts.validation = find(below(urls, "validation"), held_out);
   if (!in_parts || parts.validation) return parts;
   const std::string manifest = parts.train->read_text(std::string(kManifestName), INT64_MAX);
   const PackingRecord packing =
       parse_manifest(manifest, parts.train->place_of(std::string(kManifestName))).packing;
   if (packing.documents_in_other_part == 0) return parts;
-  throw std::invalid_argument(fmt::format(
-      "{0}/validation/{1}: expected the part with the {2} documents that were held out, found none "
-      "(404 or 403); {0}/train names the data set without it",
-      urls.front().text(), kManifestName, packing.documents_in_other_part));
+  throw std::invalid_argument(
+      fmt::format("{0}/validation/{1}: expected the part with the {2} documents that were held "
+                  "out, found none: "
+                  "{3}; {0}/train names the data set without it",
+                  urls.front().text(), kManifestName, packing.documents_in_other_part, held_out));
 }
 
 }  // namespace phalanx

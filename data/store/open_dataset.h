@@ -34,7 +34,7 @@ class DatasetOpener {
 
  private:
   DatasetParts open_stored(const std::vector<std::string>& places);
-  std::shared_ptr<const FileSource> find(const Places& places) const;
+  std::shared_ptr<const FileSource> find(const Places& places, std::string& refusal) const;
 
   StoreSettings settings_;
   StoreEnvironment environment_;

@@ -19,9 +19,9 @@ StoredFile StoreFiles::stored(const DatasetFile& file) const { return {places_, 
 
 std::string StoreFiles::read_text(const std::string& file, int64_t max_bytes) const {
   if (file == kManifestName) return manifest_;
-  std::optional<std::string> text = queue_->text(*places_, file, max_bytes);
-  if (text) return std::move(*text);
-  throw std::invalid_argument(fmt::format("{}: expected the file, found none", place_of(file)));
+  FetchedText fetched = queue_->text(*places_, file, max_bytes);
+  if (fetched.text) return std::move(*fetched.text);
+  throw std::invalid_argument(fetched.refusal);
 }
 
 HeldFile StoreFiles::hold(const DatasetFile& file) const {

@@ -70,7 +70,8 @@ class S3Store(RunTest):
     def setUp(self):
         self.unchanged = dict(self.workspace.environment)
         self.cache = self.workspace.path / 'caches' / self.id().rpartition('.')[2]
-        self.workspace.environment['HOME'] = str(self.workspace.path / 'home')
+        self.home = self.workspace.path / 'homes' / self.cache.name
+        self.workspace.environment['HOME'] = str(self.home)
 
     def tearDown(self):
         self.workspace.environment.clear()
@@ -94,15 +95,15 @@ class S3Store(RunTest):
             self.assertEqual(leaks(self.workspace.path / 'caches', {}, secret), [])
 
     def test_keys_of_the_environment(self):
-        local = self.train(1, 'local')
+        local = self.alone('local')
         self.give(**self.keys())
-        fetched = self.train(1, 'signed', *self.urls())
+        fetched = self.alone('signed', *self.urls())
         self.assertEqual([line['loss'] for line in fetched.metrics()],
                          [line['loss'] for line in local.metrics()])
         self.assert_secret(fetched)
 
     def test_keys_of_a_profile(self):
-        aws = self.workspace.path / 'home' / '.aws'
+        aws = self.home / '.aws'
         aws.mkdir(parents=True)
         (aws / 'credentials').write_text(
             '[default]\naws_access_key_id = other\naws_secret_access_key = other\n'
@@ -111,24 +112,29 @@ class S3Store(RunTest):
         (aws / 'config').write_text(
             f'[profile lab]\nregion = {REGION}\nendpoint_url = {self.server.url}\n')
         self.give(AWS_PROFILE='lab')
-        done = self.train(1, 'profile', *self.urls('--dry-run'))
+        done = self.alone('profile', *self.urls('--dry-run'))
         self.give(AWS_PROFILE='none')
-        refused = self.train(1, 'no-profile', *self.urls('--dry-run'), code=BAD_INPUT)
+        refused = self.alone('no-profile', *self.urls('--dry-run'), code=BAD_INPUT)
         self.assertIn('AWS_PROFILE: expected a section [none] with keys in', refused.err)
         self.assert_secret(done, refused)
 
     def test_what_a_store_says_of_wrong_keys(self):
         self.give(**self.keys() | {'AWS_SECRET_ACCESS_KEY': CANARY})
-        wrong = self.train(1, 'wrong', *self.urls('--dry-run'), code=BAD_INPUT)
+        wrong = self.alone('wrong', *self.urls('--dry-run'), code=BAD_INPUT)
         self.assertIn('data.sources.code.path: ', wrong.err)
         self.assertIn('403 SignatureDoesNotMatch', wrong.err)
         self.assertIn(f'signed for region {REGION}', wrong.err)
         for name in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'):
             del self.workspace.environment[name]
-        none = self.train(1, 'none', *self.urls('--dry-run'), code=BAD_INPUT)
-        self.assertIn('no keys were found', none.err)
+        private = FaultyStore(self.workspace.path)
+        self.addCleanup(private.close)
+        private.add('', 'status', status=403)
+        self.give(AWS_ENDPOINT_URL=private.url)
+        none = self.alone('none', *self.urls('--dry-run'), code=BAD_INPUT)
+        self.assertIn('403 busy, without a signature, because no keys were found', none.err)
+        self.assertFalse(any('authorization' in headers for _, headers in private.seen))
         self.give(AWS_ACCESS_KEY_ID=self.server.key)
-        half = self.train(1, 'half', *self.urls('--dry-run'), code=BAD_INPUT)
+        half = self.alone('half', *self.urls('--dry-run'), code=BAD_INPUT)
         self.assertIn('expected both or neither, found only the first', half.err)
         self.assert_secret(wrong, none, half)
 
@@ -138,7 +144,7 @@ class S3Store(RunTest):
         store.add('', 'echo', status=403)
         self.give(AWS_ACCESS_KEY_ID=f'{CANARY}-1', AWS_SECRET_ACCESS_KEY=f'{CANARY}-2',
                   AWS_SESSION_TOKEN=f'{CANARY}-3', AWS_ENDPOINT_URL=store.url)
-        refused = self.train(1, 'echo', *self.urls('--dry-run'), code=BAD_INPUT)
+        refused = self.alone('echo', *self.urls('--dry-run'), code=BAD_INPUT)
         self.assertIn('***', refused.err)
         self.assertTrue(any(f'{CANARY}-3' == headers.get('x-amz-security-token')
                             for _, headers in store.seen))
@@ -146,7 +152,7 @@ class S3Store(RunTest):
 
     def test_a_secret_in_a_url_is_refused_unsaid(self):
         for url in (f'https://user:{CANARY}@host/web', f'https://host/web?sig={CANARY}'):
-            refused = self.train(1, 'url', f'data.sources.code.path={url}', code=BAD_INPUT)
+            refused = self.alone('url', f'data.sources.code.path={url}', code=BAD_INPUT)
             self.assertIn('data.sources.code.path: ', refused.err)
             self.assert_secret(refused)
 

@@ -4,12 +4,10 @@ slow, breaks off, fails or lies, or one message with the URL, and never other to
 import os
 import shutil
 import signal
-import subprocess
 import time
 
 from faulty_store import FaultyStore
-from support import (BAD_INPUT, SEQUENCE, STEPS, STOPPED, Result, RunTest, main, report_faults,
-                     state_of)
+from support import BAD_INPUT, SEQUENCE, STEPS, STOPPED, RunTest, main, report_faults, state_of
 
 SOURCES = ('code', 'prose', 'sums')
 # Documents are not cut: the longest has 39,000 tokens in code, 2,500 in prose.
@@ -51,13 +49,6 @@ class StoreTest(RunTest):
         return [*(f'data.sources.{name}.path={self.store.url}/data/{name}' for name in SOURCES),
                 f'data.store.cache={self.cache}', f'data.store.patience={patience}', *more]
 
-    def alone(self, name, *arguments):
-        """A run without mpirun, which takes a second to start."""
-        done = subprocess.run([self.workspace.binary, 'train', 'run.yaml', f'run.name={name}',
-                               *arguments], cwd=self.workspace.path, text=True, timeout=120,
-                              env=self.workspace.environment, capture_output=True, check=False)
-        return Result(done.returncode, done.stdout, done.stderr, 0, self.workspace.run_folder(name))
-
     def whole_files(self):
         """Names in the cache, whose contents must be what the names say."""
         return sorted(path.name for path in self.cache.iterdir() if path.name != 'lock')
@@ -79,8 +70,8 @@ class StoreTest(RunTest):
 class Store(StoreTest):
 
     def test_the_same_losses_as_from_folders(self):
-        local = self.train(1, 'local')
-        fetched = self.train(1, 'fetched', *self.urls())
+        local = self.alone('local')
+        fetched = self.alone('fetched', *self.urls())
         self.assertEqual(losses(fetched), losses(local))
         self.assertEqual(state_of(fetched.checkpoint(STEPS))['cursor'],
                          state_of(local.checkpoint(STEPS))['cursor'])
@@ -99,15 +90,15 @@ class Store(StoreTest):
         self.assertGreater(len([path for path in whole if path.endswith('.bin')]), 20)
 
     def test_a_run_moves_from_a_folder_to_a_store(self):
-        local = self.train(1, 'whole')
-        self.train(1, 'moved', 'run.stop_after_steps=9', code=STOPPED)
-        moved = self.train(1, 'moved', *self.urls(), '--resume', 'auto')
+        local = self.alone('whole')
+        self.alone('moved', 'run.stop_after_steps=9', code=STOPPED)
+        moved = self.alone('moved', *self.urls(), '--resume', 'auto')
         self.assertEqual(losses(moved), losses(local))
 
     def test_a_cache_smaller_than_the_data(self):
-        local = self.train(1, 'windows', *WINDOWS)
-        refused = self.alone('too-small', *self.urls(*WINDOWS, 'data.store.cache_bytes=20000B'))
-        self.assertEqual(refused.code, BAD_INPUT, str(refused))
+        local = self.alone('windows', *WINDOWS)
+        refused = self.alone('too-small', *self.urls(*WINDOWS, 'data.store.cache_bytes=20000B'),
+                             code=BAD_INPUT)
         self.one_error(refused, 'data.store.cache_bytes: expected at least', 'got 20000')
         needed = needed_bytes(refused)
         total = sum(path.stat().st_size for path in (self.workspace.path / 'data').rglob('shard-*')
@@ -146,13 +137,13 @@ class Store(StoreTest):
         for command in (('mix', 'run.yaml'), ('batch', 'run.yaml', '--step', '3')):
             local = self.workspace.program('data', *command)
             self.assertEqual(self.workspace.program('data', *command, *self.urls()), local)
-        self.train(1, 'dry', *self.urls('--dry-run'))
+        self.alone('dry', *self.urls('--dry-run'))
 
 
 class Faults(StoreTest):
 
     def test_what_passes_is_borne(self):
-        local = self.train(1, 'sound')
+        local = self.alone('sound')
         busy = {'headers': {'Retry-After': '0'}}
         self.store.add('0001.bin', 'status', 2, **busy)
         self.store.add('0002.bin', 'drop', 1)
@@ -164,7 +155,7 @@ class Faults(StoreTest):
         self.store.add('0007.bin', 'no_range', 1)
         self.store.add('0001.idx', 'slow', rate=20_000)
         self.store.add('dataset.json', 'status', 1, status=502, **busy)
-        fetched = self.train(1, 'borne', *self.urls())
+        fetched = self.alone('borne', *self.urls())
         self.assertEqual(losses(fetched), losses(local))
         self.assert_whole()
         resumed = [headers['range'] for path, headers in self.store.seen
@@ -191,14 +182,14 @@ class Faults(StoreTest):
                 self.store.mend()
                 self.store.add('code/train/shard-00000.bin', kind, **details)
                 shutil.rmtree(self.cache, ignore_errors=True)
-                refused = self.alone(f'ends-{number}', *self.urls(patience='1s'))
-                self.assertEqual(refused.code, BAD_INPUT, str(refused))
+                refused = self.alone(f'ends-{number}', *self.urls(patience='1s'),
+                                     code=BAD_INPUT)
                 self.one_error(refused, f'{self.store.url}/{file}: ', *texts)
                 self.assert_whole()
         report_faults(len(cases), 'stores that stay bad, named')
 
     def test_mirrors_are_asked_in_order(self):
-        local = self.train(1, 'one-place')
+        local = self.alone('one-place')
         liar = FaultyStore(self.workspace.path)
         self.addCleanup(liar.close)
         liar.add('.bin', 'lie')
@@ -214,10 +205,11 @@ class Faults(StoreTest):
         self.assertGreater(liar.count('shard-00000.bin'), 0)
 
     def test_a_store_that_goes_away_and_comes_back(self):
-        refused = self.alone('needs', *self.urls(*WINDOWS, 'data.store.cache_bytes=1B'))
+        refused = self.alone('needs', *self.urls(*WINDOWS, 'data.store.cache_bytes=1B'),
+                             code=BAD_INPUT)
         small = (*WINDOWS, f'data.store.cache_bytes={needed_bytes(refused)}B')
-        local = self.train(1, 'steady', *WINDOWS)
-        self.train(1, 'left', *self.urls(*small), 'run.stop_after_steps=3', code=STOPPED)
+        local = self.alone('steady', *WINDOWS)
+        self.alone('left', *self.urls(*small), 'run.stop_after_steps=3', code=STOPPED)
         port = self.store.port
         run = self.workspace.start(1, 'left', *self.urls(*small, patience='1s'), '--resume',
                                    'auto')
@@ -228,7 +220,7 @@ class Faults(StoreTest):
         self.one_error(lost, f'fetch {self.store.url}/data/', 'no answer: ', 'tries in')
         self.store = FaultyStore(self.workspace.path, port)
         self.addCleanup(self.store.close)
-        back = self.train(1, 'left', *self.urls(*small), '--resume', 'auto')
+        back = self.alone('left', *self.urls(*small), '--resume', 'auto')
         self.assertEqual(losses(back)[-3:], losses(local)[-3:])
 
     def test_a_killed_run_leaves_whole_files_only(self):
@@ -248,7 +240,7 @@ class Faults(StoreTest):
         for name in left:
             (self.cache / name).touch()
         self.store.mend()
-        self.train(1, 'killed', *self.urls())
+        self.alone('killed', *self.urls())
         self.assert_whole()  # and what marked the fetches is gone
         report_faults(1, 'ranks killed in a fetch')
 

@@ -1,0 +1,184 @@
+// One file at a time from a server of canned answers on the loopback.
+#include "data/store/fetcher.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+#include "data/block_hash.h"
+#include "tests/data/shards/scratch.h"
+
+namespace phalanx {
+namespace {
+
+/// Answers the i-th request with the i-th text, the last one again and again, and hangs up.
+class CannedServer {
+ public:
+  explicit CannedServer(std::vector<std::string> answers) : answers_(std::move(answers)) {
+    listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+        ::listen(listener_, 8) != 0 ||
+        ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+      throw std::runtime_error("no socket for the test");
+    }
+    url = fmt::format("http://127.0.0.1:{}", ntohs(address.sin_port));
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~CannedServer() {
+    ::shutdown(listener_, SHUT_RDWR);
+    thread_.join();
+    ::close(listener_);
+  }
+  std::vector<std::string> requests() {
+    const std::lock_guard lock(mutex_);
+    return requests_;
+  }
+  std::string url;
+
+ private:
+  void serve() {
+    for (;;) {
+      const int connection = ::accept(listener_, nullptr, nullptr);
+      if (connection < 0) return;
+      std::string request;
+      char piece[4096];
+      while (request.find("\r\n\r\n") == std::string::npos) {
+        const ssize_t got = ::recv(connection, piece, sizeof(piece), 0);
+        if (got <= 0) break;
+        request.append(piece, static_cast<size_t>(got));
+      }
+      std::string answer;
+      {
+        const std::lock_guard lock(mutex_);
+        answer = answers_[std::min(requests_.size(), answers_.size() - 1)];
+        requests_.push_back(request);
+      }
+      (void)::send(connection, answer.data(), answer.size(), MSG_NOSIGNAL);
+      ::close(connection);
+    }
+  }
+
+  std::vector<std::string> answers_;
+  int listener_;
+  std::mutex mutex_;
+  std::vector<std::string> requests_;
+  std::thread thread_;
+};
+
+std::string answer_of(int status, const std::string& headers, const std::string& body) {
+  return fmt::format("HTTP/1.1 {} X\r\nConnection: close\r\n{}\r\n{}", status, headers, body);
+}
+
+class TextTarget : public FetchTarget {
+ public:
+  int64_t size() const override { return std::ssize(text); }
+  void append(std::span<const std::byte> bytes) override {
+    text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
+  void restart() override { text.clear(); }
+  uint64_t xxh3() const override { return phalanx::xxh3(text); }
+  std::string text;
+};
+
+/// What the fetched file holds, or the message.
+std::string fetch(CannedServer& server, const DatasetFile& file, double patience = 5) {
+  const RequestMaker requests({}, {});
+  Fetcher fetcher(requests, {}, patience, [] { return false; });
+  TextTarget target;
+  try {
+    fetcher.fetch({parse_store_url(server.url)}, file, target);
+  } catch (const StoreError& error) {
+    return error.what();
+  }
+  return target.text;
+}
+
+const DatasetFile kFile{"f.bin", 10, xxh3("0123456789")};
+const DatasetFile kHead{"f.bin", 4, xxh3("0123"), 10};
+
+TEST(Fetcher, GoesOnWhereATransferBroke) {
+  CannedServer server(
+      {answer_of(200, "Content-Length: 10\r\nETag: \"a\"\r\n", "0123"),
+       answer_of(206, "Content-Range: bytes 4-9/10\r\nContent-Length: 6\r\n", "456789")});
+  EXPECT_EQ(fetch(server, kFile), "0123456789");
+  const std::vector<std::string> requests = server.requests();
+  EXPECT_EQ(requests[0].find("range:"), std::string::npos);
+  EXPECT_NE(requests[1].find("range: bytes=4-9\r\n"), std::string::npos) << requests[1];
+  EXPECT_NE(requests[1].find("if-range: \"a\"\r\n"), std::string::npos) << requests[1];
+}
+
+TEST(Fetcher, BeginsAnewWhereTheStoreSendsTheWholeOrAnotherFile) {
+  CannedServer whole({answer_of(200, "Content-Length: 10\r\n", "0123"),
+                      answer_of(200, "Content-Length: 10\r\n", "0123456789")});
+  EXPECT_EQ(fetch(whole, kFile), "0123456789");
+  CannedServer other(
+      {answer_of(200, "Content-Length: 10\r\n", "0123"),
+       answer_of(206, "Content-Range: bytes 0-5/10\r\nContent-Length: 6\r\n", "012345"),
+       answer_of(200, "Content-Length: 10\r\n", "0123456789")});
+  EXPECT_EQ(fetch(other, kFile), "0123456789");
+  // A part of a file that changed in between: the hash of both together is not the file's.
+  CannedServer changed(
+      {answer_of(200, "Content-Length: 10\r\n", "xxxx"),
+       answer_of(206, "Content-Range: bytes 4-9/10\r\nContent-Length: 6\r\n", "456789"),
+       answer_of(200, "Content-Length: 10\r\n", "0123456789")});
+  EXPECT_EQ(fetch(changed, kFile), "0123456789");
+}
+
+TEST(Fetcher, TakesTheBeginningOfAFile) {
+  CannedServer ranges(
+      {answer_of(206, "Content-Range: bytes 0-3/10\r\nContent-Length: 4\r\n", "0123")});
+  EXPECT_EQ(fetch(ranges, kHead), "0123");
+  EXPECT_NE(ranges.requests()[0].find("range: bytes=0-3\r\n"), std::string::npos);
+  CannedServer whole({answer_of(200, "Content-Length: 10\r\n", "0123456789")});
+  EXPECT_EQ(fetch(whole, kHead), "0123");
+  CannedServer longer(
+      {answer_of(206, "Content-Range: bytes 0-3/11\r\nContent-Length: 4\r\n", "0123")});
+  EXPECT_NE(fetch(longer, kHead).find("expected 10 bytes as dataset.json says, found 11 (2 times)"),
+            std::string::npos);
+}
+
+TEST(Fetcher, ARedirectOfAWebServerIsFollowed) {
+  CannedServer target({answer_of(200, "Content-Length: 10\r\n", "0123456789")});
+  CannedServer server({answer_of(302, "Location: " + target.url + "/there\r\n", "")});
+  EXPECT_EQ(fetch(server, kFile), "0123456789");
+  CannedServer circle({answer_of(302, "Location: /f.bin\r\n", "")});
+  EXPECT_NE(fetch(circle, kFile).find("redirect"), std::string::npos);
+}
+
+TEST(Fetcher, SaysWhatWasTried) {
+  CannedServer busy({answer_of(503, "", "busy")});
+  const std::string message = fetch(busy, kFile, 1);
+  EXPECT_NE(message.find(busy.url + "/f.bin: 503 busy ("), std::string::npos) << message;
+  EXPECT_NE(message.find("data.store.patience"), std::string::npos);
+  EXPECT_GT(busy.requests().size(), 1u);
+  CannedServer nonsense({"not HTTP at all\r\n\r\n"});
+  EXPECT_NE(fetch(nonsense, kFile, 1).find("given up"), std::string::npos);
+}
+
+TEST(Fetcher, StopsWhenItIsTold) {
+  CannedServer busy({answer_of(503, "Retry-After: 1000\r\n", "")});
+  std::atomic<bool> stop = false;
+  const RequestMaker requests({}, {});
+  Fetcher fetcher(requests, {}, 5000, [&] { return stop.load(); });
+  TextTarget target;
+  std::thread stopper([&] {
+    while (busy.requests().empty()) std::this_thread::yield();
+    stop = true;
+  });
+  EXPECT_THROW(fetcher.fetch({parse_store_url(busy.url)}, kFile, target), FetchStopped);
+  stopper.join();
+}
+
+}  // namespace
+}  // namespace phalanx
