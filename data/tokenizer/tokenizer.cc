@@ -100,6 +100,7 @@ Tokenizer::Tokenizer(TokenizerParts parts, std::string_view origin)
       merger_(parts_.merges) {
   if (parts_.nfc) nfc_.emplace();
   find_byte_tokens(origin);
+  merger_.index_bytes(byte_ids_);
   index_whole_pieces();
   fingerprint_ = fingerprint_of(parts_);
 }
@@ -131,8 +132,7 @@ void Tokenizer::index_whole_pieces() {
     if (token.empty() || special[id]) continue;
     if (!parts_.whole_pieces_first) {
       ids.clear();
-      for (const char byte : token) ids.push_back(byte_ids_[static_cast<unsigned char>(byte)]);
-      merger_.merge(ids, 0, scratch);
+      merger_.merge_bytes(token, ids, scratch);
       if (ids.size() != 1 || ids[0] != static_cast<int32_t>(id)) continue;
     }
     whole.push_back(static_cast<int32_t>(id));
