@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "data/tokenizer/encoder.h"
+#include "data/tokenizer/rank_merges.h"
 
 namespace phalanx {
 namespace {
@@ -103,6 +104,17 @@ Tokenizer::Tokenizer(TokenizerParts parts, std::string_view origin)
   merger_.index_bytes(byte_ids_);
   index_whole_pieces();
   fingerprint_ = fingerprint_of(parts_);
+}
+
+bool Tokenizer::made(std::string_view fingerprint) const {
+  if (fingerprint == fingerprint_) return true;
+  if (!parts_.of_ranks) return false;
+  std::vector<std::string> ranks = parts_.tokens;
+  for (const SpecialToken& special : parts_.specials)
+    ranks[static_cast<size_t>(special.id)].clear();
+  TokenizerParts parts = parts_;
+  parts.merges = all_rank_merges(ranks);
+  return fingerprint == fingerprint_of(in_order(std::move(parts)));
 }
 
 void Tokenizer::find_byte_tokens(std::string_view origin) {
