@@ -25,7 +25,7 @@ std::shared_ptr<const DatasetReader> open_dataset(const RunConfig& config,
   auto reader = std::make_shared<const DatasetReader>(
       std::move(files), ReaderOptions{data.files, config.data.verify});
   const std::string& found = reader->manifest().tokenizer;
-  if (found != tokenizer.fingerprint()) {
+  if (!tokenizer.made(found)) {
     throw std::invalid_argument(
         fmt::format("{}: tokens of {} were made with another tokenizer: expected {} "
                     "(data.tokenizer {}), found {}",

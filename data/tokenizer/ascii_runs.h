@@ -36,6 +36,7 @@ using AsciiLetters = AsciiRange<'a', 'z', 0x20>;
 using AsciiUpper = AsciiRange<'A', 'Z'>;
 using AsciiLower = AsciiRange<'a', 'z'>;
 using AsciiDigits = AsciiRange<'0', '9'>;
+using AsciiSpaceControls = AsciiRange<'\t', '\r'>;  // white space but ' '
 using AsciiSpaces = AsciiRange<' ', ' '>;
 
 // The end of the run of `Range` that starts at text[begin]: `begin` where there is none.

@@ -32,6 +32,33 @@ void BpeMerger::add(const Merge& merge) {
   if (target.rank == kNoRank) target = {merge.rank, merge.result};
 }
 
+void BpeMerger::index_bytes(const std::vector<int32_t>& byte_ids) {
+  byte_ids_ = byte_ids;
+  byte_pairs_.clear();
+  for (const int32_t left : byte_ids_) {
+    for (const int32_t right : byte_ids_) byte_pairs_.push_back(target_of(left, right));
+  }
+}
+
+void BpeMerger::merge_bytes(std::string_view piece, std::vector<int32_t>& ids,
+                            MergeScratch& scratch) const {
+  const auto byte_at = [piece](size_t i) { return static_cast<unsigned char>(piece[i]); };
+  if (piece.size() > kShortPiece) {
+    const size_t begin = ids.size();
+    for (size_t i = 0; i < piece.size(); ++i) ids.push_back(byte_ids_[byte_at(i)]);
+    merge(ids, begin, scratch);
+    return;
+  }
+  ShortPiece symbols;
+  symbols.size = piece.size();
+  for (size_t i = 0; i < piece.size(); ++i) {
+    symbols.symbols[i] = byte_ids_[byte_at(i)];
+    if (i > 0) symbols.pairs[i - 1] = byte_pairs_[size_t{byte_at(i - 1)} << 8 | byte_at(i)];
+  }
+  merge_short(symbols, scratch);
+  ids.insert(ids.end(), symbols.symbols, symbols.symbols + symbols.size);
+}
+
 void BpeMerger::merge(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const {
   const size_t size = ids.size() - begin;
   if (size < 2) return;
@@ -39,11 +66,19 @@ void BpeMerger::merge(std::vector<int32_t>& ids, size_t begin, MergeScratch& scr
     throw std::invalid_argument(
         "text to encode: one piece of 4 GiB or more without a place to cut");
   }
-  if (size <= kShortPiece) {
-    merge_short(ids, begin, scratch);
-  } else {
+  if (size > kShortPiece) {
     merge_long(ids, begin, scratch);
+    return;
   }
+  ShortPiece piece;
+  piece.size = size;
+  for (size_t i = 0; i < size; ++i) {
+    piece.symbols[i] = ids[begin + i];
+    if (i > 0) piece.pairs[i - 1] = target_of(piece.symbols[i - 1], piece.symbols[i]);
+  }
+  merge_short(piece, scratch);
+  ids.resize(begin);
+  ids.insert(ids.end(), piece.symbols, piece.symbols + piece.size);
 }
 
 BpeMerger::Target BpeMerger::target_of(int32_t left, int32_t right) const {
@@ -57,11 +92,8 @@ uint32_t BpeMerger::rank_of(int32_t left, int32_t right) const {
   return target_of(left, right).rank;
 }
 
-void BpeMerger::merge_short(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const {
-  int32_t* symbols = ids.data() + begin;
-  size_t size = ids.size() - begin;
-  Target pairs[kShortPiece];  // that start at a symbol
-  for (size_t i = 0; i + 1 < size; ++i) pairs[i] = target_of(symbols[i], symbols[i + 1]);
+void BpeMerger::merge_short(ShortPiece& piece, MergeScratch& scratch) const {
+  auto& [size, symbols, pairs] = piece;
   scratch.num_steps += size;
   while (size > 1) {
     size_t at = 0;
@@ -71,13 +103,12 @@ void BpeMerger::merge_short(std::vector<int32_t>& ids, size_t begin, MergeScratc
     scratch.num_steps += size;
     if (pairs[at].rank == kNoRank) break;
     symbols[at] = pairs[at].result;
-    std::copy(symbols + at + 2, symbols + size, symbols + at + 1);
-    if (at + 2 < size) std::copy(pairs + at + 2, pairs + size - 1, pairs + at + 1);
     --size;
+    for (size_t i = at + 1; i < size; ++i) symbols[i] = symbols[i + 1];
+    for (size_t i = at + 1; i + 1 < size; ++i) pairs[i] = pairs[i + 1];
     if (at + 1 < size) pairs[at] = target_of(symbols[at], symbols[at + 1]);
     if (at > 0) pairs[at - 1] = target_of(symbols[at - 1], symbols[at]);
   }
-  ids.resize(begin + size);
 }
 
 // An entry of the heap only says "look at this symbol"; it is stale unless the pair that starts

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "data/tokenizer/flat_pair_map.h"
@@ -38,8 +39,15 @@ class BpeMerger {
 
   static constexpr size_t kShortPiece = 48;  // symbols; above it a heap beats the quadratic scan
 
-  // Replaces the byte tokens in ids[begin..] by what the merges make of them. Fewer than 2^32-1
-  // ids.
+  // Tells which token each byte is, so that pairs of bytes, of which all pieces consist at first,
+  // are looked up by their values. 256 ids; after the last add().
+  void index_bytes(const std::vector<int32_t>& byte_ids);
+
+  // Appends what the merges make of the bytes of `piece`; after index_bytes(). Fewer than 2^32-1
+  // bytes.
+  void merge_bytes(std::string_view piece, std::vector<int32_t>& ids, MergeScratch& scratch) const;
+
+  // Replaces the tokens in ids[begin..] by what the merges make of them. Fewer than 2^32-1 ids.
   void merge(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const;
 
  private:
@@ -51,7 +59,14 @@ class BpeMerger {
   Target target_of(int32_t left, int32_t right) const;
   uint64_t bit_of(int32_t left, int32_t right) const;
   uint32_t rank_of(int32_t left, int32_t right) const;
-  void merge_short(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const;
+  // Symbols with the pair that starts at each.
+  struct ShortPiece {
+    size_t size = 0;
+    int32_t symbols[kShortPiece];
+    Target pairs[kShortPiece];
+  };
+  // Leaves the symbols that the merges make; size at least 1.
+  void merge_short(ShortPiece& piece, MergeScratch& scratch) const;
   void merge_long(std::vector<int32_t>& ids, size_t begin, MergeScratch& scratch) const;
   void link(const int32_t* ids, uint32_t size, MergeScratch& scratch) const;
   void rank_pair(const int32_t* ids, uint32_t at, MergeScratch& scratch) const;
@@ -61,6 +76,8 @@ class BpeMerger {
   // of them, from memory that stays close to the processor.
   std::vector<uint64_t> may_merge_;
   int bit_shift_ = 0;
+  std::vector<int32_t> byte_ids_;
+  std::vector<Target> byte_pairs_;  // by the two bytes
 };
 
 }  // namespace phalanx

@@ -84,45 +84,56 @@ void Encoder::encode_normalized(std::string_view text, std::vector<int32_t>& ids
 void Encoder::encode_ordinary(std::string_view text, std::vector<int32_t>& ids) {
   tokenizer_.pretokenizer_.with_cutter(text, [&](const auto& cutter) {
     Batch batch;
-    batch.text = text;
     for (size_t at = 0; at < text.size();) {
-      batch.begin = at;
-      batch.size = 0;
-      while (batch.size < kBatch && at < text.size()) {
-        typename Batch::Entry& entry = batch.entries[batch.size++];
-        entry.end = cutter.end_of(at);
-        entry.key = PieceKey::of(text, at, entry.end);
-        entry.place = cache_.place_of(entry.key);
-        cache_.prefetch(entry.place);
-        at = entry.end;
-      }
-      encode_batch(batch, ids);
+      at = cut_batch(cutter, text, at, batch);
+      prefetch_tokens(batch);
+      encode_batch(text, batch, ids);
     }
   });
 }
 
-void Encoder::encode_batch(const Batch& batch, std::vector<int32_t>& ids) {
-  std::array<int32_t, kBatch * PieceCache::kMaxIds> made;
+// Returns where the batch ends.
+template <typename Cutter>
+size_t Encoder::cut_batch(const Cutter& cutter, std::string_view text, size_t begin,
+                          Batch& batch) const {
+  std::array<size_t, kBatch> ends;
+  batch.begin = begin;
+  batch.size = cutter.ends_from(begin, ends);
+  for (size_t i = 0; i < batch.size; ++i) {
+    const PieceKey key = PieceKey::of(text, begin, ends[i]);
+    const size_t place = cache_.place_of(key);
+    cache_.prefetch(place);
+    batch.entries[i] = {key, ends[i], place};
+    begin = ends[i];
+  }
+  return begin;
+}
+
+void Encoder::prefetch_tokens(const Batch& batch) const {
+  for (size_t i = 0; i < batch.size; ++i) {
+    const auto& entry = batch.entries[i];
+    if (cache_.find(entry.place, entry.key) == nullptr) {
+      tokenizer_.whole_pieces_.prefetch(entry.key);
+    }
+  }
+}
+
+void Encoder::encode_batch(std::string_view text, const Batch& batch, std::vector<int32_t>& ids) {
+  std::array<int32_t, (kBatch + 1) * PieceCache::kMaxIds> made;
   size_t num_made = 0;
   const auto flush = [&] {
     ids.insert(ids.end(), made.begin(), made.begin() + static_cast<ptrdiff_t>(num_made));
     num_made = 0;
   };
-  for (size_t i = 0; i < batch.size; ++i) {
-    const auto& entry = batch.entries[i];
-    if (cache_.at(entry.place).key != entry.key) tokenizer_.whole_pieces_.prefetch(entry.key);
-  }
   size_t begin = batch.begin;
   for (size_t i = 0; i < batch.size; ++i) {
     const auto& [key, end, place] = batch.entries[i];
-    const PieceCache::Slot& slot = cache_.at(place);
-    if (slot.key == key) {
-      std::memcpy(made.data() + num_made, slot.ids.data(), sizeof slot.ids);
-      num_made += slot.num_ids;
+    if (const PieceCache::Slot* slot = cache_.find(place, key)) {
+      num_made += slot->copy_ids(made.data() + num_made);
     } else {
       flush();
       const size_t before = ids.size();
-      encode_piece(batch.text.substr(begin, end - begin), key, ids);
+      encode_piece(text.substr(begin, end - begin), key, ids);
       cache_.keep(place, key, ids.data() + before, ids.size() - before);
     }
     begin = end;
@@ -165,10 +176,7 @@ void Encoder::merge_piece(std::string_view piece, std::vector<int32_t>& ids) {
       return;
     }
   }
-  const size_t begin = ids.size();
-  for (const char byte : piece)
-    ids.push_back(tokenizer_.byte_ids_[static_cast<unsigned char>(byte)]);
-  tokenizer_.merger_.merge(ids, begin, scratch_);
+  tokenizer_.merger_.merge_bytes(piece, ids, scratch_);
 }
 
 size_t Encoder::trailing_space_begin(std::string_view text, size_t begin, size_t end) const {

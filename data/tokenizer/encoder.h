@@ -19,7 +19,7 @@
 
 namespace phalanx {
 
-inline constexpr size_t kEncoderCacheSlots = size_t{1} << 16;  // 3 MiB in all
+inline constexpr size_t kEncoderCacheSlots = size_t{1} << 17;  // 6 MiB in all
 
 class Encoder {
  public:
@@ -34,23 +34,22 @@ class Encoder {
   uint64_t num_steps() const { return scratch_.num_steps + long_scratch_.num_steps; }
 
  private:
-  static constexpr size_t kBatch = 64;
-  // Pieces of one text whose places in the cache are on their way from memory.
+  static constexpr size_t kBatch = 192;
+  // Pieces of one text whose places in the caches are on their way from memory.
   struct Batch {
     struct Entry {
       PieceKey key;
       size_t end;
       size_t place;  // in the cache
     };
-    std::string_view text;
-    size_t begin;  // of the first piece
-    size_t size;
+    size_t begin = 0;  // of the first piece
+    size_t size = 0;
     std::array<Entry, kBatch> entries;
   };
   // A piece that is no token and does not fit PieceCache.
   static constexpr size_t kLongBytes = 30;
   static constexpr size_t kLongIds = 8;
-  struct LongPiece {
+  struct alignas(64) LongPiece {
     uint8_t piece_size = 0;
     uint8_t num_ids = 0;
     std::array<char, kLongBytes> piece;
@@ -63,7 +62,10 @@ class Encoder {
   void encode_raw(std::string_view text, std::vector<int32_t>& ids);
   void encode_normalized(std::string_view text, std::vector<int32_t>& ids);
   void encode_ordinary(std::string_view text, std::vector<int32_t>& ids);
-  void encode_batch(const Batch& batch, std::vector<int32_t>& ids);
+  template <typename Cutter>
+  size_t cut_batch(const Cutter& cutter, std::string_view text, size_t begin, Batch& batch) const;
+  void prefetch_tokens(const Batch& batch) const;
+  void encode_batch(std::string_view text, const Batch& batch, std::vector<int32_t>& ids);
   void encode_piece(std::string_view piece, const PieceKey& key, std::vector<int32_t>& ids);
   void merge_piece(std::string_view piece, std::vector<int32_t>& ids);
   size_t trailing_space_begin(std::string_view text, size_t begin, size_t end) const;

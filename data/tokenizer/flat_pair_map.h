@@ -7,7 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <utility>
-#include <vector>
+
+#include "data/huge_pages.h"
 
 namespace phalanx {
 
@@ -63,14 +64,14 @@ class FlatPairMap {
     return slots_[i];
   }
   void grow() {
-    std::vector<Slot> old(slots_.size() * 2);
+    HugePageVector<Slot> old(slots_.size() * 2);
     old.swap(slots_);
     for (Slot& slot : old) {
       if (slot.key != kFree) slot_of(slot.key) = std::move(slot);
     }
   }
 
-  std::vector<Slot> slots_;  // a power of two of them, at most half of them taken
+  HugePageVector<Slot> slots_;  // a power of two of them, at most half of them taken
   size_t size_ = 0;
 };
 

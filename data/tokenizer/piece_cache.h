@@ -8,7 +8,8 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
-#include <vector>
+
+#include "data/huge_pages.h"
 
 namespace phalanx {
 
@@ -56,35 +57,54 @@ struct PieceKey {
 
 class PieceCache {
  public:
-  static constexpr size_t kMaxIds = 3;
-  struct alignas(32) Slot {
+  static constexpr size_t kMaxIds = 4;
+  struct Slot {
     PieceKey key{0, 0};
-    std::array<int32_t, kMaxIds> ids;
-    uint32_t num_ids;
+    std::array<int32_t, kMaxIds> ids;  // the first with their number above kNumShift
+
+    // Writes kMaxIds of which the first ones count; returns how many.
+    size_t copy_ids(int32_t* to) const {
+      std::memcpy(to, ids.data(), sizeof ids);
+      to[0] &= (1 << kNumShift) - 1;
+      return static_cast<size_t>(ids[0]) >> kNumShift;
+    }
   };
 
   // num_slots: a power of two, or 0: nothing is kept.
   explicit PieceCache(size_t num_slots)
       : keeps_(num_slots > 0),
-        shift_(num_slots > 1 ? 64 - std::countr_zero(num_slots) : 63),
-        slots_(num_slots > 1 ? num_slots : 2) {}
+        shift_(num_slots > 2 ? 65 - std::countr_zero(num_slots) : 63),
+        pairs_(num_slots > 2 ? num_slots / 2 : 2) {}
 
+  // Where a piece is kept if it is: two slots of one cache line.
   size_t place_of(const PieceKey& key) const { return static_cast<size_t>(key.mixed() >> shift_); }
-  const Slot& at(size_t place) const { return slots_[place]; }
-  void prefetch(size_t place) const { __builtin_prefetch(&slots_[place]); }
+  void prefetch(size_t place) const { __builtin_prefetch(&pairs_[place]); }
 
+  // Null where the piece is not kept.
+  const Slot* find(size_t place, const PieceKey& key) const {
+    const Pair& pair = pairs_[place];
+    if (pair[0].key == key) return &pair[0];
+    return pair[1].key == key ? &pair[1] : nullptr;
+  }
+
+  // The older of two gives way.
   void keep(size_t place, const PieceKey& key, const int32_t* ids, size_t num_ids) {
     if (!keeps_ || num_ids > kMaxIds || key.high == 0) return;
-    Slot& slot = slots_[place];
-    slot.key = key;
-    std::memcpy(slot.ids.data(), ids, num_ids * sizeof *ids);
-    slot.num_ids = static_cast<uint32_t>(num_ids);
+    Pair& pair = pairs_[place];
+    pair[1] = pair[0];
+    pair[0].key = key;
+    std::memcpy(pair[0].ids.data(), ids, num_ids * sizeof *ids);
+    pair[0].ids[0] |= static_cast<int32_t>(num_ids << kNumShift);
   }
 
  private:
+  static constexpr int kNumShift = 28;  // ids are below 2^21
+
+  struct alignas(64) Pair : std::array<Slot, 2> {};
+
   bool keeps_;
   int shift_;
-  std::vector<Slot> slots_;
+  HugePageVector<Pair> pairs_;
 };
 
 }  // namespace phalanx

@@ -4,10 +4,14 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
+#include <span>
 #include <string_view>
 
 #include "data/tokenizer/ascii_runs.h"
+#include "data/tokenizer/contraction.h"
+#include "data/tokenizer/piece_starts.h"
 #include "data/tokenizer/split_pattern.h"
 #include "data/tokenizer/unicode_class.h"
 
@@ -30,6 +34,11 @@ class PieceCutter {
     const size_t end = ascii_word_end(word);
     return end == word ? end_by_rules(begin) : end;
   }
+
+  // Puts the ends of the pieces from text[begin] on into `ends`, in order, until there is room for
+  // less than kRoom more or the text ends. Returns how many there are.
+  static constexpr size_t kRoom = PieceStarts<kPattern>::kWidth;
+  size_t ends_from(size_t begin, std::span<size_t> ends) const;
 
  private:
   using Words = SplitRules::Words;
@@ -67,6 +76,7 @@ class PieceCutter {
     }
   }
 
+  uint64_t starts_behind(size_t begin) const;
   size_t end_by_rules(size_t begin) const;
   size_t word_end(size_t begin, const Symbol& first) const;
   size_t word_end_by_case(size_t begin, const Symbol& first) const;

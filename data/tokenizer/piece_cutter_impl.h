@@ -4,6 +4,36 @@
 namespace phalanx {
 
 template <SplitPattern kPattern>
+size_t PieceCutter<kPattern>::ends_from(size_t begin, std::span<size_t> ends) const {
+  size_t num_ends = 0;
+  while (begin < text_.size() && num_ends + kRoom <= ends.size()) {
+    uint64_t starts = starts_behind(begin);
+    if (starts == 0) {
+      begin = ends[num_ends++] = end_of(begin);
+      continue;
+    }
+    size_t end = begin;
+    for (; starts != 0; starts &= starts - 1) {
+      end = begin + static_cast<size_t>(std::countr_zero(starts));
+      ends[num_ends++] = end;
+    }
+    begin = end;
+  }
+  return num_ends;
+}
+
+// Bit i: a piece starts at text[begin + i]; zero where the rules must say it.
+template <SplitPattern kPattern>
+uint64_t PieceCutter<kPattern>::starts_behind(size_t begin) const {
+  using Starts = PieceStarts<kPattern>;
+  if constexpr (!Starts::kKnown) return 0;
+  // Text of other alphabets is better read by the rules at once.
+  const bool worthwhile = begin + Starts::kWidth <= text_.size() && is_ascii(text_[begin]) &&
+                          is_ascii(text_[begin + 1]);
+  return worthwhile ? Starts::of(text_.data() + begin) : 0;
+}
+
+template <SplitPattern kPattern>
 size_t PieceCutter<kPattern>::end_by_rules(size_t begin) const {
   const Symbol first = at(begin);
   if constexpr (kRules.words != Words::kByCase) {
@@ -67,26 +97,16 @@ size_t PieceCutter<kPattern>::word_end_by_case(size_t begin, const Symbol& first
   return end == word ? kNone : contraction_end(end);
 }
 
-// The end of 's 't 'm 'd 're 've 'll, in any case but for GPT-2, or `begin` where there is none.
+// The end of the contraction that starts at `begin`, or `begin` where there is none.
 template <SplitPattern kPattern>
 size_t PieceCutter<kPattern>::contraction_end(size_t begin) const {
-  constexpr bool kAnyCase = kRules.words != Words::kSpaceLead;
   constexpr char32_t kLongS = 0x17F;  // the one letter outside ASCII that equals s, ignoring case
-  const auto lower = [](char c) {
-    return static_cast<char>(kAnyCase && c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  };
   if (begin + 1 >= text_.size() || text_[begin] != '\'') return begin;
-  const char first = lower(text_[begin + 1]);
-  if (first == 's' || first == 't' || first == 'm' || first == 'd') return begin + 2;
-  if (kAnyCase && !is_ascii(first)) {
+  if (kRules.words != Words::kSpaceLead && !is_ascii(text_[begin + 1])) {
     const Symbol symbol = at(begin + 1);
     return symbol.code_point == kLongS ? begin + 1 + symbol.size : begin;
   }
-  if (begin + 2 >= text_.size()) return begin;
-  const char second = lower(text_[begin + 2]);
-  const bool found =
-      ((first == 'r' || first == 'v') && second == 'e') || (first == 'l' && second == 'l');
-  return found ? begin + 3 : begin;
+  return begin + contraction_size<kRules.words>(text_.substr(begin));
 }
 
 template <SplitPattern kPattern>

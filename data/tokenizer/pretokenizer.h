@@ -5,6 +5,7 @@
 // up to the text.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string_view>
 
@@ -47,10 +48,13 @@ class PreTokenizer {
   template <typename Take>
   void each_piece(std::string_view text, const Take& take) const {
     with_cutter(text, [&](const auto& cutter) {
+      std::array<size_t, 4 * cutter.kRoom> ends;
       for (size_t begin = 0; begin < text.size();) {
-        const size_t end = cutter.end_of(begin);
-        take(text.substr(begin, end - begin));
-        begin = end;
+        const size_t num_ends = cutter.ends_from(begin, ends);
+        for (size_t i = 0; i < num_ends; ++i) {
+          take(text.substr(begin, ends[i] - begin));
+          begin = ends[i];
+        }
       }
     });
   }

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "data/tokenizer/rank_merges.h"
 #include "data/tokenizer/tokenizer_file.h"
 
 namespace phalanx {
@@ -96,50 +97,6 @@ void read_line(std::string_view line, const std::string& origin, size_t number,
   tokens[*rank] = *std::move(bytes);
 }
 
-// The file names no merges: two neighbours merge where their bytes together are a token, and that
-// token's rank is the merge's. Of all ways to cut a token only the one counts in which the ranks
-// below its own leave its bytes: no other pair with these bytes is ever side by side. Nothing where
-// some token has no such two parts.
-std::optional<std::vector<Merge>> merges_that_count(const std::vector<std::string>& tokens) {
-  std::vector<int32_t> byte_ids(256, -1);
-  for (size_t id = 0; id < tokens.size(); ++id) {
-    if (tokens[id].size() != 1) continue;
-    byte_ids[static_cast<unsigned char>(tokens[id][0])] = static_cast<int32_t>(id);
-  }
-  if (std::count(byte_ids.begin(), byte_ids.end(), -1) != 0) return std::nullopt;
-  std::vector<Merge> merges;
-  BpeMerger merger(merges, tokens.size());
-  MergeScratch scratch;
-  std::vector<int32_t> parts;
-  for (size_t id = 0; id < tokens.size(); ++id) {
-    if (tokens[id].size() == 1) continue;
-    parts.clear();
-    for (const char byte : tokens[id]) {
-      parts.push_back(byte_ids[static_cast<unsigned char>(byte)]);
-    }
-    merger.merge(parts, 0, scratch);
-    if (parts.size() != 2) return std::nullopt;
-    merges.push_back({parts[0], parts[1], static_cast<int32_t>(id), static_cast<uint32_t>(id)});
-    merger.add(merges.back());
-  }
-  return merges;
-}
-
-// Every way to cut a token into two others.
-std::vector<Merge> all_merges(const std::vector<std::string>& tokens, const TokenIndex& index) {
-  std::vector<Merge> merges;
-  for (size_t id = 0; id < tokens.size(); ++id) {
-    const std::string_view token = tokens[id];
-    for (size_t cut = 1; cut < token.size(); ++cut) {
-      const int32_t left = index.find(token.substr(0, cut));
-      const int32_t right = left == -1 ? -1 : index.find(token.substr(cut));
-      if (right == -1) continue;
-      merges.push_back({left, right, static_cast<int32_t>(id), static_cast<uint32_t>(id)});
-    }
-  }
-  return merges;
-}
-
 std::vector<Merge> merges_of(const std::vector<std::string>& tokens, const std::string& origin) {
   std::vector<int32_t> ids;
   for (size_t id = 0; id < tokens.size(); ++id) ids.push_back(static_cast<int32_t>(id));
@@ -150,8 +107,8 @@ std::vector<Merge> merges_of(const std::vector<std::string>& tokens, const std::
     throw std::invalid_argument(
         fmt::format("{}: ranks {} and {} are the same token", origin, first, id));
   }
-  std::optional<std::vector<Merge>> merges = merges_that_count(tokens);
-  return merges ? *std::move(merges) : all_merges(tokens, index);
+  std::optional<std::vector<Merge>> merges = rank_merges_that_count(tokens);
+  return merges ? *std::move(merges) : all_rank_merges(tokens);
 }
 
 std::vector<SpecialToken> specials_of(std::span<const NamedId> named) {
@@ -204,6 +161,7 @@ TokenizerParts parse_ranks(const std::string& text, const std::string& origin) {
   TokenizerParts parts;
   parts.pattern = kind.pattern;
   parts.whole_pieces_first = true;
+  parts.of_ranks = true;
   parts.merges = merges_of(tokens, origin);
   parts.tokens = std::move(tokens);
   add_specials(parts, specials_of(kind.specials));
@@ -225,7 +183,7 @@ TokenizerParts phi4_parts(const TokenizerParts& ranks, const std::string& origin
   }
   TokenizerParts parts = ranks;
   parts.pattern = SplitPattern::kCl100k;
-  parts.whole_pieces_first = false;
+  parts.whole_pieces_first = parts.of_ranks = false;
   add_specials(parts, phi4_specials());
   return parts;
 }

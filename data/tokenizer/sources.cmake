@@ -8,6 +8,7 @@ target_sources(phalanx_data PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/piece_counter.cc
   ${CMAKE_CURRENT_LIST_DIR}/pretokenizer.cc
   ${CMAKE_CURRENT_LIST_DIR}/rank_file_reader.cc
+  ${CMAKE_CURRENT_LIST_DIR}/rank_merges.cc
   ${CMAKE_CURRENT_LIST_DIR}/special_finder.cc
   ${CMAKE_CURRENT_LIST_DIR}/split_pattern.cc
   ${CMAKE_CURRENT_LIST_DIR}/token_index.cc
@@ -16,4 +17,5 @@ target_sources(phalanx_data PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/tokenizer_file.cc
   ${CMAKE_CURRENT_LIST_DIR}/tokenizer_json_reader.cc
   ${CMAKE_CURRENT_LIST_DIR}/tokenizer_json_writer.cc
+  ${CMAKE_CURRENT_LIST_DIR}/tokenizer_tables.cc
   ${CMAKE_CURRENT_LIST_DIR}/unicode_class.cc)

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "data/huge_pages.h"
 #include "data/tokenizer/piece_cache.h"
 
 namespace phalanx {
@@ -47,8 +48,8 @@ class TokenIndex {
   int32_t find_long(std::string_view bytes) const;
 
   const std::vector<std::string>* tokens_ = nullptr;
-  std::vector<ShortSlot> short_slots_;  // a power of two of them, at most half of them taken
-  std::vector<Slot> slots_;             // as many alike, of longer tokens
+  HugePageVector<ShortSlot> short_slots_;  // a power of two of them, at most half of them taken
+  HugePageVector<Slot> slots_;             // as many alike, of longer tokens
   size_t longest_ = 0;
 };
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "data/tokenizer/encoder.h"
+#include "data/tokenizer/rank_merges.h"
 
 namespace phalanx {
 namespace {
@@ -100,8 +101,20 @@ Tokenizer::Tokenizer(TokenizerParts parts, std::string_view origin)
       merger_(parts_.merges) {
   if (parts_.nfc) nfc_.emplace();
   find_byte_tokens(origin);
+  merger_.index_bytes(byte_ids_);
   index_whole_pieces();
   fingerprint_ = fingerprint_of(parts_);
+}
+
+bool Tokenizer::made(std::string_view fingerprint) const {
+  if (fingerprint == fingerprint_) return true;
+  if (!parts_.of_ranks) return false;
+  std::vector<std::string> ranks = parts_.tokens;
+  for (const SpecialToken& special : parts_.specials)
+    ranks[static_cast<size_t>(special.id)].clear();
+  TokenizerParts parts = parts_;
+  parts.merges = all_rank_merges(ranks);
+  return fingerprint == fingerprint_of(in_order(std::move(parts)));
 }
 
 void Tokenizer::find_byte_tokens(std::string_view origin) {
@@ -131,8 +144,7 @@ void Tokenizer::index_whole_pieces() {
     if (token.empty() || special[id]) continue;
     if (!parts_.whole_pieces_first) {
       ids.clear();
-      for (const char byte : token) ids.push_back(byte_ids_[static_cast<unsigned char>(byte)]);
-      merger_.merge(ids, 0, scratch);
+      merger_.merge_bytes(token, ids, scratch);
       if (ids.size() != 1 || ids[0] != static_cast<int32_t>(id)) continue;
     }
     whole.push_back(static_cast<int32_t>(id));

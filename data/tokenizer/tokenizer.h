@@ -41,6 +41,7 @@ struct TokenizerParts {
   bool nfc = false;                 // texts are normalized first (nfc.h)
   bool prefix_space = false;        // a text begins with a space, its own or one put there
   bool whole_pieces_first = false;  // a piece that is a token is it, whatever the merges say
+  bool of_ranks = false;            // of a rank file, whose merges follow from the tokens
   std::vector<std::string> tokens;  // bytes by id, specials included; empty: no token has this id
   std::vector<Merge> merges;
   std::vector<SpecialToken> specials;
@@ -75,6 +76,11 @@ class Tokenizer {
   // XXH3-64, 16 hex digits, of pattern, tokens, merges and specials: equal exactly for tokenizers
   // that encode and decode alike, whatever file they came from.
   const std::string& fingerprint() const { return fingerprint_; }
+
+  // Whether ids that a tokenizer with this fingerprint made are this one's: it is its own, or the
+  // one that versions before 2026-11-27 gave the same rank file, of which they listed all merges,
+  // those too that never happen.
+  bool made(std::string_view fingerprint) const;
 
   const TokenizerParts& parts() const { return parts_; }
 

@@ -1,22 +1,20 @@
 // tokenizer.json -> TokenizerParts. The vocabulary and the merges, nearly all of a file, are read
-// with simdjson; the rest as nlohmann's values, which can be compared and shown.
+// with simdjson (tokenizer_tables.h); the rest as nlohmann's values, which can be compared and
+// shown.
 #include <fmt/format.h>
 #include <simdjson.h>
 
 #include <algorithm>
 #include <functional>
-#include <initializer_list>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <stdexcept>
 #include <utility>
 
 #include "data/strict_json.h"
-#include "data/tokenizer/byte_alphabet.h"
-#include "data/tokenizer/token_index.h"
 #include "data/tokenizer/tokenizer_fields.h"
 #include "data/tokenizer/tokenizer_file.h"
+#include "data/tokenizer/tokenizer_tables.h"
 
 namespace phalanx {
 namespace {
@@ -26,12 +24,11 @@ using Value = simdjson::dom::element;
 
 constexpr int kMaxDepth = 16;  // no tokenizer.json is as deep
 std::string shown(const json& value) { return TokenizerFields::shown(value); }
-std::string shown(const Value& value) { return shown(json::parse(simdjson::minify(value))); }
-std::string shown_text(std::string_view text) { return shown(json(text)); }
 
 class JsonReader {
  public:
-  explicit JsonReader(const std::string& origin) : origin_(origin), fields_(origin) {}
+  explicit JsonReader(const std::string& origin)
+      : origin_(origin), fields_(origin), tables_(origin, parts_) {}
 
   TokenizerParts read(const std::string& text);
 
@@ -44,20 +41,13 @@ class JsonReader {
   void read_specials(const json& root);
   SpecialToken read_special(const json& added, const std::string& place) const;
   void check_model(const json& model) const;
-  void read_vocabulary();
-  void read_token(std::string_view text, const Value& value);
-  void read_merges();
-  Merge read_merge(const Value& merge, const TokenIndex& index, size_t number) const;
-  bool place_token(int32_t id, std::string bytes);
 
   const std::string& origin_;
   TokenizerFields fields_;
-  ByteAlphabet alphabet_;
   simdjson::dom::parser parser_;                     // owns what values refer to
   std::map<std::string, Value, std::less<>> large_;  // model.vocab and model.merges
   TokenizerParts parts_;
-  std::vector<int32_t> ordinary_;                            // ids of tokens that are not special
-  std::map<std::string, int32_t, std::less<>> special_ids_;  // by content
+  TokenizerTables tables_;  // fills parts_
 };
 
 json JsonReader::read_root(const std::string& text) {
@@ -153,13 +143,7 @@ void JsonReader::read_specials(const json& root) {
   for (size_t i = 0; i < added.size(); ++i) {
     const std::string place = fmt::format("added_tokens[{}]", i);
     SpecialToken special = read_special(added[i], place);
-    if (!special_ids_.emplace(special.content, special.id).second) {
-      fields_.fail(place + ".content",
-                   fmt::format("{} was added before", shown_text(special.content)));
-    }
-    if (!place_token(special.id, special.content)) {
-      fields_.fail(place + ".id", fmt::format("id {} is taken by another token", special.id));
-    }
+    tables_.add_special(special, place);
     parts_.specials.push_back(std::move(special));
   }
   // Without a normalizer the order in which two kinds are sought matters only where there are two.
@@ -199,99 +183,6 @@ void JsonReader::check_model(const json& model) const {
   }
 }
 
-void JsonReader::read_vocabulary() {
-  simdjson::dom::object vocabulary;
-  const Value& value = large_.at("vocab");
-  if (value.get(vocabulary) != simdjson::SUCCESS) {
-    fields_.fail("model.vocab", fmt::format("expected an object, found {}", shown(value)));
-  }
-  for (const auto& [text, id] : vocabulary) read_token(text, id);
-}
-
-void JsonReader::read_token(std::string_view text, const Value& value) {
-  const auto place = [text] { return fmt::format("model.vocab[{}]", shown_text(text)); };
-  uint64_t number = 0;
-  if (value.get(number) != simdjson::SUCCESS || number > static_cast<uint64_t>(kMaxTokenId)) {
-    fields_.fail(place(),
-                 fmt::format("expected an id of 0..{}, found {}", kMaxTokenId, shown(value)));
-  }
-  const auto id = static_cast<int32_t>(number);
-  const auto special = special_ids_.find(text);
-  if (special != special_ids_.end()) {
-    if (special->second == id) return;
-    fields_.fail(place(),
-                 fmt::format("expected id {} as in added_tokens, found {}", special->second, id));
-  }
-  std::optional<std::string> bytes = alphabet_.to_bytes(text);
-  if (!bytes || bytes->empty()) {
-    fields_.fail(place(), "expected characters of the byte-level alphabet only");
-  }
-  if (!place_token(id, *std::move(bytes))) {
-    fields_.fail(place(), fmt::format("id {} is taken by another token", id));
-  }
-  ordinary_.push_back(id);
-}
-
-bool JsonReader::place_token(int32_t id, std::string bytes) {
-  const auto index = static_cast<size_t>(id);
-  if (index >= parts_.tokens.size()) parts_.tokens.resize(index + 1);
-  if (!parts_.tokens[index].empty()) return false;
-  parts_.tokens[index] = std::move(bytes);
-  return true;
-}
-
-void JsonReader::read_merges() {
-  const TokenIndex index(parts_.tokens, ordinary_);
-  for (const int32_t id : ordinary_) {
-    const std::string& token = parts_.tokens[static_cast<size_t>(id)];
-    if (index.find(token) == id) continue;
-    throw std::invalid_argument(
-        fmt::format("{}: key {} occurs twice", origin_, alphabet_.to_text(token)));
-  }
-  simdjson::dom::array merges;
-  const Value& value = large_.at("merges");
-  if (value.get(merges) != simdjson::SUCCESS) {
-    fields_.fail("model.merges", fmt::format("expected an array, found {}", shown(value)));
-  }
-  for (const Value& merge : merges) {
-    parts_.merges.push_back(read_merge(merge, index, parts_.merges.size()));
-  }
-}
-
-// "left right", or ["left", "right"] in files of tokenizers 0.20 and later.
-Merge JsonReader::read_merge(const Value& merge, const TokenIndex& index, size_t number) const {
-  const auto place = [number] { return fmt::format("model.merges[{}]", number); };
-  std::string_view left, right;
-  simdjson::dom::array pair;
-  if (merge.get(left) == simdjson::SUCCESS) {
-    const size_t space = std::min(left.find(' '), left.size());
-    right = left.substr(std::min(space + 1, left.size()));
-    left = left.substr(0, space);
-  } else if (merge.get(pair) == simdjson::SUCCESS && pair.size() == 2) {
-    if (pair.at(0).get(left) != simdjson::SUCCESS || pair.at(1).get(right) != simdjson::SUCCESS) {
-      left = right = {};
-    }
-  }
-  if (left.empty() || right.empty()) {
-    fields_.fail(place(), fmt::format("expected two tokens, found {}", shown(merge)));
-  }
-  const auto bytes_of = [&](std::string_view text) {
-    std::optional<std::string> bytes = alphabet_.to_bytes(text);
-    if (!bytes) fields_.fail(place(), "expected characters of the byte-level alphabet only");
-    return *std::move(bytes);
-  };
-  const auto find = [&](const std::string& bytes) {
-    const int32_t id = index.find(bytes);
-    if (id != -1) return id;
-    fields_.fail(place(), fmt::format("{} is no token of model.vocab",
-                                      shown_text(alphabet_.to_text(bytes))));
-  };
-  const std::string left_bytes = bytes_of(left);
-  const std::string right_bytes = bytes_of(right);
-  return {find(left_bytes), find(right_bytes), find(left_bytes + right_bytes),
-          static_cast<uint32_t>(number)};
-}
-
 TokenizerParts JsonReader::read(const std::string& text) {
   const json root = read_root(text);
   fields_.expect_keys(root, "top level",
@@ -307,9 +198,9 @@ TokenizerParts JsonReader::read(const std::string& text) {
   parts_.whole_pieces_first = fields_.flag(model, "model", "ignore_merges", false);
   read_specials(root);
   (void)fields_.field(model, "model", "vocab");
-  read_vocabulary();
+  tables_.read_vocabulary(large_.at("vocab"));
   (void)fields_.field(model, "model", "merges");
-  read_merges();
+  tables_.read_merges(large_.at("merges"));
   return std::move(parts_);
 }
 

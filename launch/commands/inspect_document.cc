@@ -53,7 +53,7 @@ std::vector<int64_t> sample_ordinals(int64_t num_documents, int64_t count) {
 
 std::unique_ptr<Tokenizer> load_tokenizer_of(const std::string& path, const DatasetReader& reader) {
   std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(path);
-  if (tokenizer->fingerprint() != reader.manifest().tokenizer) {
+  if (!tokenizer->made(reader.manifest().tokenizer)) {
     throw std::invalid_argument(
         fmt::format("--tokenizer {}: expected the tokenizer of {}, with fingerprint {}, found one "
                     "with {}",

@@ -57,6 +57,24 @@ TEST(BpeMerger, short_and_long_pieces_follow_the_definition) {
   }
 }
 
+TEST(BpeMerger, bytes_are_merged_as_the_tokens_they_are) {
+  BpeMerger merger(tangled_merges());
+  std::vector<int32_t> byte_ids(256, 100);
+  for (int32_t id = 0; id < 4; ++id) byte_ids[static_cast<size_t>('a' + id)] = id;
+  merger.index_bytes(byte_ids);
+  MergeScratch scratch;
+  for (uint64_t key = 0; key < 300; ++key) {
+    std::vector<int32_t> ids = keyed_ids(static_cast<size_t>(key % 100), key);
+    std::string piece;
+    for (const int32_t id : ids) piece += static_cast<char>('a' + id);
+    std::vector<int32_t> merged = {7};
+    merger.merge_bytes(piece, merged, scratch);
+    std::vector<int32_t> expected = merged_by_definition(ids, tangled_merges());
+    expected.insert(expected.begin(), 7);
+    EXPECT_EQ(merged, expected) << "key " << key;
+  }
+}
+
 TEST(BpeMerger, leaves_what_stands_before_the_piece) {
   const BpeMerger merger(tangled_merges());
   MergeScratch scratch;

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/data/tokenizer/tokenizer_samples.h"
@@ -128,6 +130,43 @@ TEST(PreTokenizer, pieces_add_up_to_any_text) {
       std::string sum;
       for (const std::string& piece : pieces_of(text, pattern)) sum += piece;
       EXPECT_EQ(sum, text);
+    }
+  }
+}
+
+// Texts of up to 150 atoms: any ASCII, or what the rules are about, drawn by a key.
+std::string drawn_text(uint64_t key) {
+  static constexpr std::string_view kAtoms[] = {
+      " ",   " ",    " ",    "  ", "\t", "\n",  "\n",      "\r\n", "\r",        "\v",      "'",
+      "'",   "''",   "'s",   "'S", "'d", "'re", "'Ve",     "'ll",  "'lL",       "l",       "e",
+      "the", " of",  "B",    "Ab", "1",  "12",  "1234567", "00",   ".",         "...",     "_",
+      "/*",  "\x1C", "\x7F", "=",  "s",  "t",   "\xFF",    "\n ",  "'\xC5\xBF", "\xC3\xA9"};
+  const auto draw = [&key](uint64_t below) {
+    key = key * 6364136223846793005u + 1442695040888963407u;
+    return (key >> 33) % below;
+  };
+  const bool any_ascii = draw(3) == 0;
+  std::string text;
+  for (uint64_t left = draw(150); left > 0; --left) {
+    if (any_ascii) {
+      text += static_cast<char>(draw(128));
+    } else {
+      text += kAtoms[draw(std::size(kAtoms))];
+    }
+  }
+  return text;
+}
+
+TEST(PreTokenizer, many_pieces_at_once_are_those_of_the_rules) {
+  for (const SplitPattern pattern :
+       {SplitPattern::kCl100k, SplitPattern::kCl100kTiktoken, SplitPattern::kO200k,
+        SplitPattern::kGpt2, SplitPattern::kQwen2}) {
+    for (uint64_t key = 0; key < 2000; ++key) {
+      const std::string text = drawn_text(key);
+      Pieces pieces;
+      PreTokenizer(pattern).each_piece(text,
+                                       [&](std::string_view piece) { pieces.emplace_back(piece); });
+      ASSERT_EQ(pieces, pieces_of(text, pattern)) << split_pattern_name(pattern) << ": " << text;
     }
   }
 }

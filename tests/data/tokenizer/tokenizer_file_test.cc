@@ -222,6 +222,44 @@ TEST(RankFile, broken_lines_are_refused_with_their_number) {
             "found 1");
 }
 
+std::string base64(const std::string& bytes) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  uint32_t bits = 0;
+  for (size_t i = 0; i < 3; ++i) {
+    bits = bits << 8 | (i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0u);
+  }
+  for (size_t i = 0; i < 4; ++i) {
+    text += i <= bytes.size() ? kDigits[bits >> (18 - 6 * i) & 63] : '=';
+  }
+  return text;
+}
+
+// As many ranks as cl100k has: bytes, all pairs of them, and threes, which can be cut in two ways.
+std::string many_ranks() {
+  std::string text;
+  for (uint32_t rank = 0; rank < 100256; ++rank) {
+    const uint32_t value = rank < 256 ? rank : rank < 65792 ? rank - 256 : rank - 65792;
+    const size_t size = rank < 256 ? 1 : rank < 65792 ? 2 : 3;
+    std::string bytes;
+    for (size_t i = size; i-- > 0;) bytes += static_cast<char>(value >> (8 * i));
+    text += base64(bytes) + " " + std::to_string(rank) + "\n";
+  }
+  return text;
+}
+
+TEST(RankFile, data_of_versions_that_listed_all_merges_is_its_own) {
+  const Tokenizer tokenizer(parse_ranks(many_ranks(), "c.tiktoken"), "c.tiktoken");
+  const std::string earlier =
+      "48866178c4571dec";  // what the version of 2026-11-26 printed for this file
+  EXPECT_NE(tokenizer.fingerprint(), earlier);
+  EXPECT_TRUE(tokenizer.made(earlier));
+  EXPECT_TRUE(tokenizer.made(tokenizer.fingerprint()));
+  EXPECT_FALSE(tokenizer.made("0123456789abcdef"));
+  EXPECT_FALSE(Tokenizer(testing::sample_parts()).made(earlier));
+}
+
 TEST(RankFile, phi4_extends_cl100k_only) {
   try {
     phi4_parts(testing::sample_parts(), "t.json");
