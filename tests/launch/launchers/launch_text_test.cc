@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
 #include <filesystem>
@@ -120,7 +121,8 @@ TEST(SlurmLaunch, catches_signals_before_it_starts_anything) {
 /// Runs a batch script that is sent signals from its job's first moment on, until the job gets one
 /// and ends with `code`: what scontrol was told, and the script's own code.
 std::string end_of_script(int code) {
-  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "slurm-script";
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / ("slurm-script-" + std::to_string(getpid()));
   std::filesystem::create_directories(folder);
   LaunchJob job = two_hosts();
   job.program = folder / "program";
