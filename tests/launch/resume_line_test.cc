@@ -2,6 +2,7 @@
 #include "launch/resume_line.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -17,7 +18,8 @@ const std::string kTrainLine = "build/phalanx train run.yaml 'stages[0].x=1' --r
 class ResumeLine : public testing::Test {
  protected:
   void SetUp() override {
-    starter_.launch_folder = fs::path(testing::TempDir()) / "resume-line";
+    starter_.launch_folder =
+        fs::path(testing::TempDir()) / ("resume-line-" + std::to_string(getpid()));
     starter_.run_name = "first";
     starter_.threads = 3;
     fs::remove_all(starter_.launch_folder);

@@ -2,6 +2,7 @@
 #include "launch/run_end.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <stdexcept>
@@ -36,7 +37,7 @@ class RunEndTest : public testing::Test {
   }
   void write_file(const std::string& text) const { std::ofstream(folder_ / "end.json") << text; }
 
-  fs::path folder_ = fs::path(testing::TempDir()) / "run-end";
+  fs::path folder_ = fs::path(testing::TempDir()) / ("run-end-" + std::to_string(getpid()));
 };
 
 TEST_F(RunEndTest, reads_what_was_written) {

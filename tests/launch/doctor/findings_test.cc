@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <nlohmann/json.hpp>
@@ -267,7 +268,9 @@ TEST(WriteSpeed, leaves_nothing_behind_and_says_where_it_cannot_write) {
 }
 
 TEST(WriteSpeed, leaves_nothing_behind_where_the_disk_is_full) {
-  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "doctor-full";
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / ("doctor-full-" + std::to_string(getpid()));
+  std::filesystem::remove_all(folder);
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
   const auto signal_before = std::signal(SIGXFSZ, SIG_IGN);

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
 #include <filesystem>
@@ -117,15 +118,16 @@ TEST(SlurmLaunch, catches_signals_before_it_starts_anything) {
   }
 }
 
-/// Runs a batch script whose job ends with `code` after a signal; what scontrol was told, and the
-/// script's own code.
+/// Runs a batch script that is sent signals from its job's first moment on, until the job gets one
+/// and ends with `code`: what scontrol was told, and the script's own code.
 std::string end_of_script(int code) {
-  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "slurm-script";
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / ("slurm-script-" + std::to_string(getpid()));
   std::filesystem::create_directories(folder);
   LaunchJob job = two_hosts();
   job.program = folder / "program";
-  std::ofstream(job.program) << "#!/bin/bash\ntrap 'exit " << code << "' USR1\nkill -USR1 $PPID\n"
-                             << "while :; do sleep 0.05; done\n";
+  std::ofstream(job.program) << "#!/bin/bash\ntrap 'exit " << code << "' USR1\n"
+                             << "for i in {1..600}; do kill -USR1 $PPID; sleep 0.05; done\n";
   std::ofstream(folder / "scontrol") << "#!/bin/bash\necho \"$@\"\n";
   std::ofstream(folder / "script") << slurm_launch(job).files.at(0).text;
   const std::string line = "cd " + folder.string() +
