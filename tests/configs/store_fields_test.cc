@@ -1,4 +1,5 @@
 // Where data sets lie: folders, URLs and lists of them, and what may not stand in a configuration.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "configs/field_list.h"
@@ -17,9 +18,9 @@ SourceConfig web_of(const ResolvedConfig& config) { return config.run.data.sourc
 
 TEST(StoreFields, APathIsAFolderAUrlOrAListOfUrls) {
   EXPECT_EQ(places_of(web_of(read(example_yaml()))), std::vector<std::string>{"/data/web"});
-  const std::string list = std::string(kPath) + "[s3://b/web, 'https://h/a b']";
   const ResolvedConfig config =
-      read(example_yaml(), {list, "data.store.cache_bytes=1536MiB", "data.store.patience=90s"});
+      read(example_yaml(), {"data.sources.web.path=[s3://b/web, 'https://h/a b']",
+                            "data.store.cache_bytes=1536MiB", "data.store.patience=90s"});
   EXPECT_EQ(places_of(web_of(config)), (std::vector<std::string>{"s3://b/web", "https://h/a b"}));
   EXPECT_EQ(config.run.data.store.cache_bytes, int64_t{1536} << 20);
   EXPECT_EQ(config.run.data.store.patience_seconds, 90);
@@ -30,7 +31,7 @@ TEST(StoreFields, APathIsAFolderAUrlOrAListOfUrls) {
 
 TEST(StoreFields, RefusesWhatIsNoPlace) {
   const auto message = [](const std::string& path) {
-    return error_of(example_yaml(), {kPath + path});
+    return error_of(example_yaml(), {fmt::format("{}{}", kPath, path)});
   };
   EXPECT_EQ(message("[]"),
             "command line: data.sources.web.path: expected a folder, a URL or a list of URLs, got "
@@ -46,7 +47,7 @@ TEST(StoreFields, RefusesWhatIsNoPlace) {
 
 TEST(StoreFields, RefusesSecretsUnsaid) {
   for (const char* url : {"https://user:hidden@h/web", "https://h/web?sig=hidden"}) {
-    const std::string message = error_of(example_yaml(), {kPath + std::string(url)});
+    const std::string message = error_of(example_yaml(), {fmt::format("{}{}", kPath, url)});
     EXPECT_NE(message.find("data.sources.web.path: "), std::string::npos);
     EXPECT_EQ(message.find("hidden"), std::string::npos) << message;
   }
