@@ -50,7 +50,7 @@ class ReadAhead {
   StageSources sources_;
   int64_t steps_ahead_;
   std::vector<std::optional<Epoch>> epochs_;   // by source
-  std::vector<std::vector<size_t>> expected_;  // likewise, as it was told last
+  std::vector<std::vector<size_t>> expected_;  // [stage, source]: as it was told last
 };
 
 }  // namespace phalanx

@@ -43,7 +43,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(store, fault)
 
     def answer(self, store, fault):
-        kind = fault.kind if fault else ''
+        # A connection that is kept outlives the server.
+        kind = 'drop' if store.closed.is_set() else fault.kind if fault else ''
         if kind == 'drop':
             self.close_connection = True
             return

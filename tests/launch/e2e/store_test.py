@@ -173,7 +173,7 @@ class Faults(StoreTest):
             ('empty', {}, (f'expected {size} bytes', 'found 0')),
             ('status', {'status': 404, 'body': b'gone for good'}, ('404 gone for good', '(once)')),
             ('status', {'status': 403, 'body': b'<Error><Code>AccessDenied</Code><Message>No.'
-                                               b'</Message></Error>'}, ('403 AccessDenied: No.',)),
+                                               b'</Message></Error>'}, ('403 AccessDenied: No (once)',)),
             ('status', {'status': 503}, ('503 busy', 'tries in', 'data.store.patience')),
             ('truncate', {'after': 100}, (', then: ', 'tries in', 'data.store.patience')),
         ]
