@@ -59,7 +59,7 @@ class PieceStarts {
   static uint64_t certain(const AsciiClasses& classes);
   static uint64_t digit_starts(const AsciiClasses& classes);
   static uint64_t space_starts(const AsciiClasses& classes);
-  static uint64_t last_line_starts(const AsciiClasses& classes, uint64_t tail_ends);
+  static uint64_t last_line_starts(const AsciiClasses& classes);
   static void split_contractions(const char* text, uint64_t places, uint64_t& starts);
 };
 

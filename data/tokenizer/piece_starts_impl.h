@@ -81,13 +81,13 @@ uint64_t PieceStarts<kPattern>::space_starts(const AsciiClasses& classes) {
   const uint64_t tails = classes.line_ends & behind(classes.symbols);
   const uint64_t tail_ends = (classes.line_ends + tails) & ~classes.line_ends & classes.blanks;
   return (run_starts(spaces) & ~tails) | tail_ends | (classes.blanks & ~before(spaces)) |
-         last_line_starts(classes, tail_ends);
+         last_line_starts(classes);
 }
 
 // Blanks behind a line end, unless another line end follows them.
 template <SplitPattern kPattern>
-uint64_t PieceStarts<kPattern>::last_line_starts(const AsciiClasses& classes, uint64_t tail_ends) {
-  uint64_t starts = classes.blanks & behind(classes.line_ends) & ~tail_ends;
+uint64_t PieceStarts<kPattern>::last_line_starts(const AsciiClasses& classes) {
+  uint64_t starts = classes.blanks & behind(classes.line_ends);
   uint64_t ends = (classes.blanks + starts) & classes.line_ends;
   for (; ends != 0; ends &= ends - 1) {
     const uint64_t in_front = (ends & (0 - ends)) - 1;

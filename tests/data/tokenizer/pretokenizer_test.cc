@@ -134,7 +134,7 @@ TEST(PreTokenizer, pieces_add_up_to_any_text) {
   }
 }
 
-// Texts of up to 150 atoms: any ASCII, or what the rules are about, drawn by a key.
+// Texts of up to 150 atoms drawn by a key: any ASCII, or what the rules are about, and long runs.
 std::string drawn_text(uint64_t key) {
   static constexpr std::string_view kAtoms[] = {
       " ",   " ",    " ",    "  ", "\t", "\n",  "\n",      "\r\n", "\r",        "\v",      "'",
@@ -148,7 +148,9 @@ std::string drawn_text(uint64_t key) {
   const bool any_ascii = draw(3) == 0;
   std::string text;
   for (uint64_t left = draw(150); left > 0; --left) {
-    if (any_ascii) {
+    if (draw(30) == 0) {
+      text.append(draw(100), " \n\ta7."[draw(6)]);
+    } else if (any_ascii) {
       text += static_cast<char>(draw(128));
     } else {
       text += kAtoms[draw(std::size(kAtoms))];
