@@ -107,6 +107,19 @@ class ExportRun(RunTest):
         return json.loads(self.alone('tokenizer', 'encode', '--tokenizer', 'tokenizer', '--jsonl',
                                      input=json.dumps(text) + '\n').stdout)
 
+    def test_tokenizer_with_more_ids_than_the_model(self):
+        tokenizer = json.loads((self.workspace.path / 'tokenizer' / 'tokenizer.json').read_text())
+        tokenizer['added_tokens'].append(dict(tokenizer['added_tokens'][0], id=4000,
+                                              content='<|far|>'))
+        (self.workspace.path / 'far').mkdir()
+        (self.workspace.path / 'far' / 'tokenizer.json').write_text(json.dumps(tokenizer))
+        checkpoint = str(self.trained.checkpoint(STEPS).relative_to(self.workspace.path))
+        result = self.alone('export', checkpoint, 'refused', '--tokenizer', 'far')
+        self.assertEqual(result.returncode, BAD_INPUT, result.stderr)
+        self.assertIn("far/tokenizer.json: expected ids below the model's vocab_size 512, found "
+                      'ids up to 4000', result.stderr)
+        self.assertFalse((self.workspace.path / 'refused').exists())
+
     def test_tokenizer_that_is_gone(self):
         moved = self.workspace.path / 'moved'
         (self.workspace.path / 'tokenizer').rename(moved)
