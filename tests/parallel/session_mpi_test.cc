@@ -15,7 +15,7 @@ TEST(SessionUnderMpirun, every_rank_finds_its_place) {
   EXPECT_EQ(session->size(), 4);
   EXPECT_EQ(session->local_size(), 4);
   EXPECT_EQ(session->local_rank(), session->rank());
-  EXPECT_EQ(session->launcher(), Launcher::kMpi);
+  EXPECT_EQ(session->launch().launcher, Launcher::kMpi);
 }
 
 TEST(SessionUnderMpirun, mesh_groups_add_up_over_their_axis_only) {
