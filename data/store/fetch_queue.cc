@@ -69,7 +69,10 @@ FetchCounts FetchQueue::counts() const {
 }
 
 Fetcher FetchQueue::make_fetcher(double patience_seconds, std::function<bool()> stopped) const {
-  return Fetcher(requests_, limits_, patience_seconds, std::move(stopped));
+  HttpLimits limits = limits_;
+  limits.stall_seconds = std::clamp(patience_seconds / 4, 1.0, limits.stall_seconds);
+  limits.connect_seconds = std::min(limits.connect_seconds, limits.stall_seconds);
+  return Fetcher(requests_, limits, patience_seconds, std::move(stopped));
 }
 
 FetchedText FetchQueue::text(const Places& places, const std::string& name, int64_t max_bytes) {

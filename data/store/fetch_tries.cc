@@ -13,6 +13,8 @@ constexpr int kMaxWrong = 2;  // something between the store and here may have d
 
 std::string times(int count) { return count == 1 ? "once" : fmt::format("{} times", count); }
 
+constexpr int64_t kNewsBytes = int64_t{1} << 20;  // so much more counts as something new
+
 /// Apart from rank to rank: what differs between processes decides nothing but when they ask.
 uint64_t draw_of(double now) {
   const auto ticks = static_cast<uint64_t>(now * 1e9);
@@ -24,6 +26,13 @@ uint64_t draw_of(double now) {
 FetchTries::FetchTries(std::vector<std::string> addresses, double patience_seconds, double now)
     : patience_(patience_seconds), begun_(now), progress_(now) {
   for (std::string& address : addresses) places_.push_back({std::move(address)});
+}
+
+void FetchTries::reached(int64_t bytes, double now) {
+  if (bytes < furthest_ + kNewsBytes) return;
+  furthest_ = bytes;
+  progress_ = now;
+  rounds_ = 0;
 }
 
 /// The next place that is not out, the same one if it is the last; false: none is left.
@@ -56,7 +65,8 @@ double FetchTries::failed(Failure failure, const std::string& text, const HttpAn
   const int64_t wall = static_cast<int64_t>(time(nullptr));
   const double wait =
       rounds_ == rounds_before ? 0 : wait_seconds(rounds_, answer, draw_of(now), wall);
-  if (now + wait - progress_ > patience_) give_up(std::errc::timed_out, now);
+  const bool asked_before = places_[place_].failures > 0;
+  if (asked_before && now + wait - progress_ > patience_) give_up(std::errc::timed_out, now);
   return wait;
 }
 

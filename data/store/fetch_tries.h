@@ -40,11 +40,8 @@ class FetchTries {
 
   /// Index of the place to ask.
   size_t place() const { return place_; }
-  /// Something new came.
-  void progressed(double now) {
-    progress_ = now;
-    rounds_ = 0;
-  }
+  /// So much of the file has come, in this try or over several.
+  void reached(int64_t bytes, double now);
   /// The place at hand failed; `text` says how. The seconds to wait before place() is asked.
   double failed(Failure failure, const std::string& text, const HttpAnswer& answer, double now);
   /// All places have said that the file is not there: then failed() has thrown.
@@ -64,6 +61,7 @@ class FetchTries {
 
   std::vector<Place> places_;
   double patience_, begun_, progress_;
+  int64_t furthest_ = 0;  // bytes
   size_t place_ = 0;
   int num_failures_ = 0, rounds_ = 0;
   bool absent_ = false;

@@ -14,7 +14,6 @@
 namespace phalanx {
 namespace {
 
-constexpr int64_t kNewsBytes = int64_t{1} << 20;  // so much counts as something new
 constexpr std::chrono::milliseconds kPause{20};
 
 double now_seconds() {
@@ -39,7 +38,7 @@ std::optional<int64_t> header_number(const HttpAnswer& answer, const char* name)
   return header == answer.headers.end() ? std::nullopt : number(header->second);
 }
 
-/// Of "bytes 100-199/1000": where it begins, and the whole.
+/// Of "bytes 100-199/1000": where it begins, and the whole; of "bytes */1000" the whole alone.
 struct ContentRange {
   std::optional<int64_t> begin, total;
 };
@@ -48,9 +47,9 @@ ContentRange content_range(const HttpAnswer& answer) {
   const auto header = answer.headers.find("content-range");
   if (header == answer.headers.end() || !header->second.starts_with("bytes ")) return {};
   const std::string_view text = std::string_view(header->second).substr(6);
-  const size_t dash = text.find('-'), slash = text.find('/');
-  if (dash == std::string_view::npos || slash == std::string_view::npos) return {};
-  return {number(text.substr(0, dash)), number(text.substr(slash + 1))};
+  const size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return {};
+  return {number(text.substr(0, std::min(text.find('-'), slash))), number(text.substr(slash + 1))};
 }
 
 std::string wrong_size(int64_t expected, int64_t found) {
@@ -61,8 +60,15 @@ int64_t whole_size(const DatasetFile& file) { return file.head_of > 0 ? file.hea
 
 /// What the store says of the whole file's size, should it say it.
 std::optional<int64_t> told_size(const HttpAnswer& answer) {
-  if (answer.status == 206) return content_range(answer).total;
+  if (answer.status == 206 || answer.status == 416) return content_range(answer).total;
   return header_number(answer, "content-length");
+}
+
+/// Throws if the store tells another size, with the body or (416) instead of it.
+void check_told_size(const HttpAnswer& answer, const DatasetFile& file) {
+  const std::optional<int64_t> told = told_size(answer);
+  if (!is_good(answer) && answer.status != 416) return;
+  if (told && *told != whole_size(file)) throw WrongBody{wrong_size(whole_size(file), *told)};
 }
 
 /// Appends a body to the target, from where it goes on.
@@ -165,22 +171,18 @@ std::optional<Fetcher::Problem> Fetcher::fetch_once(const StoreUrl& url, const D
     headers["if-range"] = etag_;
   }
   BodySink sink(file, target);
-  int64_t news = target.size() + kNewsBytes;
+  const bool goes_on = target.size() > 0;
   try {
     const HttpAnswer answer = send(url, headers, [&](const HttpAnswer& so_far, auto piece) {
       sink.take(so_far, piece);
       const auto etag = so_far.headers.find("etag");
       etag_ = etag == so_far.headers.end() ? "" : etag->second;
       etag_of_ = address;
-      if (target.size() < news) return;
-      news = target.size() + kNewsBytes;
-      tries.progressed(now_seconds());
+      tries.reached(target.size(), now_seconds());
     });
     if (answer.status == 416) target.restart();
+    check_told_size(answer, file);
     if (!is_good(answer)) return problem_of(url, answer);
-    if (const auto told = told_size(answer); told && *told != whole_size(file)) {
-      throw WrongBody{wrong_size(whole_size(file), *told)};
-    }
     if (target.size() < file.bytes) {  // what came is kept, the rest asked for
       return Problem{Failure::kMayPass,
                      fmt::format("{} that ends after {} of {} bytes", answer.status, target.size(),
@@ -196,7 +198,8 @@ std::optional<Fetcher::Problem> Fetcher::fetch_once(const StoreUrl& url, const D
   const uint64_t hash = target.xxh3();
   if (hash == file.xxh3) return std::nullopt;
   target.restart();
-  return Problem{Failure::kWrongBytes,
+  // What came before this try may be another place's fault: then it is asked for whole.
+  return Problem{goes_on ? Failure::kMayPass : Failure::kWrongBytes,
                  fmt::format("XXH3: expected {} as {} says, found {} in {} bytes",
                              hash_text(file.xxh3), kManifestName, hash_text(hash), file.bytes),
                  {}};
@@ -251,10 +254,13 @@ void Fetcher::check(const Places& places, const DatasetFile& file) {
     } catch (const SeenEnough&) {
       seen.end = HttpEnd::kWhole;
     }
+    try {
+      check_told_size(seen, file);
+    } catch (const WrongBody& wrong) {
+      return Problem{Failure::kWrongBytes, wrong.text, {}};
+    }
     if (!is_good(seen)) return problem_of(url, seen);
-    const std::optional<int64_t> told = told_size(seen);
-    if (!told || *told == file.bytes) return std::nullopt;
-    return Problem{Failure::kWrongBytes, wrong_size(file.bytes, *told), {}};
+    return std::nullopt;
   };
   try_until_done(tries, places, file.name, attempt);
 }

@@ -50,7 +50,7 @@ TEST(FetchTries, AFileThatNoPlaceHasIsAbsent) {
 
 TEST(FetchTries, PatienceCountsFromTheLastNews) {
   FetchTries tries({"https://a/f"}, 60, 0);
-  tries.progressed(100);
+  tries.reached(int64_t{1} << 20, 100);
   EXPECT_NO_THROW(tries.failed(Failure::kMayPass, "503", busy(), 130));
   const std::string message =
       message_of<StoreError>([&] { tries.failed(Failure::kMayPass, "503", busy(), 160); });
@@ -58,6 +58,22 @@ TEST(FetchTries, PatienceCountsFromTheLastNews) {
                          "(data.store.patience)"),
             std::string::npos)
       << message;
+}
+
+/// A connection that breaks after every 900 kB gets on all the same.
+TEST(FetchTries, NewsAddUpOverTries) {
+  FetchTries tries({"https://a/f"}, 60, 0);
+  for (int i = 1; i <= 20; ++i) {
+    tries.reached(int64_t{900'000} * i, 25.0 * i);
+    EXPECT_NO_THROW(tries.failed(Failure::kMayPass, "broken", busy(), 25.0 * i)) << i;
+  }
+}
+
+TEST(FetchTries, NobodyGivesUpBeforeEachPlaceWasAsked) {
+  FetchTries tries({"https://a/f", "https://b/f"}, 20, 0);
+  EXPECT_EQ(tries.failed(Failure::kMayPass, "stalled", busy(), 30), 0);
+  EXPECT_EQ(tries.place(), 1U);
+  EXPECT_THROW(tries.failed(Failure::kMayPass, "503", busy(), 31), StoreError);
 }
 
 }  // namespace

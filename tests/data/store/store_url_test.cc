@@ -27,8 +27,11 @@ TEST(StoreUrl, RefusesWhatItDoesNotKnow) {
 }
 
 TEST(StoreUrl, RefusesSecretsWithoutSayingThem) {
-  for (const char* text : {"https://user:hidden@host/web", "https://host/web?sig=hidden",
-                           "s3://b/k#hidden", "https://us er:hidden@host/web"}) {
+  for (const char* text :
+       {"https://user:hidden@host/web", "https://host/web?sig=hidden", "s3://b/k#hidden",
+        "https://us er:hidden@host/web", "https://user:hidden@host/x?y",
+        "ftp://user:hidden@host/web", "HTTPS://user:hidden@host/web",
+        "https://user:hid/hidden@host/web", "https://host?sig=hidden"}) {
     const std::string message =
         message_of<std::invalid_argument>([&] { (void)parse_store_url(text); });
     EXPECT_NE(message.find("expected"), std::string::npos);

@@ -79,6 +79,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif kind == 'empty':
             body = b''
         begin, total = self.wanted(body, kind), len(body)
+        if begin and begin[0] >= total:
+            self.plain(416, b'', {'Content-Range': f'bytes */{total}'})
+            return
         self.send_response(206 if begin else 200)
         if begin:
             body = body[begin[0]:begin[1]]
