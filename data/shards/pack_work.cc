@@ -45,6 +45,18 @@ void check_nothing_else(const fs::path& folder) {
   }
 }
 
+/// A lock in a folder to which another process may give its final name at this moment: then
+/// nothing.
+template <class Take>
+std::optional<FileLock> unless_gone(const Take& take) {
+  try {
+    return take();
+  } catch (const std::system_error& error) {
+    if (error.code() != std::errc::no_such_file_or_directory) throw;
+    return std::nullopt;
+  }
+}
+
 /// Of the names in a folder, those that are final.
 int64_t count_finished(const fs::path& folder) {
   int64_t count = 0;
@@ -65,7 +77,8 @@ std::optional<PackPlan> PackWork::open(const PackPlan& asked) {
       return std::nullopt;
     }
     make_folders(folder_);
-    in_use_ = FileLock::share(folder_ / kLockName);
+    in_use_ = unless_gone([&] { return FileLock::share(folder_ / kLockName); });
+    if (!in_use_) continue;
     has_locks_ = in_use_->keeps_others_out();
     if (in_use_->is_current() && fs::exists(folder_ / kPackPlanName)) {
       PackPlan there = plan();
@@ -113,7 +126,8 @@ void PackWork::take_packed_files(PackPlan& plan, size_t unit) const {
 }
 
 bool PackWork::begin(const PackPlan& asked) const {
-  const std::optional<FileLock> lock = FileLock::try_exclude(folder_ / kLockName);
+  const std::optional<FileLock> lock =
+      unless_gone([&] { return FileLock::try_exclude(folder_ / kLockName); });
   if (!lock || !lock->is_current() || fs::exists(folder_ / kPackPlanName)) return false;
   check_nothing_else(folder_);
   commit_plan(asked);
@@ -122,7 +136,8 @@ bool PackWork::begin(const PackPlan& asked) const {
 
 bool PackWork::replace(const PackPlan& asked) {
   in_use_.reset();
-  const std::optional<FileLock> lock = FileLock::try_exclude(folder_ / kLockName);
+  const std::optional<FileLock> lock =
+      unless_gone([&] { return FileLock::try_exclude(folder_ / kLockName); });
   if (!lock || !lock->keeps_others_out() || !lock->is_current()) return false;
   // Units are gone once all is packed and only the last rename is left.
   if (plan().packed || (fs::exists(folder_ / "units") && units_done() > 0)) return false;

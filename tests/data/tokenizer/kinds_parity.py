@@ -128,7 +128,7 @@ def check(name, kind, binary, folder, library, whole):
 
 def check_convert(name, binary, path, folder):
     """What phalanx writes is read by `tokenizers` as the same tokenizer."""
-    output = folder / "again"
+    output = folder / f"{path.stem}-again"
     phalanx(binary, ["convert", "--tokenizer", str(path), "--output", str(output)])
     first, second = (Tokenizer.from_file(str(file)) for file in (path, output / "tokenizer.json"))
     for text in hostile()[:300]:

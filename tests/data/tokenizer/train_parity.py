@@ -37,9 +37,9 @@ def phalanx_merges(binary, texts, vocab_size, folder):
 
 
 def check(name, binary, texts, vocab_size):
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
         ours = phalanx_merges(binary, texts, vocab_size, folder)
-        reverse = phalanx_merges(binary, texts[::-1], vocab_size, folder)
+        reverse = phalanx_merges(binary, texts[::-1], vocab_size, other)
     theirs = reference_merges(texts, vocab_size)
     for i, (our, their) in enumerate(zip(ours, theirs)):
         if our != their:

@@ -156,7 +156,7 @@ class Supervise(RunTest):
         (spike, back), = [(line['step'], line['rolled_back_to']) for line in lines
                           if 'rolled_back_to' in line]
         lost, last = spike - back, lines[-1]['step']
-        self.assertIn(f' {last - lost} step(s) done, 0 repeated, {lost} passed over by roll-backs; ',
+        self.assertIn(f' {last - lost} steps done, 0 repeated, {lost} passed over by roll-backs; ',
                       supervised.text)
         line, = supervised.ledger()
         self.assertEqual(line['steps_passed_over'], lost)
