@@ -18,6 +18,9 @@ constexpr double kLookAgain = 0.03;  // for a file that another process fetches,
 constexpr double kAheadLookAgain = 0.3;
 constexpr double kFirstContact = 20;  // of patience, when a run starts
 constexpr double kStall = 30;
+// Of its patience, for a process that has waited for another one to fetch the file: a store that
+// brought nothing to the first shall not keep all ranks of a host waiting in turn.
+constexpr double kLeftOfPatience = 0.1;
 
 double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -186,12 +189,16 @@ void FetchQueue::run(std::unique_lock<std::mutex>& lock, Job& job, Fetcher& fetc
   job.busy = true;
   job.cancelled = cancelled;
   const StoredFile file = job.file;
+  const double waited = job.elsewhere_since == 0
+                            ? 0
+                            : std::min(now_seconds() - job.elsewhere_since,
+                                       (1 - kLeftOfPatience) * settings_.patience_seconds);
   lock.unlock();
   std::shared_ptr<const CachedFile> held;
   std::optional<ShardCache::Refusal> refusal;
   std::exception_ptr error;
   try {
-    refusal = get(file, fetcher, held);
+    refusal = get(file, fetcher, waited, held);
   } catch (const FetchStopped&) {
     refusal = ShardCache::Refusal::kThere;  // somebody may want it again by now
   } catch (...) {
@@ -204,7 +211,7 @@ void FetchQueue::run(std::unique_lock<std::mutex>& lock, Job& job, Fetcher& fetc
   if (refusal) {
     postpone(job, *refusal);
   } else {
-    job.without_room_since = 0;
+    job.without_room_since = job.elsewhere_since = 0;
   }
   sweep();
   work_.notify_all();
@@ -213,13 +220,14 @@ void FetchQueue::run(std::unique_lock<std::mutex>& lock, Job& job, Fetcher& fetc
 
 /// The file, or why it cannot be had now.
 std::optional<ShardCache::Refusal> FetchQueue::get(const StoredFile& file, Fetcher& fetcher,
+                                                   double waited,
                                                    std::shared_ptr<const CachedFile>& held) {
   held = cache_.find(file.key());
   if (held) return std::nullopt;
   auto begun = cache_.begin(file.key());
   if (const auto* refusal = std::get_if<ShardCache::Refusal>(&begun)) return *refusal;
   const auto& writer = std::get<std::unique_ptr<CacheWriter>>(begun);
-  const int failures = fetcher.fetch(*file.places, file.file, *writer);
+  const int failures = fetcher.fetch(*file.places, file.file, *writer, waited);
   writer->commit();
   held = cache_.find(file.key());
   const std::lock_guard lock(mutex_);
@@ -233,9 +241,10 @@ void FetchQueue::postpone(Job& job, ShardCache::Refusal refusal) {
   const double now = now_seconds();
   job.not_before = now;
   if (refusal == ShardCache::Refusal::kThere) return;
+  const bool elsewhere = refusal == ShardCache::Refusal::kElsewhere;
+  job.elsewhere_since = !elsewhere ? 0 : job.elsewhere_since == 0 ? now : job.elsewhere_since;
   job.not_before += job.waiting > 0 ? kLookAgain : kAheadLookAgain;
-  if (refusal != ShardCache::Refusal::kNoRoom) return;
-  if (job.waiting == 0) return;
+  if (elsewhere || job.waiting == 0) return;
   if (job.without_room_since == 0) job.without_room_since = now;
   let_go_of_the_last();
   if (now - job.without_room_since < settings_.patience_seconds) return;

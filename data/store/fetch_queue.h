@@ -75,6 +75,7 @@ class FetchQueue {
     std::exception_ptr error;
     double not_before = 0;          // in seconds, to look again
     double without_room_since = 0;  // 0: it has found room
+    double elsewhere_since = 0;     // that another process has fetched it; 0: none does
   };
   using Jobs = std::map<CacheKey, Job>;
 
@@ -83,7 +84,7 @@ class FetchQueue {
   bool is_ready(const Job& job, double now, double& wake_at) const;
   void run(std::unique_lock<std::mutex>& lock, Job& job, Fetcher& fetcher,
            const std::shared_ptr<std::atomic<bool>>& cancelled);
-  std::optional<ShardCache::Refusal> get(const StoredFile& file, Fetcher& fetcher,
+  std::optional<ShardCache::Refusal> get(const StoredFile& file, Fetcher& fetcher, double waited,
                                          std::shared_ptr<const CachedFile>& held);
   void postpone(Job& job, ShardCache::Refusal refusal);
   void let_go_of_the_last();

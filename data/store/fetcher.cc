@@ -122,10 +122,10 @@ void Fetcher::pause(double seconds) const {
   }
 }
 
-FetchTries Fetcher::tries_for(const Places& places, const std::string& name) const {
+FetchTries Fetcher::tries_for(const Places& places, const std::string& name, double waited) const {
   std::vector<std::string> addresses;
   for (const StoreUrl& place : places) addresses.push_back(requests_.address(place.below(name)));
-  return FetchTries(std::move(addresses), patience_seconds_, now_seconds());
+  return FetchTries(std::move(addresses), patience_seconds_, now_seconds() - waited);
 }
 
 HttpAnswer Fetcher::send(const StoreUrl& url, const HttpHeaders& headers, const HttpSink& sink) {
@@ -205,8 +205,9 @@ std::optional<Fetcher::Problem> Fetcher::fetch_once(const StoreUrl& url, const D
                  {}};
 }
 
-int Fetcher::fetch(const Places& places, const DatasetFile& file, FetchTarget& target) {
-  FetchTries tries = tries_for(places, file.name);
+int Fetcher::fetch(const Places& places, const DatasetFile& file, FetchTarget& target,
+                   double waited) {
+  FetchTries tries = tries_for(places, file.name, waited);
   try_until_done(tries, places, file.name, [&](const StoreUrl& url, FetchTries& seen) {
     return fetch_once(url, file, target, seen);
   });

@@ -49,8 +49,9 @@ class Fetcher {
   Fetcher(const RequestMaker& requests, const HttpLimits& limits, double patience_seconds,
           std::function<bool()> stopped);
 
-  /// `target` holds the whole file afterwards. How often it failed before.
-  int fetch(const Places& places, const DatasetFile& file, FetchTarget& target);
+  /// `target` holds the whole file afterwards. How often it failed before. `waited`: seconds of the
+  /// patience that are gone already.
+  int fetch(const Places& places, const DatasetFile& file, FetchTarget& target, double waited = 0);
   [[nodiscard]] FetchedText text(const Places& places, const std::string& name, int64_t max_bytes);
   /// That the first place that answers has the file with its size.
   void check(const Places& places, const DatasetFile& file);
@@ -65,7 +66,7 @@ class Fetcher {
   using Try = std::function<std::optional<Problem>(const StoreUrl& url, FetchTries& tries)>;
   void try_until_done(FetchTries& tries, const Places& places, const std::string& name,
                       const Try& attempt);
-  FetchTries tries_for(const Places& places, const std::string& name) const;
+  FetchTries tries_for(const Places& places, const std::string& name, double waited = 0) const;
   std::optional<Problem> fetch_once(const StoreUrl& url, const DatasetFile& file,
                                     FetchTarget& target, FetchTries& tries);
   Problem problem_of(const StoreUrl& url, const HttpAnswer& answer) const;

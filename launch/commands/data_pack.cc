@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "launch/commands/data.h"
 #include "launch/commands/pack_report.h"
 #include "launch/commands/progress_line.h"
+#include "launch/descriptor_limit.h"
 #include "launch/environment.h"
 #include "launch/speak_once.h"
 #include "parallel/agreement.h"
@@ -122,14 +122,6 @@ void stop_while_left(int64_t left, const char* what) {
       fmt::format("this share is done, others have {} {} left: run the same command again when "
                   "they have ended; what is finished is kept",
                   left, what));
-}
-
-/// Sorted runs stay open while they are merged, more of them than the usual limit.
-void raise_descriptor_limit() {
-  rlimit limit;
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 JobShare share_of(const PackArguments& arguments, const Session& session) {

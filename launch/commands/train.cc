@@ -20,6 +20,7 @@
 #include "launch/cores.h"
 #include "launch/counted.h"
 #include "launch/cuda_settings.h"
+#include "launch/descriptor_limit.h"
 #include "launch/environment.h"
 #include "launch/install_paths.h"
 #include "launch/speak_once.h"
@@ -139,6 +140,7 @@ ExitCode train(TrainArguments& arguments) {
   // lost.
   std::signal(SIGPIPE, SIG_IGN);
   StopSignals signals;
+  raise_descriptor_limit();
   arguments.started = process_start();
   map_tensors_one_by_one();
   const FirstReading first = read_alone(arguments.request);
