@@ -100,11 +100,13 @@ RunStart open_fork(const RunConfig& config) {
 /// `path` is where the run goes on; `checkpoints` its own.
 std::string resume_notes(const fs::path& path, const fs::path& checkpoints) {
   std::string notes = fmt::format("resume: {}\n", path.string());
+  const std::string name = path.filename().string();
   std::error_code unknown;
-  if (!fs::equivalent(path.parent_path(), checkpoints, unknown)) return notes;
+  const bool own = fs::equivalent(path.parent_path(), checkpoints, unknown);
+  if (!own || !name.starts_with("step-")) return notes;
   std::vector<std::string> later;
   for (const CheckpointEntry& entry : list_checkpoints(checkpoints)) {
-    if (checkpoint_path(checkpoints, entry.step) > path) later.push_back(entry.path.filename());
+    if (entry.path.filename() > name) later.push_back(entry.path.filename().string());
   }
   if (later.empty()) return notes;
   return notes + fmt::format(
@@ -148,7 +150,12 @@ void skip_steps(int64_t num_steps, PlannedRun& run, RunStart& start) {
 ChosenCheckpoint choose_checkpoint(const std::string& resume, const fs::path& run_folder,
                                    Session& session) {
   const fs::path checkpoints = run_folder / "checkpoints";
-  if (resume != "none" && resume != "auto") return {resume, resume_notes(resume, checkpoints)};
+  const auto begin_at = [&](const fs::path& path) -> ChosenCheckpoint {
+    return {path, together(session.control(), [&] {
+              return session.rank() == 0 ? resume_notes(path, checkpoints) : std::string();
+            })};
+  };
+  if (resume != "none" && resume != "auto") return begin_at(resume);
   const FoundCheckpoint found = find_checkpoint(checkpoints, session.control());
   if (session.rank() == 0) {
     for (const std::string& note : found.notes)
@@ -166,7 +173,7 @@ ChosenCheckpoint choose_checkpoint(const std::string& resume, const fs::path& ru
                                   "--resume auto, or another run.name",
                                   run_folder.string()));
   }
-  if (found.path) return {*found.path, resume_notes(*found.path, checkpoints)};
+  if (found.path) return begin_at(*found.path);
   if (resume == "none") return {};
   return {{}, fmt::format("resume: no checkpoint in {}: a new run\n", checkpoints.string())};
 }
