@@ -95,16 +95,22 @@ AwsKeys find_keys(const VariableLookup& variable) {
   return keys;
 }
 
+S3Defaults s3_defaults(const VariableLookup& variable) {
+  S3Defaults found{first_set(variable, {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"}),
+                   first_set(variable, {"AWS_REGION", "AWS_DEFAULT_REGION"})};
+  if (!found.endpoint.empty() && !found.region.empty()) return found;
+  const Settings config = config_of(variable);
+  if (found.endpoint.empty()) found.endpoint = setting(config, "endpoint_url");
+  if (found.region.empty()) found.region = setting(config, "region");
+  return found;
+}
+
 }  // namespace
 
 StoreEnvironment store_environment(const VariableLookup& variable) {
   StoreEnvironment found;
   found.keys = [variable] { return find_keys(variable); };
-  const Settings config = config_of(variable);
-  found.endpoint = first_set(variable, {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"});
-  if (found.endpoint.empty()) found.endpoint = setting(config, "endpoint_url");
-  found.region = first_set(variable, {"AWS_REGION", "AWS_DEFAULT_REGION"});
-  if (found.region.empty()) found.region = setting(config, "region");
+  found.s3 = [variable] { return s3_defaults(variable); };
   found.ca_file = value_or_empty(variable, "AWS_CA_BUNDLE");
   const std::string temporary = value_or_empty(variable, "TMPDIR");
   if (!temporary.empty()) found.temporary_folder = temporary;

@@ -7,9 +7,10 @@
 //   AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE                   in place of the files
 //   AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION, AWS_DEFAULT_REGION, AWS_CA_BUNDLE, TMPDIR
 //
-// Local. The keys are read each time that they are asked for, so that they may be replaced while a
-// run goes on; they are printed and stored nowhere. Other ways to keys (a machine's role, SSO) are
-// not known. Errors of asking: std::invalid_argument naming variable, file or section.
+// Local. The files are read when an s3:// URL asks for them. The keys are read each time that they
+// are asked for, so that they may be replaced while a run goes on; they are printed and stored
+// nowhere. Other ways to keys (a machine's role, SSO) are not known. Errors of asking:
+// std::invalid_argument naming variable, file or section.
 #include <functional>
 #include <optional>
 #include <string>

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 #include <stdexcept>
 
 namespace phalanx {
@@ -33,6 +34,15 @@ std::string squeezed(std::string_view name) {
   return result;
 }
 
+/// Of "[name]", behind which there may be a remark.
+std::optional<std::string_view> section_name(std::string_view line) {
+  const size_t end = line.find(']');
+  if (end == std::string_view::npos) return std::nullopt;
+  const std::string_view rest = trimmed(line.substr(end + 1));
+  if (!rest.empty() && rest.front() != '#' && rest.front() != ';') return std::nullopt;
+  return line.substr(1, end - 1);
+}
+
 }  // namespace
 
 std::map<std::string, std::string> read_aws_section(std::string_view text, std::string_view section,
@@ -48,11 +58,12 @@ std::map<std::string, std::string> read_aws_section(std::string_view text, std::
     const std::string_view content = trimmed(line);
     if (content.empty() || content.front() == '#' || content.front() == ';') continue;
     if (content.front() == '[') {
-      if (content.back() != ']') {
+      const std::optional<std::string_view> name = section_name(content);
+      if (!name) {
         throw std::invalid_argument(
             fmt::format("{}:{}: expected a ] at the end of a section's name", where, number));
       }
-      inside = squeezed(content.substr(1, content.size() - 2)) == section;
+      inside = squeezed(*name) == section;
       continue;
     }
     if (!inside || line.front() == ' ' || line.front() == '\t') continue;

@@ -77,6 +77,16 @@ bool may_pass(const HttpAnswer& answer) {
   }
 }
 
+bool blames_keys(const HttpAnswer& answer) {
+  if (answer.status != 400 && answer.status != 401 && answer.status != 403) return false;
+  const std::string code = element(answer.body_start, "Code");
+  for (const char* of_keys : {"ExpiredToken", "InvalidToken", "TokenRefreshRequired",
+                              "InvalidAccessKeyId", "SignatureDoesNotMatch"}) {
+    if (code == of_keys) return true;
+  }
+  return false;
+}
+
 bool says_absent(const HttpAnswer& answer) {
   return answer.status == 404 || answer.status == 410 || answer.status == 403;
 }

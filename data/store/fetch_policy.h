@@ -15,6 +15,9 @@ namespace phalanx {
 /// 425, 429 and 5xx (but 501 and 505); 416, since it was about a part. All else stays as it is.
 [[nodiscard]] bool may_pass(const HttpAnswer& answer);
 
+/// S3 says that the keys are unknown to it or have run out, or do not fit the signature.
+[[nodiscard]] bool blames_keys(const HttpAnswer& answer);
+
 /// There is no such file: 404 or 410; 403 too, which S3 says where names may not be listed.
 [[nodiscard]] bool says_absent(const HttpAnswer& answer);
 

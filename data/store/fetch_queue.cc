@@ -71,21 +71,22 @@ FetchCounts FetchQueue::counts() const {
   return counts_;
 }
 
-Fetcher FetchQueue::make_fetcher(double patience_seconds, std::function<bool()> stopped) const {
+Fetcher FetchQueue::make_fetcher(double patience_seconds, std::function<bool()> unwanted) const {
   HttpLimits limits = limits_;
   limits.stall_seconds = std::clamp(patience_seconds / 4, 1.0, limits.stall_seconds);
   limits.connect_seconds = std::min(limits.connect_seconds, limits.stall_seconds);
-  return Fetcher(requests_, limits, patience_seconds, std::move(stopped));
+  return Fetcher(
+      requests_, limits, patience_seconds, [this] { return stop_.load(); }, std::move(unwanted));
 }
 
 FetchedText FetchQueue::text(const Places& places, const std::string& name, int64_t max_bytes) {
   const double patience = std::min(kFirstContact, settings_.patience_seconds);
-  return make_fetcher(patience, [this] { return stop_.load(); }).text(places, name, max_bytes);
+  return make_fetcher(patience, [] { return false; }).text(places, name, max_bytes);
 }
 
 void FetchQueue::check(const StoredFile& file) {
   const double patience = std::min(kFirstContact, settings_.patience_seconds);
-  make_fetcher(patience, [this] { return stop_.load(); }).check(*file.places, file.file);
+  make_fetcher(patience, [] { return false; }).check(*file.places, file.file);
 }
 
 HeldFile FetchQueue::hold(uint64_t user, const StoredFile& file) {
@@ -133,7 +134,7 @@ void FetchQueue::sweep() {
   for (auto job = jobs_.begin(); job != jobs_.end();) {
     const bool wanted = job->second.waiting > 0 || expected.contains(job->first);
     if (!wanted) job->second.held = nullptr;
-    if (!wanted && job->second.busy) job->second.cancelled->store(true);
+    if (job->second.busy) job->second.unwanted->store(!wanted);
     job = wanted || job->second.busy ? std::next(job) : jobs_.erase(job);
   }
 }
@@ -167,16 +168,17 @@ FetchQueue::Job* FetchQueue::pick(double now, double& wake_at) {
 }
 
 void FetchQueue::work() {
-  auto cancelled = std::make_shared<std::atomic<bool>>(false);
-  Fetcher fetcher = make_fetcher(settings_.patience_seconds,
-                                 [this, cancelled] { return stop_.load() || cancelled->load(); });
+  const auto unwanted = std::make_shared<std::atomic<bool>>(false);
+  Fetcher fetcher =
+      make_fetcher(settings_.patience_seconds, [unwanted] { return unwanted->load(); });
   std::unique_lock lock(mutex_);
   while (!stop_) {
     const double now = now_seconds();
     double wake_at = now + 3600;
     if (Job* job = pick(now, wake_at)) {
-      cancelled->store(false);
-      run(lock, *job, fetcher, cancelled);
+      unwanted->store(false);
+      job->unwanted = unwanted;
+      run(lock, *job, fetcher);
     } else {
       work_.wait_for(lock, std::chrono::duration<double>(wake_at - now));
     }
@@ -184,10 +186,8 @@ void FetchQueue::work() {
 }
 
 /// The job stays where it is while it is busy.
-void FetchQueue::run(std::unique_lock<std::mutex>& lock, Job& job, Fetcher& fetcher,
-                     const std::shared_ptr<std::atomic<bool>>& cancelled) {
+void FetchQueue::run(std::unique_lock<std::mutex>& lock, Job& job, Fetcher& fetcher) {
   job.busy = true;
-  job.cancelled = cancelled;
   const StoredFile file = job.file;
   const double waited = job.elsewhere_since == 0
                             ? 0

@@ -6,9 +6,10 @@
 // its readers. Files that are expected, and have come, are held: no other process evicts them.
 // Where a file that somebody waits for finds no room, files held ahead are let go, the last ones
 // first. Processes of a host divide the work by the cache's locks: what another one fetches is
-// waited for. Blocks all signals in its threads. The destructor ends transfers under way.
-// Errors: hold() throws what fetching the file came to (fetcher.h, shard_cache.h); what fails ahead
-// of its time is tried again when it is asked for.
+// waited for, so a transfer is not cut off when it is wanted here no more, but not tried again.
+// Blocks all signals in its threads. The destructor ends transfers under way. Errors: hold() throws
+// what fetching the file came to (fetcher.h, shard_cache.h); what fails ahead of its time is tried
+// again when it is asked for.
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -70,7 +71,7 @@ class FetchQueue {
     StoredFile file;
     int waiting = 0;  // callers of hold()
     bool busy = false;
-    std::shared_ptr<std::atomic<bool>> cancelled;  // of the thread that is busy with it
+    std::shared_ptr<std::atomic<bool>> unwanted;  // of the thread that is busy with it
     std::shared_ptr<const CachedFile> held;
     std::exception_ptr error;
     double not_before = 0;          // in seconds, to look again
@@ -82,14 +83,13 @@ class FetchQueue {
   void work();
   Job* pick(double now, double& wake_at);
   bool is_ready(const Job& job, double now, double& wake_at) const;
-  void run(std::unique_lock<std::mutex>& lock, Job& job, Fetcher& fetcher,
-           const std::shared_ptr<std::atomic<bool>>& cancelled);
+  void run(std::unique_lock<std::mutex>& lock, Job& job, Fetcher& fetcher);
   std::optional<ShardCache::Refusal> get(const StoredFile& file, Fetcher& fetcher, double waited,
                                          std::shared_ptr<const CachedFile>& held);
   void postpone(Job& job, ShardCache::Refusal refusal);
   void let_go_of_the_last();
   void sweep();
-  Fetcher make_fetcher(double patience_seconds, std::function<bool()> stopped) const;
+  Fetcher make_fetcher(double patience_seconds, std::function<bool()> unwanted) const;
 
   StoreSettings settings_;
   RequestMaker requests_;

@@ -108,16 +108,17 @@ bool is_strong_etag(const std::string& etag) { return etag.starts_with('"'); }
 }  // namespace
 
 Fetcher::Fetcher(const RequestMaker& requests, const HttpLimits& limits, double patience_seconds,
-                 std::function<bool()> stopped)
+                 std::function<bool()> stopped, std::function<bool()> unwanted)
     : requests_(requests),
       patience_seconds_(patience_seconds),
       stopped_(std::move(stopped)),
+      unwanted_(std::move(unwanted)),
       client_(limits, stopped_) {}
 
 void Fetcher::pause(double seconds) const {
   const double end = now_seconds() + seconds;
   while (now_seconds() < end) {
-    if (stopped_()) throw FetchStopped();
+    if (stopped_() || unwanted_()) throw FetchStopped();
     std::this_thread::sleep_for(kPause);
   }
 }
@@ -131,6 +132,7 @@ FetchTries Fetcher::tries_for(const Places& places, const std::string& name, dou
 HttpAnswer Fetcher::send(const StoreUrl& url, const HttpHeaders& headers, const HttpSink& sink) {
   HttpAnswer answer = client_.send(requests_.make(url, headers), sink);
   if (answer.end == HttpEnd::kStopped) throw FetchStopped();
+  if (is_good(answer)) requests_.note_accepted(url);
   return answer;
 }
 
@@ -139,14 +141,17 @@ Fetcher::Problem Fetcher::problem_of(const StoreUrl& url, const HttpAnswer& answ
   shown.body_start = requests_.without_keys(answer.body_start);
   std::string text = answer_text(shown);
   if (text.ends_with('.')) text.pop_back();
-  if (answer.status == 401 || answer.status == 403) text += requests_.advice_on_keys(url);
+  if (answer.status == 401 || answer.status == 403 || blames_keys(answer))
+    text += requests_.advice_on_keys(url);
   const auto region = answer.headers.find("x-amz-bucket-region");
   if (answer.status >= 300 && answer.status < 400 && region != answer.headers.end()) {
     text += fmt::format(": the bucket is in region {} (data.store.region)", region->second);
   }
-  const Failure failure = may_pass(answer)      ? Failure::kMayPass
-                          : says_absent(answer) ? Failure::kAbsent
-                                                : Failure::kRefused;
+  // Whoever gives out keys for a time may be about to replace those that have run out.
+  const bool keys_may_come = blames_keys(answer) && requests_.has_accepted_keys();
+  const Failure failure = may_pass(answer) || keys_may_come ? Failure::kMayPass
+                          : says_absent(answer)             ? Failure::kAbsent
+                                                            : Failure::kRefused;
   return {failure, std::move(text), answer};
 }
 

@@ -41,13 +41,15 @@ struct FetchedText {
 
 class FetchStopped final : public std::runtime_error {
  public:
-  FetchStopped() : std::runtime_error("a fetch was stopped, since nobody waits for it") {}
+  FetchStopped() : std::runtime_error("a fetch was stopped") {}
 };
 
 class Fetcher {
  public:
-  Fetcher(const RequestMaker& requests, const HttpLimits& limits, double patience_seconds,
-          std::function<bool()> stopped);
+  /// `stopped` ends a transfer too, `unwanted` only what follows one that failed.
+  Fetcher(
+      const RequestMaker& requests, const HttpLimits& limits, double patience_seconds,
+      std::function<bool()> stopped, std::function<bool()> unwanted = [] { return false; });
 
   /// `target` holds the whole file afterwards. How often it failed before. `waited`: seconds of the
   /// patience that are gone already.
@@ -75,7 +77,7 @@ class Fetcher {
 
   const RequestMaker& requests_;
   double patience_seconds_;
-  std::function<bool()> stopped_;
+  std::function<bool()> stopped_, unwanted_;
   HttpClient client_;
   std::string etag_, etag_of_;  // of the transfer that broke, and its address
 };

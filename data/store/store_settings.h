@@ -23,13 +23,18 @@ struct StoreSettings {
   double patience_seconds = 300;  // without anything new from a store, then the run ends
 };
 
-/// What the program finds in its environment and in the AWS files.
+/// Of s3://, where the configuration says nothing.
+struct S3Defaults {
+  std::string endpoint, region;
+};
+
+/// What the program finds in its environment and in the AWS files, which are read when an s3://
+/// URL asks for it.
 struct StoreEnvironment {
   /// Asked for each request, since temporary keys are replaced while a run goes on. Keys that are
   /// empty: requests are not signed.
   std::function<AwsKeys()> keys = [] { return AwsKeys{}; };
-  std::string endpoint;
-  std::string region;
+  std::function<S3Defaults()> s3 = [] { return S3Defaults{}; };
   std::string ca_file;                        // certificates of authorities; empty: the system's
   std::string temporary_folder = "/var/tmp";  // of the host, for a cache that is named nowhere
 };

@@ -3,7 +3,7 @@
 Usage: run_fuzz.py FOLDER SECONDS [READER...]
 
 FOLDER holds the programs READER_fuzz (config, shard, dataset, safetensors, checkpoint, tokenizer,
-json_lines, metrics; default: all). An input that ends one is kept there as crash-* (or timeout-*,
+json_lines, metrics, store; default: all). An input that ends one is kept there as crash-* (or timeout-*,
 oom-*), and its bytes are printed. Skipped where FOLDER is `none`: no clang 16 to build them.
 """
 
@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 READERS = ('config', 'shard', 'dataset', 'safetensors', 'checkpoint', 'tokenizer', 'json_lines',
-           'metrics')
+           'metrics', 'store')
 CORPUS = pathlib.Path(__file__).resolve().parent / 'corpus'
 SKIPPED = 77
 SHOWN_BYTES = 4096

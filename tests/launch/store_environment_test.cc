@@ -48,19 +48,19 @@ TEST_F(StoreEnvironmentTest, VariablesComeBeforeFiles) {
                                           {"TMPDIR", "/scratch"}}));
   EXPECT_EQ(found.keys().access_key_id, "V");
   EXPECT_EQ(found.keys().secret_access_key, "v");
-  EXPECT_EQ(found.region, "var-1");
-  EXPECT_EQ(found.endpoint, "http://s3");
+  EXPECT_EQ(found.s3().region, "var-1");
+  EXPECT_EQ(found.s3().endpoint, "http://s3");
   EXPECT_EQ(found.ca_file, "/ca");
   EXPECT_EQ(found.temporary_folder, "/scratch");
 }
 
 TEST_F(StoreEnvironmentTest, FilesGiveTheProfile) {
   EXPECT_EQ(environment_of(home_).keys().access_key_id, "D");
-  EXPECT_EQ(environment_of(home_).region, "here-1");
+  EXPECT_EQ(environment_of(home_).s3().region, "here-1");
   const auto lab = environment_of(with({{"AWS_PROFILE", "lab"}}));
   EXPECT_EQ(lab.keys().session_token, "t");
-  EXPECT_EQ(lab.region, "lab-1");
-  EXPECT_EQ(lab.endpoint, "http://lab");
+  EXPECT_EQ(lab.s3().region, "lab-1");
+  EXPECT_EQ(lab.s3().endpoint, "http://lab");
   EXPECT_TRUE(environment_of({}).keys().empty());
   EXPECT_EQ(environment_of({}).temporary_folder, "/var/tmp");
 }
@@ -71,6 +71,13 @@ TEST_F(StoreEnvironmentTest, KeysAreReadAnewEachTime) {
   spill(scratch_ / ".aws/credentials",
         "[default]\naws_access_key_id = NEW\naws_secret_access_key = new\n");
   EXPECT_EQ(found.keys().access_key_id, "NEW");
+}
+
+TEST_F(StoreEnvironmentTest, FilesAreReadWhenTheyAreNeeded) {
+  spill(scratch_ / ".aws/config", "[default\n");
+  const auto found = environment_of(home_);  // a run without s3:// never looks
+  EXPECT_EQ(found.keys().access_key_id, "D");
+  EXPECT_THROW((void)found.s3(), std::invalid_argument);
 }
 
 TEST_F(StoreEnvironmentTest, NamesWhatIsMissing) {

@@ -13,7 +13,7 @@ constexpr char kText[] =
     "s3 =\n"
     "  endpoint_url = nested\n"
     "\n"
-    "[profile   other]\n"
+    "[profile   other]  # of the lab\n"
     "; a remark\n"
     "Region = eu-west-1\n"
     "[last]\n";
@@ -37,6 +37,7 @@ TEST(AwsProfile, NamesTheLineAndNotWhatStandsThere) {
   EXPECT_EQ(message_of<std::invalid_argument>(
                 [] { (void)read_aws_section("[secret\n", "default", "~/.aws/credentials"); }),
             "~/.aws/credentials:1: expected a ] at the end of a section's name");
+  EXPECT_THROW((void)read_aws_section("[default] secret\n", "default", "c"), std::invalid_argument);
 }
 
 }  // namespace

@@ -30,6 +30,15 @@ TEST(FetchPolicy, AsksAgainWhereItMayHelp) {
   EXPECT_FALSE(says_absent(answer(401)));
 }
 
+TEST(FetchPolicy, KnowsWhenKeysAreToBlame) {
+  HttpAnswer refused = answer(400);
+  refused.body_start = "<Error><Code>ExpiredToken</Code></Error>";
+  EXPECT_TRUE(blames_keys(refused));
+  refused.body_start = "<Error><Code>AccessDenied</Code></Error>";
+  EXPECT_FALSE(blames_keys(refused));
+  EXPECT_FALSE(blames_keys(answer(403)));
+}
+
 TEST(FetchPolicy, WaitsLongerEachTimeButNotForEver) {
   const HttpAnswer busy = answer(503);
   EXPECT_DOUBLE_EQ(wait_seconds(1, busy, 0, 0), 0.125);

@@ -1,84 +1,20 @@
 // One file at a time from a server of canned answers on the loopback.
 #include "data/store/fetcher.h"
 
-#include <arpa/inet.h>
-#include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
-#include <mutex>
 #include <thread>
 
 #include "data/block_hash.h"
 #include "tests/data/shards/scratch.h"
+#include "tests/data/store/canned_server.h"
 
 namespace phalanx {
 namespace {
 
-/// Answers the i-th request with the i-th text, the last one again and again, and hangs up.
-class CannedServer {
- public:
-  explicit CannedServer(std::vector<std::string> answers) : answers_(std::move(answers)) {
-    listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-        ::listen(listener_, 8) != 0 ||
-        ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-      throw std::runtime_error("no socket for the test");
-    }
-    url = fmt::format("http://127.0.0.1:{}", ntohs(address.sin_port));
-    thread_ = std::thread([this] { serve(); });
-  }
-  ~CannedServer() {
-    ::shutdown(listener_, SHUT_RDWR);
-    thread_.join();
-    ::close(listener_);
-  }
-  std::vector<std::string> requests() {
-    const std::lock_guard lock(mutex_);
-    return requests_;
-  }
-  std::string url;
-
- private:
-  void serve() {
-    for (;;) {
-      const int connection = ::accept(listener_, nullptr, nullptr);
-      if (connection < 0) return;
-      std::string request;
-      char piece[4096];
-      while (request.find("\r\n\r\n") == std::string::npos) {
-        const ssize_t got = ::recv(connection, piece, sizeof(piece), 0);
-        if (got <= 0) break;
-        request.append(piece, static_cast<size_t>(got));
-      }
-      std::string answer;
-      {
-        const std::lock_guard lock(mutex_);
-        answer = answers_[std::min(requests_.size(), answers_.size() - 1)];
-        requests_.push_back(request);
-      }
-      (void)::send(connection, answer.data(), answer.size(), MSG_NOSIGNAL);
-      ::close(connection);
-    }
-  }
-
-  std::vector<std::string> answers_;
-  int listener_;
-  std::mutex mutex_;
-  std::vector<std::string> requests_;
-  std::thread thread_;
-};
-
-std::string answer_of(int status, const std::string& headers, const std::string& body) {
-  return fmt::format("HTTP/1.1 {} X\r\nConnection: close\r\n{}\r\n{}", status, headers, body);
-}
+using testing::answer_of;
+using testing::CannedServer;
 
 class TextTarget : public FetchTarget {
  public:
@@ -164,6 +100,33 @@ TEST(Fetcher, SaysWhatWasTried) {
   EXPECT_GT(busy.requests().size(), 1u);
   CannedServer nonsense({"not HTTP at all\r\n\r\n"});
   EXPECT_NE(fetch(nonsense, kFile, 1).find("given up"), std::string::npos);
+}
+
+std::string refused(const char* code) {
+  return answer_of(403, "",
+                   fmt::format("<Error><Code>{}</Code><Message>No</Message></Error>", code));
+}
+
+TEST(Fetcher, AsksAgainWhereKeysThatWereGoodHaveRunOut) {
+  const std::string good = answer_of(200, "Content-Length: 10\r\n", "0123456789");
+  CannedServer server(
+      {refused("ExpiredToken"), good, refused("ExpiredToken"), good, refused("AccessDenied")});
+  StoreSettings settings;
+  settings.endpoint = server.url;
+  StoreEnvironment machine;
+  machine.keys = [] { return AwsKeys{"AKID", "secret", ""}; };
+  const RequestMaker requests(settings, machine);
+  Fetcher fetcher(requests, {}, 5, [] { return false; });
+  const auto fetch_anew = [&] {
+    TextTarget target;
+    fetcher.fetch({parse_store_url("s3://bucket")}, kFile, target);
+    return target.text;
+  };
+  EXPECT_THROW((void)fetch_anew(), StoreError);  // they never were good
+  EXPECT_EQ(fetch_anew(), "0123456789");
+  EXPECT_EQ(fetch_anew(), "0123456789");         // at the second try
+  EXPECT_THROW((void)fetch_anew(), StoreError);  // a file that nobody may read
+  EXPECT_EQ(server.requests().size(), 5u);
 }
 
 TEST(Fetcher, StopsWhenItIsTold) {

@@ -37,8 +37,7 @@ TEST(StoreRequest, NamesABucketWhereTheStoreExpectsIt) {
 
 TEST(StoreRequest, TheConfigurationComesBeforeTheMachine) {
   StoreEnvironment machine;
-  machine.endpoint = "http://machine";
-  machine.region = "machine-1";
+  machine.s3 = [] { return S3Defaults{"http://machine", "machine-1"}; };
   EXPECT_EQ(RequestMaker({}, machine).address(parse_store_url("s3://b/k")), "http://machine/b/k");
   StoreSettings settings;
   settings.endpoint = "http://settings";
@@ -65,10 +64,36 @@ TEST(StoreRequest, SignsForS3Only) {
 
 TEST(StoreRequest, KeysThatComeBackAreNotRepeated) {
   const RequestMaker maker({}, with_keys(kKeys));
+  (void)maker.make(parse_store_url("s3://b/k"), {});
   EXPECT_EQ(maker.without_keys("AKID very-secret token-of-the-session 403"), "*** *** *** 403");
   EXPECT_EQ(maker.advice_on_keys(parse_store_url("s3://b/k")), ", signed for region us-east-1");
   EXPECT_NE(RequestMaker({}, {}).advice_on_keys(parse_store_url("s3://b/k")).find("no keys"),
             std::string::npos);
+}
+
+TEST(StoreRequest, KeysStayWhileTheirFileIsWritten) {
+  std::function<AwsKeys()> find = [] { return kKeys; };
+  StoreEnvironment machine;
+  machine.keys = [&find] { return find(); };
+  const RequestMaker maker({}, machine);
+  const StoreUrl url = parse_store_url("s3://b/k");
+  const auto signs_with = [&](const std::string& id) {
+    const std::string signature = maker.make(url, {}).headers.at("authorization");
+    return signature.find("Credential=" + id + "/") != std::string::npos;
+  };
+  EXPECT_TRUE(signs_with("AKID"));
+  find = [] { return AwsKeys{}; };
+  EXPECT_TRUE(signs_with("AKID"));
+  find = []() -> AwsKeys { throw std::invalid_argument("credentials:3: half a file"); };
+  EXPECT_TRUE(signs_with("AKID"));
+  EXPECT_EQ(maker.advice_on_keys(url),
+            ", signed for region us-east-1 with earlier keys: credentials:3: half a file");
+  find = [] { return AwsKeys{"NEW", "new-secret", ""}; };
+  EXPECT_TRUE(signs_with("NEW"));
+  EXPECT_EQ(maker.advice_on_keys(url), ", signed for region us-east-1");
+  EXPECT_EQ(maker.without_keys("very-secret and new-secret"), "*** and ***");
+  find = []() -> AwsKeys { throw std::invalid_argument("half a file"); };
+  EXPECT_THROW((void)RequestMaker({}, machine).make(url, {}), std::invalid_argument);
 }
 
 TEST(StoreRequest, WritesTheTimeAsAwsDoes) {
