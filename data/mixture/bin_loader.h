@@ -30,6 +30,7 @@ class BinLoader : public RowSource {
   std::vector<int64_t> shard_rows() const override { return first_rows_; }
   bool wants_to_know() const override { return !reader_->source().folder(); }
   void expect(const std::vector<size_t>& shards) const override;
+  void close() const override { reader_->files().keep_only(user_, {}); }
   void stop_waiting() const override { reader_->source().stop_waiting(); }
   std::shared_ptr<const DatasetReader> dataset() const { return reader_; }
   /// The pieces of row `window`, in order, and the shard that they lie in.

@@ -10,6 +10,7 @@ namespace phalanx {
 namespace {
 
 constexpr std::chrono::milliseconds kWakeUps{10};
+constexpr double kLongWait = 3600;
 
 size_t checked_num_ahead(int64_t num_ahead) {
   if (num_ahead < 1) {
@@ -24,7 +25,7 @@ size_t checked_num_ahead(int64_t num_ahead) {
 Prefetcher::Prefetcher(BatchLoader loader, int64_t num_ahead)
     : loader_(std::move(loader)),
       num_ahead_(checked_num_ahead(num_ahead)),
-      read_ahead_(loader_.read_ahead(num_ahead + 2)),
+      read_ahead_(loader_.read_ahead(steps_at_hand(num_ahead))),
       reader_([this] { run(); }) {}
 
 Prefetcher::~Prefetcher() {
@@ -74,11 +75,23 @@ void Prefetcher::read_batches() {
 }
 
 Batch Prefetcher::next() {
+  for (;;) {
+    if (std::optional<Batch> batch = next_within(kLongWait)) return std::move(*batch);
+  }
+}
+
+std::optional<Batch> Prefetcher::next_within(double seconds) {
   const auto begin = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return error_ || !ready_.empty(); });
+  const bool news = changed_.wait_for(lock, std::chrono::duration<double>(seconds),
+                                      [this] { return has_news(); });
   waited_seconds_ +=
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return news ? std::optional<Batch>(take()) : std::nullopt;
+}
+
+/// With the mutex held.
+Batch Prefetcher::take() {
   if (ready_.empty()) std::rethrow_exception(error_);
   Batch batch = std::move(ready_.front());
   ready_.pop_front();

@@ -4,13 +4,14 @@
 // up.
 // Threads: next() belongs to one caller; the loader belongs to the reading thread until
 // destruction. Because the cursor rides in the batch, how far the reader ran ahead is seen nowhere.
-// Errors: next() rethrows what the loader threw, after the batches read before it, and again on
-// every later call.
+// Errors: next() and next_within() rethrow what the loader threw, after the batches read before it,
+// and again on every later call.
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "data/mixture/batch_loader.h"
@@ -19,6 +20,9 @@ namespace phalanx {
 
 /// Of a training: one is read while another waits to be taken.
 inline constexpr int64_t kBatchesAhead = 2;
+/// Steps whose data the sources have at hand for so many batches: of those, of the one under way,
+/// and one more, whose data come meanwhile.
+constexpr int64_t steps_at_hand(int64_t num_ahead) { return num_ahead + 2; }
 
 class Prefetcher {
  public:
@@ -29,12 +33,16 @@ class Prefetcher {
   Prefetcher& operator=(const Prefetcher&) = delete;
 
   [[nodiscard]] Batch next();
-  /// Seconds that next() has waited for data so far.
+  /// Nothing if there is none after so many seconds.
+  [[nodiscard]] std::optional<Batch> next_within(double seconds);
+  /// Seconds that both have waited for data so far.
   double waited_seconds() const { return waited_seconds_; }
 
  private:
   void run();
   void read_batches();
+  bool has_news() const { return error_ || !ready_.empty(); }
+  Batch take();
 
   BatchLoader loader_;
   const size_t num_ahead_;

@@ -34,11 +34,20 @@ class ReadAhead {
   /// order in which they are met: those of steps_ahead steps, and the next ones to be fetched.
   [[nodiscard]] std::vector<size_t> shards(size_t stage, size_t source, int64_t begin, int64_t end);
 
-  /// Shards that may have to be held at once for a source, at most.
-  [[nodiscard]] int64_t max_shards(size_t stage, size_t source) const;
+  /// Shards of a source, at most, that may have to be held at once for readers of which the one
+  /// that is farthest is in this stage, and the others up to so many steps behind, perhaps in a
+  /// stage before.
+  [[nodiscard]] int64_t max_shards(size_t stage, size_t source, int64_t steps_apart) const;
+  /// The first stage that those readers may be in.
+  [[nodiscard]] size_t first_stage(size_t stage, int64_t steps_apart) const;
+  /// Whether the plan draws from the source in this stage.
+  [[nodiscard]] bool draws(size_t stage, size_t source) const;
 
  private:
-  int64_t rows_ahead(size_t stage) const;
+  int64_t max_rows(size_t stage, int64_t steps) const;
+  int64_t max_shards_of(size_t stage, size_t source, int64_t steps_ahead,
+                        int64_t steps_apart) const;
+  void tell(size_t k, const std::shared_ptr<const RowSource>& source, std::vector<size_t> shards);
   const EpochOrder& order(size_t stage, size_t source, int64_t epoch);
 
   struct Epoch {
@@ -49,8 +58,13 @@ class ReadAhead {
   std::shared_ptr<const MixturePlan> plan_;
   StageSources sources_;
   int64_t steps_ahead_;
-  std::vector<std::optional<Epoch>> epochs_;   // by source
-  std::vector<std::vector<size_t>> expected_;  // [stage, source]: as it was told last
+  std::vector<std::optional<Epoch>> epochs_;  // by source
+  /// A source that has been told, and of what.
+  struct Told {
+    std::shared_ptr<const RowSource> source;
+    std::vector<size_t> shards;
+  };
+  std::vector<Told> told_;  // by source
 };
 
 }  // namespace phalanx

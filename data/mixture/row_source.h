@@ -36,6 +36,8 @@ class RowSource {
   /// The rows read next lie in these shards, met in this order, and in no others soon. Sources that
   /// have nothing to prepare pass it over.
   virtual void expect(const std::vector<size_t>& shards) const { (void)shards; }
+  /// Its rows are not read soon: what it alone has open, beside what the data set has, may go.
+  virtual void close() const {}
   /// A read() that waits for something, in another thread, throws.
   virtual void stop_waiting() const {}
 };
