@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "configs/units.h"
 #include "data/store/store_url.h"
 
 namespace phalanx {
@@ -22,10 +23,12 @@ void check_places(const ResolvedConfig& config, Problems& problems) {
     }
   };
   const DataConfig& data = config.run.data;
+  bool any_url = false;
   for (const SourceConfig& source : data.sources) {
     const std::string field = fmt::format("data.sources.{}.path", source.name);
     for (const std::string& place : places_of(source)) {
       if (is_store_url(place)) {
+        any_url = true;
         check_url(field, place);
       } else if (!source.mirrors.empty()) {
         fail(field, fmt::format("expected URLs in a list, got '{}'", place));
@@ -33,6 +36,13 @@ void check_places(const ResolvedConfig& config, Problems& problems) {
     }
   }
   if (!data.store.endpoint.empty()) check_url("data.store.endpoint", data.store.endpoint);
+  const double limit = config.run.watchdog.limits.start;
+  if (any_url && limit > 0 && data.store.patience_seconds >= limit) {
+    fail("data.store.patience",
+         fmt::format("expected less than watchdog.start_timeout of {}, which would take the "
+                     "wait for a hang, got {}",
+                     format_seconds(limit), format_seconds(data.store.patience_seconds)));
+  }
 }
 
 }  // namespace phalanx

@@ -94,8 +94,11 @@ void declare_store(SchemaVisitor& v, StoreSettings& c) {
           bytes_value(c.cache_bytes));
   v.field({"connections", "of a rank at a time", kFree},
           integer_value(c.connections, 1, "connections"));
-  v.field({"patience", "without anything new of a file, then the run ends with its URL", kFree},
-          seconds_value(c.patience_seconds));
+  v.field(
+      {"patience",
+       "without anything new of a file; then the run saves and ends with its URL (exit code 69)",
+       kFree},
+      seconds_value(c.patience_seconds));
 }
 
 }  // namespace phalanx

@@ -43,6 +43,8 @@ std::string meaning_of_exit(int exit_code) {
       return "bad input, or a failing machine";
     case code(ExitCode::kFaultyHardware):
       return "a machine computed or kept something wrong";
+    case code(ExitCode::kUnavailable):
+      return "a service gave no answer, as a store";
     case code(ExitCode::kStopped):
       return "stopped on request, saved";
     case code(ExitCode::kHang):
@@ -81,7 +83,8 @@ Judgement judge(const AttemptEnd& end, int64_t failures, int64_t restarts,
   if (!is_worth_repeating(end.exit_code)) {
     return {false, "another attempt would end the same way"};
   }
-  if (failures >= rules.max_failures) {
+  const bool outage = end.exit_code == code(ExitCode::kUnavailable);
+  if (failures >= (outage ? std::max(kMaxOutages, rules.max_failures) : rules.max_failures)) {
     return {false, fmt::format("{} failures in a row without a new checkpoint", failures)};
   }
   if (rules.max_restarts > 0 && restarts >= rules.max_restarts) {

@@ -30,6 +30,9 @@ struct Judgement {
 };
 
 /// `failures` counts this end too if it is one: attempts in a row that failed without saving.
+/// Ends in a row without a new checkpoint for want of a service, as a store: an outage may last.
+inline constexpr int64_t kMaxOutages = 60;
+
 Judgement judge(const AttemptEnd& end, int64_t failures, int64_t restarts,
                 const RestartRules& rules);
 

@@ -64,8 +64,10 @@ std::string run_report(const RunConfig& config, const RunOutcome& outcome,
                         bits_text(outcome, source.name));
   }
   text += fmt::format("\n{}", speed_text(config, outcome, place.num_ranks));
-  text += fmt::format("checkpoints  {}/checkpoints, the newest {}\n", place.run_folder,
-                      outcome.checkpoint.filename().string());
+  text += outcome.checkpoint.empty()
+              ? "checkpoints  none: nothing was trained\n"
+              : fmt::format("checkpoints  {}/checkpoints, the newest {}\n", place.run_folder,
+                            outcome.checkpoint.filename().string());
   text += saves_text(outcome.saves);
   text += fmt::format("metrics      {}/metrics.jsonl\n", place.run_folder);
   text += fmt::format("resume       {}\n", place.resume_line);

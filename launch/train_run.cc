@@ -13,6 +13,7 @@
 #include "configs/gpu_table.h"
 #include "data/file.h"
 #include "launch/counted.h"
+#include "launch/descriptor_limit.h"
 #include "launch/dry_run_text.h"
 #include "launch/environment.h"
 #include "launch/gpu_rules.h"
@@ -173,11 +174,8 @@ RunParts open_parts(const fs::path& checkpoint, int64_t skip_steps, const Resolv
     return open_run_data(resolved.run, session.rank(), session.size(),
                          store_environment(environment));
   });
-  parts.planned = together(control, [&] {
-    PlannedRun planned = plan_run(resolved.run, parts.data, skip_steps, parts.start);
-    check_cache_room(resolved.run, parts.data, planned.plan);
-    return planned;
-  });
+  parts.planned = together(
+      control, [&] { return plan_run(resolved.run, parts.data, skip_steps, parts.start); });
   return parts;
 }
 
@@ -262,6 +260,10 @@ bool train_run(const TrainArguments& arguments, const ResolvedConfig& resolved,
   const ChosenCheckpoint chosen = choose_checkpoint(arguments.resume, run_folder, session);
   RunParts parts = open_parts(chosen.path, arguments.skip_steps, resolved, session);
   parts.start.notes.insert(0, chosen.notes);
+  run_together(control, [&] {
+    const int64_t max_files = arguments.dry_run ? INT64_MAX : descriptor_limit();
+    check_cache_room(config, parts.data, parts.planned.plan, {session.local_size(), max_files});
+  });
   check_same_start(config, parts.data, session);
   run_together(control, [&] {
     if (!speaks) return;

@@ -24,10 +24,16 @@ const char* lacking_memory(const std::exception& error) {
   return of_device || lacks_host_memory(*of_torch) ? of_torch->what_without_backtrace() : nullptr;
 }
 
+bool has_timed_out(const std::exception& error) {
+  const auto* failure = dynamic_cast<const std::system_error*>(&error);
+  return failure != nullptr && failure->code() == std::errc::timed_out;
+}
+
 }  // namespace
 
 ExitCode exit_code_of(const std::exception& error) {
   if (const auto* known = dynamic_cast<const ExitError*>(&error)) return known->code();
+  if (has_timed_out(error)) return ExitCode::kUnavailable;
   const bool bad_input = dynamic_cast<const std::invalid_argument*>(&error) != nullptr ||
                          dynamic_cast<const std::system_error*>(&error) != nullptr ||
                          lacking_memory(error) != nullptr;

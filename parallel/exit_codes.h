@@ -3,7 +3,7 @@
 //
 // Local. An exception that carries no code of its own is mapped by exit_code_of(): bad input and
 // machine failures (std::invalid_argument, std::system_error, memory that is not to be had) end
-// with 2, all else is a bug.
+// with 2, a std::system_error of std::errc::timed_out with 69, all else is a bug.
 #include <exception>
 #include <stdexcept>
 #include <string>
@@ -16,6 +16,7 @@ enum class ExitCode : int {
   kBug = 1,
   kBadInput = 2,
   kFaultyHardware = 16,  // a rank computed or kept something wrong; the message names it
+  kUnavailable = 69,     // a service gave no answer for long, as a store; later it may
   kStopped = 75,         // stopped on request; the run can be resumed
   kHang = 76,            // a rank made no progress within its deadline
   kNonFinite = 77,  // the loss or the gradient norm stayed non-finite, or a spike stops the run

@@ -37,6 +37,7 @@ RunSaves::RunSaves(const RunConfig& config, const RunContext& context,
       parameters_(parameters),
       shares_(shares),
       config_yaml_(run.config_yaml),
+      folder_(run.folder / "checkpoints"),
       note_(std::move(note)),
       snapshot_(together(context.control,
                          [&] { return make_snapshot(config.checkpoint.asynchronous, shares); })),
@@ -67,6 +68,14 @@ void RunSaves::save_and_wait(const TrainState& state) {
   const SaveResult result = wait();
   if (!result.error.empty()) throw AgreedError(result.code, result.error);
   count(result);
+}
+
+bool RunSaves::has(int64_t step) const {
+  // By name, on which all ranks agree; a folder with two names is saved to once more.
+  const auto whole = [](const std::filesystem::path& path) {
+    return std::filesystem::absolute(path).lexically_normal();
+  };
+  return newest_step_ == step && !newest_.empty() && whole(newest_.parent_path()) == whole(folder_);
 }
 
 void RunSaves::start(const TrainState& state, bool gently) {

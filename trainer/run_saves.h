@@ -66,6 +66,8 @@ class RunSaves {
   /// The last one saved, or the one resumed from; empty: none.
   const std::filesystem::path& newest() const { return newest_; }
   int64_t newest_step() const { return newest_step_; }
+  /// Whether this run has a checkpoint of the step, of its own.
+  bool has(int64_t step) const;
 
  private:
   void start(const TrainState& state, bool gently);
@@ -77,6 +79,7 @@ class RunSaves {
   const ParameterSet& parameters_;
   const std::vector<BucketShare>& shares_;
   std::string config_yaml_;
+  std::filesystem::path folder_;  // of its checkpoints
   std::function<void(const std::string&)> note_;
   std::optional<ShareSnapshot> snapshot_;  // where saves need one
   CheckpointSaver saver_;

@@ -9,7 +9,8 @@ namespace phalanx {
 
 /// What a rank brings; of all ranks: where one says so, and the most.
 struct StepFlags {
-  bool failed = false;  // to make its batch, or to record the step before
+  bool failed = false;    // to record the step before, or to make its batch
+  bool no_batch = false;  // it failed to make one, or was told to stop while it waited for one
   bool stop = false;
   bool save = false;
   bool compare = false;      // the ranks' times

@@ -20,10 +20,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-MicroBatchOptions micro_batch_options(const RunConfig& config, const RunContext& context) {
-  return {config.data.document_mask, context.device};
-}
-
 Summation summation(const RunConfig& config) {
   return config.reproducible == Reproducible::kDpInvariant ? Summation::kExact
                                                            : Summation::kInOrder;
@@ -44,15 +40,17 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
       replica_(config, context, start),
       train_step_(replica_.model(), replica_.parameters(), replica_.grads(), replica_.optimizer(),
                   context, config.optimizer.clip_grad_norm, data_.source_names.size(),
-                  micro_batch_options(config, context), config.parallel.cuda_graphs,
+                  {config.data.document_mask, context.device}, config.parallel.cuda_graphs,
                   summation(config)),
       state_check_(replica_.parameters(), replica_.optimizer(), context,
                    config.numbers.check_interval),
       guard_(train_step_, state_check_, context, config.numbers,
              same_again(context.device, config.reproducible)),
       evaluator_(replica_.model(), data_, context,
-                 {config.evaluation.max_rows, config.stages.front().micro_batch_size,
-                  micro_batch_options(config, context), summation(config)}),
+                 {config.evaluation.max_rows,
+                  config.stages.front().micro_batch_size,
+                  {config.data.document_mask, context.device},
+                  summation(config)}),
       prefetcher_(together(context.control,
                            [&] {
                              return BatchLoader(planned, data_.sources, context.mesh.dp_rank,
@@ -73,7 +71,7 @@ Trainer::Trainer(const RunConfig& config, const RunContext& context, RunData dat
       work_times_(context.device.is_cpu() && context.flight && context.mesh.world_size() > 1
                       ? config.watchdog.straggler_interval_seconds
                       : 0.0),
-      wall_clock_(config.wall_clock_limit_seconds) {}
+      requests_(options_.requests, config, context.mesh.rank(), options_.started) {}
 
 RunOutcome Trainer::run() {
   if (state_.step == 0) {
@@ -113,10 +111,11 @@ std::optional<RollBack> Trainer::train() {
     if (context_.flight) context_.flight->begin_step(state_.step + 1);
     StepFlags agreed;
     const int64_t tokens_before = state_.tokens;
-    const Batch batch = next_batch(agreed);
+    const std::optional<Batch> batch = next_batch(agreed);
+    if (!batch) break;
     trace_.begin_step(state_.step + 1);
-    StepRecord record = take_step(batch);
-    advance(batch, agreed, record);
+    StepRecord record = take_step(*batch);
+    advance(*batch, agreed, record);
     trace_.end_step(state_.step);
     if (context_.flight) context_.flight->end_step();
     const bool at_edge = ends_phase(*plan_, state_.step);
@@ -126,7 +125,7 @@ std::optional<RollBack> Trainer::train() {
       record.validation = validation_ = evaluate();
     }
     if (agreed.compare) record.work = work_times_.compare(context_.control);
-    wall_clock_.note_turn(seconds_since(turn));
+    requests_.note_turn(seconds_since(turn));
     if (std::optional<RollBack> back = conclude(record, stop)) return back;
     if (stop || agreed.save || at_edge ||
         crosses(config_.checkpoint.interval, state_, tokens_before)) {
@@ -134,6 +133,7 @@ std::optional<RollBack> Trainer::train() {
     }
     if (stop) break;
   }
+  save_if_new();  // a stop while data were awaited
   if (context_.flight) context_.flight->enter(RunPhase::kEnd);
   return std::nullopt;
 }
@@ -158,54 +158,45 @@ std::optional<RollBack> Trainer::conclude(StepRecord& record, bool stop) {
   return RollBack{saves_.newest(), state_.step, stop ? stop_reason_ : ""};
 }
 
-/// The batch, once all ranks have theirs; a rank without one ends them all.
-Batch Trainer::next_batch(StepFlags& agreed) {
-  // A store may take longer than a step does, and tells what is wrong by itself: all ranks wait as
-  // long as at a start.
+/// Once all ranks have theirs; nothing: a stop while one has none. One that fails ends them all.
+std::optional<Batch> Trainer::next_batch(StepFlags& agreed) {
+  // A store may take longer than a step does, and tells by itself what is wrong.
   const FlightPhase mark(data_.fetches ? context_.flight : nullptr, RunPhase::kStart);
-  Batch batch;
-  StepFlags mine;
-  std::exception_ptr failure = records_.take_failure();
-  try {
-    batch = prefetcher_.next();
-    if (options_.requests) {
-      const Requests requests = options_.requests();
-      mine.stop = requests.stop;
-      if (requests.stop) stop_reason_ = requests.stop_reason;
-      mine.save = requests.save;
-    }
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  if (context_.mesh.rank() == 0) add_own_requests(mine);
-  mine.failed = failure != nullptr;
-  mine.data_wait_seconds = prefetcher_.waited_seconds() - data_waited_seconds_;
+  AwaitedBatch mine =
+      await_batch(prefetcher_, [this](DataWait wait) { return requests_.ask(wait); });
+  const std::exception_ptr failure = mine.failure ? mine.failure : records_.take_failure();
+  StepFlags flags;
+  flags.failed = failure != nullptr;
+  flags.no_batch = !mine.batch;
+  flags.stop = mine.asked.stop;
+  flags.save = mine.asked.save;
+  flags.compare = context_.mesh.rank() == 0 && work_times_.is_due();
+  flags.data_wait_seconds = prefetcher_.waited_seconds() - data_waited_seconds_;
   data_waited_seconds_ = prefetcher_.waited_seconds();
-  mine.saving = saves_.flags().busy;
-  mine.save_failed = saves_.flags().failed;
-  mine.peak_memory_bytes = peak_memory_bytes(context_.device);
-  agreed = agree_on_step(mine, context_.control);
+  flags.saving = saves_.flags().busy;
+  flags.save_failed = saves_.flags().failed;
+  flags.peak_memory_bytes = peak_memory_bytes(context_.device);
+  agreed = agree_on_step(flags, context_.control);
+  if (agreed.stop && !mine.asked.stop) mine.asked = requests_.ask(DataWait::kWaiting);
+  if (mine.asked.stop) stop_reason_ = mine.asked.stop_reason;
   if (agreed.failed) {
+    if (agreed.no_batch) save_if_possible();
     run_together(context_.control, [&] {
       if (failure) std::rethrow_exception(failure);
     });
   }
   saves_.advance({agreed.saving, agreed.save_failed});
-  wall_clock_.note_save(saves_.expected_seconds());
-  return batch;
+  requests_.note_save(saves_.expected_seconds());
+  return agreed.no_batch ? std::nullopt : std::move(mine.batch);
 }
 
-/// What the first rank's clock asks for: one clock, so that all do the same.
-void Trainer::add_own_requests(StepFlags& mine) {
-  mine.save |= config_.checkpoint.interval_seconds > 0 &&
-               seconds_since(last_save_) >= config_.checkpoint.interval_seconds;
-  if (wall_clock_.is_near(seconds_since(options_.started))) {
-    mine.stop = true;
-    stop_reason_ = "run.wall_clock_limit";
-    records_.note(fmt::format("stopping in time for run.wall_clock_limit of {}",
-                              duration_text(config_.wall_clock_limit_seconds)));
+/// Before an error that ends the run and is not to be hidden by another.
+void Trainer::save_if_possible() {
+  try {
+    save_if_new();
+  } catch (const AgreedError& error) {
+    records_.note(fmt::format("step {}: not saved: {}", state_.step, error.what()));
   }
-  mine.compare = work_times_.is_due();
 }
 
 StepRecord Trainer::take_step(const Batch& batch) {
@@ -285,9 +276,16 @@ void Trainer::save_start() {
 /// is under way; else a save that is due meanwhile is skipped.
 void Trainer::save(bool last, bool at_edge) {
   const FlightPhase mark(context_.flight, RunPhase::kSave);
-  last_save_ = Clock::now();
+  requests_.note_save_begun();
   if (last) return saves_.save_and_wait(state_);
   at_edge ? saves_.begin_after_running(state_) : saves_.begin(state_);
+}
+
+/// Unless it is saved, or there is nothing to save yet.
+void Trainer::save_if_new() {
+  const FlightPhase mark(context_.flight, RunPhase::kSave);
+  saves_.finish();
+  if (state_.step > 0 && !saves_.has(state_.step)) save(/*last=*/true, /*at_edge=*/false);
 }
 
 RunOutcome Trainer::outcome() const {

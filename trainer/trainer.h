@@ -4,10 +4,10 @@
 // step (trainer/step_agreement.h).
 // Ownership: owns replica, data and state; refers to the RunContext and the config.
 // Threads: one, besides those of the prefetcher and of a save. Stream: the current one.
-// Errors: bad data on any rank ends all with one AgreedError, and so does what StepGuard takes for
-// a fault of a machine; a loss that stays non-finite, or a spike that stops the run, is a
-// NonFiniteError; saves that fail as trainer/run_saves.h says. What was saved stays, and a save
-// under way is brought to its end first.
+// Errors: a rank that gets no data ends all with one AgreedError, once what was trained is saved,
+// and so does what StepGuard takes for a fault of a machine; a loss that stays non-finite, or a
+// spike that stops the run, is a NonFiniteError; saves that fail as trainer/run_saves.h says. What
+// was saved stays, and a save under way is brought to its end first.
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -16,27 +16,21 @@
 #include <string>
 
 #include "data/mixture/prefetcher.h"
+#include "trainer/batch_wait.h"
 #include "trainer/evaluator.h"
 #include "trainer/metrics/step_trace.h"
 #include "trainer/replica.h"
 #include "trainer/run_records.h"
+#include "trainer/run_requests.h"
 #include "trainer/run_saves.h"
 #include "trainer/stage_runs.h"
 #include "trainer/step_agreement.h"
 #include "trainer/step_guard.h"
 #include "trainer/train_state.h"
 #include "trainer/train_step.h"
-#include "trainer/wall_clock.h"
 #include "trainer/work_times.h"
 
 namespace phalanx {
-
-/// What this rank has been asked (signals, a stop file) since the last question.
-struct Requests {
-  bool stop = false;
-  bool save = false;
-  std::string stop_reason = {};  // who asks, for people
-};
 
 struct TrainerOptions {
   std::filesystem::path run_folder;
@@ -44,7 +38,7 @@ struct TrainerOptions {
   std::filesystem::path resumed_from;  // a checkpoint; empty: a new run
   bool save_first = false;             // before the first step, what the start has changed
   std::string stop_first = {};         // after that, for this reason; empty: train on
-  std::function<Requests()> requests;  // asked once a step
+  std::function<Requests()> requests;  // asked once a step, and while data are awaited
   RecordPlace records;
   double peak_flops = 0.0;  // a second, of a rank's processor, for MFU; 0: not known
   TraceSteps trace;         // written to RUN/profile/, a file a rank
@@ -83,14 +77,15 @@ class Trainer {
  private:
   std::optional<RollBack> train();
   std::optional<RollBack> conclude(StepRecord& record, bool stop);
-  Batch next_batch(StepFlags& agreed);
-  void add_own_requests(StepFlags& mine);
+  std::optional<Batch> next_batch(StepFlags& agreed);
+  void save_if_possible();
   StepRecord take_step(const Batch& batch);
   void advance(const Batch& batch, const StepFlags& agreed, StepRecord& record);
   void note_spike(const Batch& batch, const StepRecord& record);
   ValidationResults evaluate();
   void save_start();
   void save(bool last, bool at_edge);
+  void save_if_new();
   RunOutcome outcome() const;
 
   const RunConfig& config_;
@@ -111,14 +106,13 @@ class Trainer {
   ValidationResults validation_, validation_before_;
   int64_t validated_step_ = -1;
   RunSaves saves_;
-  std::chrono::steady_clock::time_point last_save_ = std::chrono::steady_clock::now();
   double data_waited_seconds_ = 0.0;  // of this rank, before the step at hand
   double wait_seconds_ = 0.0;         // the same, of this attempt
   double train_seconds_ = 0.0;
   int64_t train_tokens_ = 0;
   int64_t skipped_steps_ = 0, skipped_in_a_row_ = 0;
   WorkTimes work_times_;
-  WallClockLimit wall_clock_;
+  RunRequests requests_;
   std::string stop_reason_ = "on request of another rank";  // if it is stopped
   std::vector<std::pair<int64_t, int64_t>> spike_rows_;     // passed over in this attempt
 };

@@ -124,8 +124,9 @@ int run_child(const std::vector<std::string>& command) {
 
 /// The program has spoken for itself if it ended with a code of its own.
 bool has_spoken(int code) {
-  for (const ExitCode known : {ExitCode::kDone, ExitCode::kBadInput, ExitCode::kFaultyHardware,
-                               ExitCode::kStopped, ExitCode::kHang, ExitCode::kNonFinite}) {
+  for (const ExitCode known :
+       {ExitCode::kDone, ExitCode::kBadInput, ExitCode::kFaultyHardware, ExitCode::kUnavailable,
+        ExitCode::kStopped, ExitCode::kHang, ExitCode::kNonFinite}) {
     if (code == static_cast<int>(known)) return true;
   }
   return false;

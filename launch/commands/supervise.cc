@@ -89,7 +89,7 @@ void add_supervise_command(CLI::App& app) {
   command->footer(
       "Example:\n"
       "  phalanx supervise -- mpirun -np 4 -q phalanx train run.yaml --resume auto\n"
-      "Restarted are exit codes 1, 76 and those of signals (137, 139, ...); not 0, 2, 16, 75,\n"
+      "Restarted are exit codes 1, 69, 76 and those of signals (137, 139, ...); not 0, 2, 16, 75,\n"
       "77, 78.\n"
       "SIGUSR1: the training saves and stops, and is not restarted. RUN/supervisor.jsonl has a "
       "line "

@@ -45,6 +45,16 @@ TEST(StoreFields, RefusesWhatIsNoPlace) {
             std::string::npos);
 }
 
+TEST(StoreFields, TheWatchdogWaitsLongerThanTheStoreIsGiven) {
+  const std::string url = fmt::format("{}s3://b/web", kPath);
+  EXPECT_EQ(error_of(example_yaml(), {url, "data.store.patience=1h"}),
+            "command line: data.store.patience: expected less than watchdog.start_timeout of "
+            "1800s, which would take the wait for a hang, got 3600s");
+  (void)read(example_yaml(), {url, "data.store.patience=1h", "watchdog.start_timeout=2h"});
+  (void)read(example_yaml(), {url, "data.store.patience=1h", "watchdog.start_timeout=0s"});
+  (void)read(example_yaml(), {"data.store.patience=1h"});  // nothing is fetched
+}
+
 TEST(StoreFields, RefusesSecretsUnsaid) {
   for (const char* url : {"https://user:hidden@h/web", "https://h/web?sig=hidden"}) {
     const std::string message = error_of(example_yaml(), {fmt::format("{}{}", kPath, url)});

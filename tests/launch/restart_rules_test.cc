@@ -11,7 +11,7 @@ bool restarts(int exit_code, const RestartRules& rules = {}) {
 }
 
 TEST(RestartRules, ByExitCode) {
-  for (const int code : {1, 3, 76, 134, 137, 139, 143}) EXPECT_TRUE(restarts(code)) << code;
+  for (const int code : {1, 3, 69, 76, 134, 137, 139, 143}) EXPECT_TRUE(restarts(code)) << code;
   for (const int code : {0, 2, 16, 75, 77, 78, 126, 127}) EXPECT_FALSE(restarts(code)) << code;
   EXPECT_TRUE(restarts(75, {.restart_stopped = true}));
   EXPECT_EQ(judge({0}, 0, 0, {}).reason, "");
@@ -37,6 +37,9 @@ TEST(RestartRules, AnEndBySignalThatWasPassedOnIsNoErrorOfItsOwn) {
 
 TEST(RestartRules, FailuresAndRestartsAreCounted) {
   EXPECT_TRUE(judge({76}, 2, 100, {}).restart);
+  EXPECT_TRUE(judge({69}, kMaxOutages - 1, 100, {}).restart);
+  EXPECT_FALSE(judge({69}, kMaxOutages, 100, {}).restart);
+  EXPECT_EQ(meaning_of_exit(69), "a service gave no answer, as a store");
   EXPECT_EQ(judge({76}, 3, 2, {}).reason, "3 failures in a row without a new checkpoint");
   RestartRules rules;
   rules.max_restarts = 4;

@@ -57,6 +57,10 @@ TEST(Agreement, the_code_follows_the_kind_of_failure) {
   expect_agreed([](int) { throw NonFiniteError("loss"); }, ExitCode::kNonFinite, "loss");
   expect_agreed([](int) { throw StoppedError("asked"); }, ExitCode::kStopped, "asked");
   expect_agreed([](int) { throw std::runtime_error("bug"); }, ExitCode::kBug, "bug");
+  const std::system_error late(std::make_error_code(std::errc::timed_out), "read");
+  expect_agreed([&](int) { throw late; }, ExitCode::kUnavailable, late.what());
+  const std::system_error broken(std::make_error_code(std::errc::io_error), "read");
+  expect_agreed([&](int) { throw broken; }, ExitCode::kBadInput, broken.what());
   expect_agreed([](int) { throw 7; }, ExitCode::kBug, "an exception of unknown type");
 }
 

@@ -7,7 +7,8 @@ import signal
 import time
 
 from faulty_store import FaultyStore
-from support import BAD_INPUT, SEQUENCE, STEPS, STOPPED, RunTest, main, report_faults, state_of
+from support import (BAD_INPUT, SEQUENCE, STEPS, STOPPED, UNAVAILABLE, RunTest, main, report_faults,
+                     state_of)
 
 SOURCES = ('code', 'prose', 'sums')
 # Documents are not cut: the longest has 39,000 tokens in code, 2,500 in prose.
@@ -182,8 +183,9 @@ class Faults(StoreTest):
                 self.store.mend()
                 self.store.add('code/train/shard-00000.bin', kind, **details)
                 shutil.rmtree(self.cache, ignore_errors=True)
+                outage = 'data.store.patience' in texts
                 refused = self.alone(f'ends-{number}', *self.urls(patience='1s'),
-                                     code=BAD_INPUT)
+                                     code=UNAVAILABLE if outage else BAD_INPUT)
                 self.one_error(refused, f'{self.store.url}/{file}: ', *texts)
                 self.assert_whole()
         report_faults(len(cases), 'stores that stay bad, named')
@@ -216,7 +218,7 @@ class Faults(StoreTest):
         run.wait_for_steps(15)
         self.store.close()
         lost = run.finish()
-        self.assertEqual(lost.code, BAD_INPUT, str(lost))
+        self.assertEqual(lost.code, UNAVAILABLE, str(lost))
         self.one_error(lost, f'fetch {self.store.url}/data/', 'no answer: ', 'tries in')
         self.store = FaultyStore(self.workspace.path, port)
         self.addCleanup(self.store.close)

@@ -20,7 +20,7 @@ import unittest
 
 from safetensors import deserialize
 
-DONE, BAD_INPUT, STOPPED = 0, 2, 75  # exit codes
+DONE, BAD_INPUT, UNAVAILABLE, STOPPED = 0, 2, 69, 75  # exit codes
 SKIPPED = 77  # SKIP_RETURN_CODE of these tests
 
 VOCABULARY = 512
