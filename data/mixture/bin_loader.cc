@@ -80,7 +80,7 @@ std::shared_ptr<const BinsFile> BinLoader::open_bins(size_t shard) const {
   const HeldFile file = reader_->source().hold(reader_->bins_file(shard, recorded));
   const auto held = std::make_shared<const HeldBins>(
       HeldBins{file, BinsFile(file.path, config_.sequence_length, entry)});
-  const std::shared_ptr<const BinsFile> bins(held, &held->bins);
+  std::shared_ptr<const BinsFile> bins(held, &held->bins);
   const int64_t expected = recorded.num_bins;
   if (bins->num_bins() != expected) {
     throw std::invalid_argument(fmt::format("{}: bins: expected {} as {} beside it says, found {}",

@@ -107,7 +107,6 @@ int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
 HttpEnd end_of(CURLcode code, const HttpAnswer& answer) {
   switch (code) {
     case CURLE_OK:
-      return HttpEnd::kWhole;
     case CURLE_WRITE_ERROR:  // an endless error page; what the sink throws is thrown
       return HttpEnd::kWhole;
     case CURLE_ABORTED_BY_CALLBACK:
