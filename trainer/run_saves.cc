@@ -25,7 +25,9 @@ std::optional<ShareSnapshot> make_snapshot(bool asynchronous,
 }
 
 CheckpointPlace place_of(const SavedRun& run, const CheckpointConfig& config) {
-  return {run.folder / "checkpoints", {config.keep_last, config.keep_every, run.resumed_from}};
+  return {run.folder / "checkpoints",
+          {config.keep_last, config.keep_every, run.resumed_from},
+          SaveOrder::kFirst};
 }
 
 }  // namespace

@@ -219,6 +219,8 @@ HttpAnswer HttpClient::send(const HttpRequest& request, const HttpSink& sink) {
   connection_->set(CURLOPT_ERRORBUFFER, static_cast<char*>(problem));
   const CURLcode code = curl_easy_perform(connection_->handle);
   connection_->set(CURLOPT_ERRORBUFFER, static_cast<char*>(nullptr));
+  // A handle whose host was not found takes no more options (seen with libcurl 7.88).
+  if (code != CURLE_OK) connection_ = std::make_unique<Connection>();
   if (transfer.failure) std::rethrow_exception(transfer.failure);
   transfer.answer.end = end_of(code, transfer.answer);
   if (transfer.answer.end != HttpEnd::kWhole) {

@@ -71,22 +71,28 @@ FetchCounts FetchQueue::counts() const {
   return counts_;
 }
 
-Fetcher FetchQueue::make_fetcher(double patience_seconds, std::function<bool()> unwanted) const {
+Fetcher FetchQueue::make_fetcher(const Patience& patience, std::function<bool()> unwanted) const {
   HttpLimits limits = limits_;
-  limits.stall_seconds = std::clamp(patience_seconds / 4, 1.0, limits.stall_seconds);
+  limits.stall_seconds = std::clamp(patience.seconds / 4, 1.0, limits.stall_seconds);
   limits.connect_seconds = std::min(limits.connect_seconds, limits.stall_seconds);
   return Fetcher(
-      requests_, limits, patience_seconds, [this] { return stop_.load(); }, std::move(unwanted));
+      requests_, limits, patience, [this] { return stop_.load(); }, std::move(unwanted));
+}
+
+/// For what a run asks for before it does anything else, where nobody wants to wait long.
+Fetcher FetchQueue::make_first_fetcher() const {
+  const Patience patience = settings_.patience_seconds <= kFirstContact
+                                ? Patience(settings_.patience_seconds)
+                                : Patience(kFirstContact, "at a start; later data.store.patience");
+  return make_fetcher(patience, [] { return false; });
 }
 
 FetchedText FetchQueue::text(const Places& places, const std::string& name, int64_t max_bytes) {
-  const double patience = std::min(kFirstContact, settings_.patience_seconds);
-  return make_fetcher(patience, [] { return false; }).text(places, name, max_bytes);
+  return make_first_fetcher().text(places, name, max_bytes);
 }
 
 void FetchQueue::check(const StoredFile& file) {
-  const double patience = std::min(kFirstContact, settings_.patience_seconds);
-  make_fetcher(patience, [] { return false; }).check(*file.places, file.file);
+  make_first_fetcher().check(*file.places, file.file);
 }
 
 HeldFile FetchQueue::hold(uint64_t user, const StoredFile& file) {

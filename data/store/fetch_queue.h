@@ -89,7 +89,8 @@ class FetchQueue {
   void postpone(Job& job, ShardCache::Refusal refusal);
   void let_go_of_the_last();
   void sweep();
-  Fetcher make_fetcher(double patience_seconds, std::function<bool()> unwanted) const;
+  Fetcher make_fetcher(const Patience& patience, std::function<bool()> unwanted) const;
+  Fetcher make_first_fetcher() const;
 
   StoreSettings settings_;
   RequestMaker requests_;

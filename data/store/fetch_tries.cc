@@ -9,6 +9,7 @@
 namespace phalanx {
 namespace {
 
+constexpr double kLastWait = 0.05;  // a shorter one is not worth another try
 constexpr int kMaxWrong = 2;  // something between the store and here may have damaged the first
 
 std::string times(int count) { return count == 1 ? "once" : fmt::format("{} times", count); }
@@ -23,8 +24,9 @@ uint64_t draw_of(double now) {
 
 }  // namespace
 
-FetchTries::FetchTries(std::vector<std::string> addresses, double patience_seconds, double now)
-    : patience_(patience_seconds), begun_(now), progress_(now) {
+FetchTries::FetchTries(std::vector<std::string> addresses, Patience patience, double now,
+                       Absence absence)
+    : patience_(std::move(patience)), absence_(absence), begun_(now), progress_(now) {
   for (std::string& address : addresses) places_.push_back({std::move(address)});
 }
 
@@ -57,17 +59,27 @@ double FetchTries::failed(Failure failure, const std::string& text, const HttpAn
   if (failure == Failure::kWrongBytes) ++place.wrong;
   place.out =
       failure == Failure::kAbsent || failure == Failure::kRefused || place.wrong == kMaxWrong;
+  absent_ = is_absent();
+  if (absent_) give_up(std::errc::no_such_file_or_directory, now);
   const int rounds_before = rounds_;
-  if (!find_next()) {
-    absent_ = std::all_of(places_.begin(), places_.end(), [](const Place& p) { return p.absent; });
-    give_up(absent_ ? std::errc::no_such_file_or_directory : std::errc::io_error, now);
-  }
+  if (!find_next()) give_up(std::errc::io_error, now);
   const int64_t wall = static_cast<int64_t>(time(nullptr));
   const double wait =
       rounds_ == rounds_before ? 0 : wait_seconds(rounds_, answer, draw_of(now), wall);
-  const bool asked_before = places_[place_].failures > 0;
-  if (asked_before && now + wait - progress_ > patience_) give_up(std::errc::timed_out, now);
-  return wait;
+  const double left = patience_.seconds - (now - progress_);
+  if (places_[place_].failures == 0 || wait <= left) return wait;
+  // The last try is made when the patience ends, but not before the store wants it.
+  if (left < kLastWait || answer.headers.contains("retry-after")) {
+    give_up(std::errc::timed_out, now);
+  }
+  return left;
+}
+
+bool FetchTries::is_absent() const {
+  const auto says_so = [](const Place& place) { return place.absent; };
+  if (absence_ == Absence::kAllSay) return std::all_of(places_.begin(), places_.end(), says_so);
+  return std::any_of(places_.begin(), places_.end(), says_so) &&
+         std::all_of(places_.begin(), places_.end(), [](const Place& p) { return p.failures > 0; });
 }
 
 void FetchTries::give_up(std::errc code, double now) {
@@ -78,13 +90,13 @@ void FetchTries::give_up(std::errc code, double now) {
     text += fmt::format("{}: {} ({})", place.address, place.last, times(place.failures));
   }
   throw StoreError(
-      code, fmt::format("{}; given up after {} in {:.1f} s{}", text,
-                        num_failures_ == 1 ? "one try" : fmt::format("{} tries", num_failures_),
-                        now - begun_,
-                        code == std::errc::timed_out ? fmt::format(", nothing new for {:.0f} s "
-                                                                   "(data.store.patience)",
-                                                                   now - progress_)
-                                                     : ""));
+      code,
+      fmt::format(
+          "{}; given up after {} in {:.1f} s{}", text,
+          num_failures_ == 1 ? "one try" : fmt::format("{} tries", num_failures_), now - begun_,
+          code == std::errc::timed_out
+              ? fmt::format(", nothing new for {:.0f} s ({})", now - progress_, patience_.setting)
+              : ""));
 }
 
 }  // namespace phalanx

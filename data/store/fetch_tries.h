@@ -33,10 +33,23 @@ enum class Failure {
   kRefused,     // it will not give it
 };
 
+/// Whose word it takes that there is no such file: of a file that must be there all places', of one
+/// that may be there one's, once each has been asked.
+enum class Absence { kAllSay, kOneSays };
+
+/// For how long, in seconds, and the setting that says so.
+struct Patience {
+  Patience(double of, std::string name = "data.store.patience")
+      : seconds(of), setting(std::move(name)) {}
+  double seconds;
+  std::string setting;
+};
+
 class FetchTries {
  public:
   /// `addresses` are those of the file at each of its places.
-  FetchTries(std::vector<std::string> addresses, double patience_seconds, double now);
+  FetchTries(std::vector<std::string> addresses, Patience patience, double now,
+             Absence absence = Absence::kAllSay);
 
   /// Index of the place to ask.
   size_t place() const { return place_; }
@@ -44,7 +57,7 @@ class FetchTries {
   void reached(int64_t bytes, double now);
   /// The place at hand failed; `text` says how. The seconds to wait before place() is asked.
   double failed(Failure failure, const std::string& text, const HttpAnswer& answer, double now);
-  /// All places have said that the file is not there: then failed() has thrown.
+  /// The file is not there: then failed() has thrown.
   bool absent() const { return absent_; }
   int num_failures() const { return num_failures_; }
 
@@ -57,10 +70,13 @@ class FetchTries {
     std::string last = {};
   };
   bool find_next();
+  bool is_absent() const;
   [[noreturn]] void give_up(std::errc code, double now);
 
   std::vector<Place> places_;
-  double patience_, begun_, progress_;
+  Patience patience_;
+  Absence absence_;
+  double begun_, progress_;
   int64_t furthest_ = 0;  // bytes
   size_t place_ = 0;
   int num_failures_ = 0, rounds_ = 0;

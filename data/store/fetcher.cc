@@ -107,10 +107,10 @@ bool is_strong_etag(const std::string& etag) { return etag.starts_with('"'); }
 
 }  // namespace
 
-Fetcher::Fetcher(const RequestMaker& requests, const HttpLimits& limits, double patience_seconds,
+Fetcher::Fetcher(const RequestMaker& requests, const HttpLimits& limits, Patience patience,
                  std::function<bool()> stopped, std::function<bool()> unwanted)
     : requests_(requests),
-      patience_seconds_(patience_seconds),
+      patience_(std::move(patience)),
       stopped_(std::move(stopped)),
       unwanted_(std::move(unwanted)),
       client_(limits, stopped_) {}
@@ -123,10 +123,11 @@ void Fetcher::pause(double seconds) const {
   }
 }
 
-FetchTries Fetcher::tries_for(const Places& places, const std::string& name, double waited) const {
+FetchTries Fetcher::tries_for(const Places& places, const std::string& name, double waited,
+                              Absence absence) const {
   std::vector<std::string> addresses;
   for (const StoreUrl& place : places) addresses.push_back(requests_.address(place.below(name)));
-  return FetchTries(std::move(addresses), patience_seconds_, now_seconds() - waited);
+  return FetchTries(std::move(addresses), patience_, now_seconds() - waited, absence);
 }
 
 HttpAnswer Fetcher::send(const StoreUrl& url, const HttpHeaders& headers, const HttpSink& sink) {
@@ -212,7 +213,7 @@ std::optional<Fetcher::Problem> Fetcher::fetch_once(const StoreUrl& url, const D
 
 int Fetcher::fetch(const Places& places, const DatasetFile& file, FetchTarget& target,
                    double waited) {
-  FetchTries tries = tries_for(places, file.name, waited);
+  FetchTries tries = tries_for(places, file.name, waited, Absence::kAllSay);
   try_until_done(tries, places, file.name, [&](const StoreUrl& url, FetchTries& seen) {
     return fetch_once(url, file, target, seen);
   });
@@ -221,7 +222,7 @@ int Fetcher::fetch(const Places& places, const DatasetFile& file, FetchTarget& t
 
 FetchedText Fetcher::text(const Places& places, const std::string& name, int64_t max_bytes) {
   std::string body;
-  FetchTries tries = tries_for(places, name);
+  FetchTries tries = tries_for(places, name, 0, Absence::kOneSays);
   const auto attempt = [&](const StoreUrl& url, FetchTries&) -> std::optional<Problem> {
     body.clear();
     try {
@@ -248,7 +249,7 @@ FetchedText Fetcher::text(const Places& places, const std::string& name, int64_t
 
 void Fetcher::check(const Places& places, const DatasetFile& file) {
   if (file.bytes == 0) return;
-  FetchTries tries = tries_for(places, file.name);
+  FetchTries tries = tries_for(places, file.name, 0, Absence::kAllSay);
   const auto attempt = [&](const StoreUrl& url, FetchTries&) -> std::optional<Problem> {
     HttpAnswer seen;
     try {

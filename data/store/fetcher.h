@@ -48,12 +48,13 @@ class Fetcher {
  public:
   /// `stopped` ends a transfer too, `unwanted` only what follows one that failed.
   Fetcher(
-      const RequestMaker& requests, const HttpLimits& limits, double patience_seconds,
+      const RequestMaker& requests, const HttpLimits& limits, Patience patience,
       std::function<bool()> stopped, std::function<bool()> unwanted = [] { return false; });
 
   /// `target` holds the whole file afterwards. How often it failed before. `waited`: seconds of the
   /// patience that are gone already.
   int fetch(const Places& places, const DatasetFile& file, FetchTarget& target, double waited = 0);
+  /// A place that says no is believed where the others give no answer.
   [[nodiscard]] FetchedText text(const Places& places, const std::string& name, int64_t max_bytes);
   /// That the first place that answers has the file with its size.
   void check(const Places& places, const DatasetFile& file);
@@ -68,7 +69,8 @@ class Fetcher {
   using Try = std::function<std::optional<Problem>(const StoreUrl& url, FetchTries& tries)>;
   void try_until_done(FetchTries& tries, const Places& places, const std::string& name,
                       const Try& attempt);
-  FetchTries tries_for(const Places& places, const std::string& name, double waited = 0) const;
+  FetchTries tries_for(const Places& places, const std::string& name, double waited,
+                       Absence absence) const;
   std::optional<Problem> fetch_once(const StoreUrl& url, const DatasetFile& file,
                                     FetchTarget& target, FetchTries& tries);
   Problem problem_of(const StoreUrl& url, const HttpAnswer& answer) const;
@@ -76,7 +78,7 @@ class Fetcher {
   void pause(double seconds) const;
 
   const RequestMaker& requests_;
-  double patience_seconds_;
+  Patience patience_;
   std::function<bool()> stopped_, unwanted_;
   HttpClient client_;
   std::string etag_, etag_of_;  // of the transfer that broke, and its address

@@ -196,6 +196,8 @@ std::variant<ShardCache::Refusal, std::unique_ptr<CacheWriter>> ShardCache::begi
   std::optional<FileLock> marker = FileLock::try_exclude(marker_path);
   if (!marker) return Refusal::kElsewhere;
   auto writer = std::make_unique<CacheWriter>(folder_, key, std::move(*marker));
+  // Who held the marker before may have committed since the first look.
+  if (fs::exists(folder_ / cache_name(key))) return Refusal::kThere;
   for (;;) {
     try {
       writer->reserve();

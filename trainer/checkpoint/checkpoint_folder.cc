@@ -206,9 +206,9 @@ void prune_checkpoints(const std::filesystem::path& folder, int64_t newest,
 }
 
 // Oldest first: what an interruption leaves to choose is the newest of either branch.
-void set_aside_newer(const std::filesystem::path& folder, int64_t step) {
+void set_aside_others(const std::filesystem::path& folder, int64_t step, int64_t branch_step) {
   for (const CheckpointEntry& entry : list_checkpoints(folder)) {
-    if (entry.step <= step) continue;
+    if (entry.step <= branch_step || entry.step == step) continue;
     rename_path(entry.path, free_abandoned_path(entry));
     sync_folder(folder);
   }

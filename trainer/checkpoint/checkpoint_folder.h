@@ -61,9 +61,10 @@ struct Retention {
 void prune_checkpoints(const std::filesystem::path& folder, int64_t newest,
                        const Retention& retention);
 
-/// Renames every checkpoint of a step after `step` to abandoned-N (abandoned-N.2 if there is one).
-/// Call once `step` has been verified: the later ones then belong to another branch of the run.
-void set_aside_newer(const std::filesystem::path& folder, int64_t step);
+/// Renames every checkpoint of a step after `branch_step`, but that of `step`, to abandoned-N
+/// (abandoned-N.2 if there is one). Call once `step` has been verified: the others then belong to
+/// another branch of the run.
+void set_aside_others(const std::filesystem::path& folder, int64_t step, int64_t branch_step);
 
 /// Exchanges the checkpoint `path` and its staging folder, both there. A power cut at any moment
 /// leaves one of them under the name `path`, or as step-N.old where the file system cannot

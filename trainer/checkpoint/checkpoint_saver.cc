@@ -88,6 +88,7 @@ void CheckpointSaver::commit(const std::vector<std::string>& parts) {
   replaces_ = std::filesystem::exists(result_.path);
   commit_checkpoint(result_.path);
   settle_checkpoint(place_, result_.step);
+  place_.order = SaveOrder::kLater;
 }
 
 // All ranks have stopped writing.

@@ -66,6 +66,19 @@ void remove_unlisted(const std::filesystem::path& staging, const Manifest& manif
   for (const std::filesystem::path& path : unlisted) remove_path(path);
 }
 
+/// After which the folder's other checkpoints belong to another branch than the one of `step`: that
+/// of the checkpoint which the run was resumed from, if it lies here.
+int64_t branch_step(const CheckpointPlace& place, int64_t step) {
+  for (const CheckpointEntry& entry : list_checkpoints(place.folder)) {
+    std::error_code differs;
+    if (entry.step > step || place.retention.resumed_from.empty()) continue;
+    if (std::filesystem::equivalent(entry.path, place.retention.resumed_from, differs)) {
+      return entry.step;
+    }
+  }
+  return step;
+}
+
 }  // namespace
 
 ManifestFile described(WrittenFile written) {
@@ -133,7 +146,8 @@ void commit_checkpoint(const std::filesystem::path& path) {
 void settle_checkpoint(const CheckpointPlace& place, int64_t step) {
   const std::filesystem::path path = checkpoint_path(place.folder, step);
   remove_path(staging_folder(path));
-  set_aside_newer(place.folder, step);
+  const bool begins = place.order == SaveOrder::kFirst;
+  set_aside_others(place.folder, step, begins ? branch_step(place, step) : step);
   commit_file(place.folder / "LATEST", path.filename().string() + "\n");
   prune_checkpoints(place.folder, step, place.retention);
 }

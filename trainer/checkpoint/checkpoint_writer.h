@@ -35,9 +35,13 @@ struct CheckpointContents {
   std::string config_yaml;
 };
 
+/// Whether a checkpoint is the first that a start of the run saves.
+enum class SaveOrder { kFirst, kLater };
+
 struct CheckpointPlace {
   std::filesystem::path folder;  // holds all checkpoints of the run
   Retention retention;
+  SaveOrder order = SaveOrder::kLater;  // of the next one
 };
 
 /// Writes this rank's file into `staging`, which it makes if need be, reads it back from the disk
@@ -54,8 +58,9 @@ void seal_checkpoint(const std::filesystem::path& path, Manifest manifest,
 /// afterwards. One rank.
 void commit_checkpoint(const std::filesystem::path& path);
 
-/// After the commit: deletes the one that was replaced, sets aside later steps as abandoned-N (they
-/// belong to a branch that the run has left), moves LATEST and deletes what the retention leaves
+/// After the commit: deletes the one that was replaced, sets aside as abandoned-N what belongs to a
+/// branch that the run has left (later steps, and with the first save all that was there after the
+/// checkpoint that the run was resumed from), moves LATEST and deletes what the retention leaves
 /// over. One rank.
 void settle_checkpoint(const CheckpointPlace& place, int64_t step);
 

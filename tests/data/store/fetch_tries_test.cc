@@ -48,6 +48,35 @@ TEST(FetchTries, AFileThatNoPlaceHasIsAbsent) {
   EXPECT_TRUE(tries.absent());
 }
 
+/// A file that may be there: one that answers decides where another never does.
+TEST(FetchTries, OnePlaceThatSaysNoIsEnoughOnceAllWereAsked) {
+  FetchTries first({"https://a/f", "https://b/f"}, 60, 0, Absence::kOneSays);
+  first.failed(Failure::kMayPass, "no answer", busy(), 0);
+  EXPECT_FALSE(first.absent());
+  EXPECT_THROW(first.failed(Failure::kAbsent, "404", busy(), 0), StoreError);
+  EXPECT_TRUE(first.absent());
+  FetchTries second({"https://a/f", "https://b/f"}, 60, 0, Absence::kOneSays);
+  second.failed(Failure::kAbsent, "404", busy(), 0);
+  EXPECT_EQ(second.place(), 1u);
+  EXPECT_THROW(second.failed(Failure::kMayPass, "no answer", busy(), 0), StoreError);
+  EXPECT_TRUE(second.absent());
+}
+
+TEST(FetchTries, TheLastTryIsMadeWhenThePatienceEnds) {
+  FetchTries tries({"https://a/f"}, {60, "the setting"}, 0);
+  for (const double now : {1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 50.0}) {
+    tries.failed(Failure::kMayPass, "503", busy(), now);
+  }
+  EXPECT_NEAR(tries.failed(Failure::kMayPass, "503", busy(), 57), 3, 1e-9);
+  const std::string message =
+      message_of<StoreError>([&] { tries.failed(Failure::kMayPass, "503", busy(), 60); });
+  EXPECT_NE(message.find("nothing new for 60 s (the setting)"), std::string::npos) << message;
+  FetchTries told({"https://a/f"}, 60, 0);
+  HttpAnswer later = busy();
+  later.headers["retry-after"] = "30";
+  EXPECT_THROW(told.failed(Failure::kMayPass, "503", later, 40), StoreError);
+}
+
 TEST(FetchTries, PatienceCountsFromTheLastNews) {
   FetchTries tries({"https://a/f"}, 60, 0);
   tries.reached(int64_t{1} << 20, 100);

@@ -129,6 +129,21 @@ TEST(Fetcher, AsksAgainWhereKeysThatWereGoodHaveRunOut) {
   EXPECT_EQ(server.requests().size(), 5u);
 }
 
+TEST(Fetcher, AHostWithoutAnAddressIsAskedForAgainAndAgain) {
+  const RequestMaker requests({}, {});
+  Fetcher fetcher(requests, {}, 1, [] { return false; });
+  TextTarget target;
+  const auto fetch_from = [&](const Places& places) { fetcher.fetch(places, kFile, target); };
+  const StoreUrl nowhere = parse_store_url("http://nowhere.invalid/data");
+  const std::string message = message_of<StoreError>([&] { fetch_from({nowhere}); });
+  EXPECT_NE(message.find("no answer: Could not resolve host: nowhere.invalid ("), std::string::npos)
+      << message;
+  EXPECT_NE(message.find("data.store.patience"), std::string::npos);
+  CannedServer mirror({answer_of(200, "Content-Length: 10\r\n", "0123456789")});
+  fetch_from({nowhere, parse_store_url(mirror.url)});
+  EXPECT_EQ(target.text, "0123456789");
+}
+
 TEST(Fetcher, StopsWhenItIsTold) {
   CannedServer busy({answer_of(503, "Retry-After: 1000\r\n", "")});
   std::atomic<bool> stop = false;

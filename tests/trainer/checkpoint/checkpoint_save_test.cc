@@ -80,6 +80,20 @@ TEST(CheckpointFolder, SavesAfterARewindAreKeptAndFoundAndTheLeftBranchIsSetAsid
   EXPECT_EQ(wrong_after_load(at / "abandoned-000040", 1, 1), 0);
 }
 
+/// The branch that was left may have ended before the first save of the new one.
+TEST(CheckpointFolder, TheFirstSaveOfAStartSetsTheLeftBranchAside) {
+  const TemporaryFolder folder;
+  const Path& at = folder.path();
+  for (const int64_t step : {10, 20, 30}) save_alone(at, step);
+  settle_checkpoint({at, {0, {}, at / "step-000010"}, SaveOrder::kLater}, 30);
+  EXPECT_EQ(names_in(at), (Names{"step-000010", "step-000020", "step-000030"}));
+  settle_checkpoint({at, {0, {}, {}}, SaveOrder::kFirst}, 30);  // not resumed
+  settle_checkpoint({at, {0, {}, "/elsewhere/step-000010"}, SaveOrder::kFirst}, 30);
+  EXPECT_EQ(names_in(at), (Names{"step-000010", "step-000020", "step-000030"}));
+  settle_checkpoint({at, {0, {}, at / "step-000010"}, SaveOrder::kFirst}, 30);
+  EXPECT_EQ(names_in(at), (Names{"abandoned-000020", "step-000010", "step-000030"}));
+}
+
 TEST(CheckpointFolder, ADamagedNewerOneDoesNotCostTheOneJustSaved) {
   const TemporaryFolder folder;
   const Path& at = folder.path();
