@@ -35,7 +35,13 @@ void check_places(const ResolvedConfig& config, Problems& problems) {
       }
     }
   }
-  if (!data.store.endpoint.empty()) check_url("data.store.endpoint", data.store.endpoint);
+  const std::string& endpoint = data.store.endpoint;
+  if (!endpoint.empty() && (!is_store_url(endpoint) || endpoint.starts_with("s3:"))) {
+    fail("data.store.endpoint",
+         fmt::format("expected https://host or http://host:port, got '{}'", endpoint));
+  } else if (!endpoint.empty()) {
+    check_url("data.store.endpoint", endpoint);
+  }
   const double limit = config.run.watchdog.limits.start;
   if (any_url && limit > 0 && data.store.patience_seconds >= limit) {
     fail("data.store.patience",

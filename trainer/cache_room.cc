@@ -174,10 +174,10 @@ void check_cache_room(const RunConfig& config, const RunData& data,
   constexpr const char* kAdvice =
       "have fewer shards shuffled together (data.sources.NAME.shuffle_window)";
   if (bytes.count > config.data.store.cache_bytes) {
-    throw std::invalid_argument(
-        fmt::format("data.store.cache_bytes: expected at least {} bytes, which the next steps read "
-                    "at once of {}, got {}: allow more, or {}",
-                    bytes.count, bytes.sources, config.data.store.cache_bytes, kAdvice));
+    throw std::invalid_argument(fmt::format(
+        "data.store.cache_bytes: expected at least {}B, which the next steps read at once of "
+        "{}, got {}B: allow more, or {}",
+        bytes.count, bytes.sources, config.data.store.cache_bytes, kAdvice));
   }
   if (files.count + kOtherDescriptors > host.max_open_files) {
     throw std::invalid_argument(fmt::format(

@@ -232,8 +232,9 @@ void DatasetReader::verify_file(const std::string& path, uint64_t expected) cons
   const uint64_t found = hash_file(path);
   if (found != expected) {
     throw std::invalid_argument(fmt::format(
-        "{}: XXH3: expected {} as {} says, found {}: the file changed since it was written", path,
-        hash_text(expected), source_->place_of(std::string(kManifestName)), hash_text(found)));
+        "{}: XXH3: expected {} as {} says, found {}: the file changed since it was written{}", path,
+        hash_text(expected), source_->place_of(std::string(kManifestName)), hash_text(found),
+        source_->folder() ? "" : "; remove it: it is a copy, and is fetched again"));
   }
   const std::lock_guard lock(mutex_);
   verified_.insert(path);

@@ -48,6 +48,8 @@ std::optional<std::string_view> section_name(std::string_view line) {
 std::map<std::string, std::string> read_aws_section(std::string_view text, std::string_view section,
                                                     const std::string& where) {
   std::map<std::string, std::string> settings;
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   bool inside = false;
   int number = 0;
   while (!text.empty()) {

@@ -62,6 +62,9 @@ TEST(StoreFields, RefusesSecretsUnsaid) {
     EXPECT_EQ(message.find("hidden"), std::string::npos) << message;
   }
   EXPECT_NE(error_of(example_yaml(), {"data.store.endpoint=http://u:p@h"}), "");
+  EXPECT_EQ(error_of(example_yaml(), {"data.store.endpoint=127.0.0.1:9000"}),
+            "command line: data.store.endpoint: expected https://host or http://host:port, got "
+            "'127.0.0.1:9000'");
 }
 
 }  // namespace

@@ -27,6 +27,8 @@ TEST(AwsProfile, ReadsTheSettingsOfASection) {
   EXPECT_TRUE(read_aws_section(kText, "last", "credentials").empty());
   EXPECT_TRUE(read_aws_section(kText, "none", "credentials").empty());
   EXPECT_EQ(config_section("default"), "default");
+  constexpr std::string_view marked = "\xEF\xBB\xBF[default]\r\nregion = r\r\n";
+  EXPECT_EQ(read_aws_section(marked, "default", "config").at("region"), "r");
 }
 
 TEST(AwsProfile, NamesTheLineAndNotWhatStandsThere) {

@@ -24,7 +24,7 @@ def losses(result):
 
 
 def needed_bytes(refused):
-    return int(refused.err.split('expected at least ')[1].split(' ')[0])
+    return int(refused.err.split('expected at least ')[1].split('B')[0])
 
 
 class StoreTest(RunTest):
@@ -100,7 +100,7 @@ class Store(StoreTest):
         local = self.alone('windows', *WINDOWS)
         refused = self.alone('too-small', *self.urls(*WINDOWS, 'data.store.cache_bytes=20000B'),
                              code=BAD_INPUT)
-        self.one_error(refused, 'data.store.cache_bytes: expected at least', 'got 20000')
+        self.one_error(refused, 'data.store.cache_bytes: expected at least', 'got 20000B')
         needed = needed_bytes(refused)
         total = sum(path.stat().st_size for path in (self.workspace.path / 'data').rglob('shard-*')
                     if path.suffix in ('.bin', '.idx') and 'train' in path.parts)
