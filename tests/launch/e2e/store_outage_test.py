@@ -83,7 +83,7 @@ class StoreOutage(StoreTest):
         self.cut_off(run)
         lost = run.finish()
         self.assertEqual(lost.code, UNAVAILABLE, str(lost))
-        self.one_error(lost, f'fetch {self.store.url}/data/', 'tries in', 'data.store.patience')
+        self.one_error(lost, f'fetch {self.store.url}/data/', 'given up after', 'data.store.patience')
         step = lost.metrics()[-1]['step']
         self.assertTrue(lost.checkpoint(step).is_dir(), 'what was trained before is not lost')
         process = subprocess.Popen(supervisor, cwd=self.workspace.path, text=True,
