@@ -142,8 +142,9 @@ Fetcher::Problem Fetcher::problem_of(const StoreUrl& url, const HttpAnswer& answ
   shown.body_start = requests_.without_keys(answer.body_start);
   std::string text = answer_text(shown);
   if (text.ends_with('.')) text.pop_back();
-  if (answer.status == 401 || answer.status == 403 || blames_keys(answer))
+  if (answer.status == 401 || answer.status == 403 || blames_keys(answer)) {
     text += requests_.advice_on_keys(url);
+  }
   const auto region = answer.headers.find("x-amz-bucket-region");
   if (answer.status >= 300 && answer.status < 400 && region != answer.headers.end()) {
     text += fmt::format(": the bucket is in region {} (data.store.region)", region->second);
