@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <new>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -43,8 +44,13 @@ std::string syntax_error(std::string_view json, const char* otherwise) {
 }  // namespace
 
 JsonDocument::JsonDocument(std::string_view json, const std::string& where) {
+  // No JSON holds this byte; what shows the text to a person would end here.
+  if (const size_t at = json.find('\0'); at != std::string_view::npos) {
+    throw std::invalid_argument(fmt::format("{}: byte {}: expected JSON, found a zero", where, at));
+  }
   const auto error = parser_.parse(json.data(), json.size()).get(root_);
   if (error == simdjson::SUCCESS) return;
+  if (error == simdjson::MEMALLOC) throw std::bad_alloc();
   throw std::invalid_argument(fmt::format("{}: not valid JSON: {}", where,
                                           syntax_error(json, simdjson::error_message(error))));
 }
@@ -57,6 +63,26 @@ void refuse(const std::string& place, const std::string& expected, const std::st
 std::string shown(const JsonValue& value) {
   if (value.is_array() || value.is_object()) return std::string(type_name(value));
   return simdjson::minify(value);
+}
+
+int64_t json_count(const JsonValue& value, const std::string& place, int64_t low, int64_t high) {
+  int64_t count = 0;
+  if (value.get(count) != simdjson::SUCCESS || count < low || count > high) {
+    refuse(place, fmt::format("a whole number from {} to {}", low, high), shown(value));
+  }
+  return count;
+}
+
+uint64_t json_hash(const JsonValue& value, const std::string& place) {
+  std::string_view digits;
+  if (value.get(digits) != simdjson::SUCCESS) refuse(place, "a string", shown(value));
+  uint64_t hash = 0;
+  const char* end = digits.data() + digits.size();
+  const auto parsed = std::from_chars(digits.data(), end, hash, 16);
+  if (digits.size() != 16 || parsed.ec != std::errc() || parsed.ptr != end) {
+    refuse(place, "16 hexadecimal digits", fmt::format("\"{}\"", digits));
+  }
+  return hash;
 }
 
 JsonFields::JsonFields(const JsonValue& object, std::string place) : place_(std::move(place)) {
@@ -88,12 +114,7 @@ std::string JsonFields::text(const char* key) const {
 }
 
 int64_t JsonFields::count(const char* key, int64_t low, int64_t high) const {
-  int64_t count = 0;
-  const JsonValue value = at(key);
-  if (value.get(count) != simdjson::SUCCESS || count < low || count > high) {
-    refuse(place(key), fmt::format("a whole number from {} to {}", low, high), shown(value));
-  }
-  return count;
+  return json_count(at(key), place(key), low, high);
 }
 
 uint64_t JsonFields::seed(const char* key) const {
@@ -102,22 +123,19 @@ uint64_t JsonFields::seed(const char* key) const {
   return seed;
 }
 
+double JsonFields::number(const char* key) const {
+  double number = 0.0;
+  if (at(key).get(number) != simdjson::SUCCESS) refuse(place(key), "a number", shown(at(key)));
+  return number;
+}
+
 bool JsonFields::flag(const char* key) const {
   bool flag = false;
   if (at(key).get(flag) != simdjson::SUCCESS) refuse(place(key), "true or false", shown(at(key)));
   return flag;
 }
 
-uint64_t JsonFields::hash(const char* key) const {
-  const std::string digits = text(key);
-  uint64_t value = 0;
-  const char* end = digits.data() + digits.size();
-  const auto parsed = std::from_chars(digits.data(), end, value, 16);
-  if (digits.size() != 16 || parsed.ec != std::errc() || parsed.ptr != end) {
-    refuse(place(key), "16 hexadecimal digits", fmt::format("\"{}\"", digits));
-  }
-  return value;
-}
+uint64_t JsonFields::hash(const char* key) const { return json_hash(at(key), place(key)); }
 
 simdjson::dom::array JsonFields::list(const char* key) const {
   simdjson::dom::array list;

@@ -37,6 +37,12 @@ class JsonDocument {
 /// The value as messages show it: a list or an object is named, not printed.
 [[nodiscard]] std::string shown(const JsonValue& value);
 
+/// A value that is none of a field, but of a list.
+[[nodiscard]] int64_t json_count(const JsonValue& value, const std::string& place, int64_t low = 0,
+                                 int64_t high = kMaxJsonCount);
+/// 16 hexadecimal digits.
+[[nodiscard]] uint64_t json_hash(const JsonValue& value, const std::string& place);
+
 /// A JSON object with its place in the file.
 class JsonFields {
  public:
@@ -49,10 +55,12 @@ class JsonFields {
   int64_t count(const char* key, int64_t low = 0, int64_t high = kMaxJsonCount) const;
   /// Any number of 64 bits without a sign.
   uint64_t seed(const char* key) const;
+  double number(const char* key) const;
   bool flag(const char* key) const;
-  /// 16 hexadecimal digits.
   uint64_t hash(const char* key) const;
   simdjson::dom::array list(const char* key) const;
+  /// Each with its key.
+  const simdjson::dom::object& members() const { return object_; }
 
  private:
   simdjson::dom::object object_;

@@ -27,6 +27,7 @@
 #include "launch/commands/tokenizer.h"
 #include "launch/commands/train.h"
 #include "launch/environment.h"
+#include "launch/no_memory.h"
 #include "launch/speak_once.h"
 #include "parallel/exit_codes.h"
 #include "parallel/launcher.h"
@@ -109,6 +110,7 @@ int flushed(int code) {
 int main(int argc, char** argv) {
   // A write past the limit on file sizes then fails like one on a full disk: with a message.
   std::signal(SIGXFSZ, SIG_IGN);
+  phalanx::speak_when_memory_runs_out();
   int code = 0;
   try {
     code = run(argc, argv);

@@ -124,7 +124,9 @@ Json info_json(CheckpointReader& reader) {
     json["moments"] = dtype_name(reader.stored_dtype(kShareKinds[1]));
     json["run"] = run_of(reader);
   }
-  json["model"] = model_json(manifest.model);
+  JsonWriter model;
+  write_model(model, manifest.model);
+  json["model"] = Json::parse(model.text());
   for (const auto& [name, tensor] : manifest.tensors) {
     json["tensors"][name]["shape"] = tensor.shape;
     if (tensor.source_dtype) json["tensors"][name]["from"] = dtype_name(*tensor.source_dtype);

@@ -67,13 +67,10 @@ void swap_by_renames(const std::filesystem::path& path, const std::filesystem::p
 
 void take_back_replaced(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(folder)) return;
-  std::vector<std::filesystem::path> checkpoints;
-  for (const auto& item : std::filesystem::directory_iterator(folder)) {
-    const auto checkpoint = without_suffix(item.path(), kReplaced);
-    if (checkpoint && !std::filesystem::exists(*checkpoint)) checkpoints.push_back(*checkpoint);
-  }
-  for (const std::filesystem::path& path : checkpoints) {
-    rename_path(path.string() + kReplaced, path);
+  for (const std::filesystem::path& path : paths_in(folder)) {
+    const auto checkpoint = without_suffix(path, kReplaced);
+    if (!checkpoint || std::filesystem::exists(*checkpoint)) continue;
+    rename_path(path, *checkpoint);
     sync_folder(folder);
   }
 }
@@ -131,9 +128,9 @@ std::filesystem::path checkpoint_path(const std::filesystem::path& folder, int64
 std::vector<CheckpointEntry> list_checkpoints(const std::filesystem::path& folder) {
   std::vector<CheckpointEntry> entries;
   if (!std::filesystem::exists(folder)) return entries;
-  for (const auto& item : std::filesystem::directory_iterator(folder)) {
-    const std::optional<int64_t> step = step_of(item.path().filename().string());
-    if (step && item.is_directory()) entries.push_back({item.path(), *step});
+  for (const std::filesystem::path& path : paths_in(folder)) {
+    const std::optional<int64_t> step = step_of(path.filename().string());
+    if (step && std::filesystem::is_directory(path)) entries.push_back({path, *step});
   }
   std::sort(entries.begin(), entries.end(), [](const CheckpointEntry& a, const CheckpointEntry& b) {
     return std::tie(a.step, a.path) < std::tie(b.step, b.path);
@@ -175,13 +172,10 @@ FoundCheckpoint find_checkpoint(const std::filesystem::path& folder, Communicato
 void clean_checkpoints(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(folder)) return;
   take_back_replaced(folder);
-  std::vector<std::filesystem::path> leftovers;
-  for (const auto& item : std::filesystem::directory_iterator(folder)) {
-    const std::filesystem::path& path = item.path();
+  for (const std::filesystem::path& path : paths_in(folder)) {
     const bool leftover = without_suffix(path, ".tmp") || without_suffix(path, kReplaced);
-    if (leftover || path.filename() == kTrash) leftovers.push_back(path);
+    if (leftover || path.filename() == kTrash) remove_path(path);
   }
-  for (const std::filesystem::path& path : leftovers) remove_path(path);
 }
 
 void prune_checkpoints(const std::filesystem::path& folder, int64_t newest,

@@ -59,11 +59,9 @@ int64_t seconds_since_1970() {
 
 // A folder that could not be removed after a failure may hold files of that attempt.
 void remove_unlisted(const std::filesystem::path& staging, const Manifest& manifest) {
-  std::vector<std::filesystem::path> unlisted;
-  for (const auto& item : std::filesystem::directory_iterator(staging)) {
-    if (!manifest.files.contains(item.path().filename().string())) unlisted.push_back(item.path());
+  for (const std::filesystem::path& path : paths_in(staging)) {
+    if (!manifest.files.contains(path.filename().string())) remove_path(path);
   }
-  for (const std::filesystem::path& path : unlisted) remove_path(path);
 }
 
 /// After which the folder's other checkpoints belong to another branch than the one of `step`: that

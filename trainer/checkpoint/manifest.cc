@@ -5,62 +5,54 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <tuple>
 #include <utility>
 
+#include "data/json_fields.h"
+#include "data/json_writer.h"
 #include "trainer/checkpoint/manifest_model.h"
 #include "trainer/checkpoint/slice_layout.h"
-#include "trainer/checkpoint/strict_json.h"
 
 namespace phalanx {
 namespace {
 
-using nlohmann::json;
-
 constexpr const char* kFormat = "phalanx checkpoint";
 
-json file_json(const ManifestFile& file) {
-  json hashes = json::array();
-  for (const uint64_t hash : file.block_hashes) hashes.push_back(hash_text(hash));
-  return {{"bytes", file.bytes}, {"xxh3", std::move(hashes)}};
-}
-
-uint64_t parse_hash(const json& value, const std::string& where) {
-  const std::string digits = text(value, where);
-  uint64_t hash = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), hash, 16);
-  if (error != std::errc() || end != digits.data() + digits.size() || digits.size() != 16) {
-    throw std::invalid_argument(
-        fmt::format("{}: expected 16 hexadecimal digits, found {}", where, digits));
-  }
-  return hash;
+// Keys come in alphabetical order: the hash is one of the body's text.
+void write_file(JsonWriter& json, const ManifestFile& file) {
+  json.begin_object();
+  json.member("bytes", file.bytes);
+  json.key("xxh3");
+  json.begin_list();
+  for (const uint64_t hash : file.block_hashes) json.value(hash_text(hash));
+  json.end_list();
+  json.end_object();
 }
 
 // A name can reach nothing outside the checkpoint's folder.
-void check_file_name(const std::string& name, const std::string& where) {
+void check_file_name(std::string_view name, const std::string& where) {
   const bool plain = !name.empty() && name.size() < 256 && name.front() != '.' &&
                      std::all_of(name.begin(), name.end(), [](unsigned char c) {
                        return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
                      });
   if (plain) return;
-  const std::string quoted = json(name).dump(-1, ' ', /*ensure_ascii=*/true);
+  const std::string quoted = nlohmann::json(name).dump(-1, ' ', /*ensure_ascii=*/true);
   throw std::invalid_argument(fmt::format("{}: file {}: expected a plain file name", where,
                                           quoted.substr(1, quoted.size() - 2)));
 }
 
-ManifestFile parse_file(const json& value, const std::string& where) {
+ManifestFile parse_file(const JsonFields& fields, const std::string& where) {
   ManifestFile file;
-  file.bytes = integer(member(value, "bytes", where), where + ".bytes");
-  for (const json& hash : array(member(value, "xxh3", where), where + ".xxh3")) {
-    file.block_hashes.push_back(parse_hash(hash, where + ".xxh3"));
+  file.bytes = fields.count("bytes");
+  for (const JsonValue hash : fields.list("xxh3")) {
+    const std::string place = fmt::format("{}[{}]", fields.place("xxh3"), file.block_hashes.size());
+    file.block_hashes.push_back(json_hash(hash, place));
   }
   const auto blocks = static_cast<int64_t>(file.block_hashes.size());
-  if (file.bytes < 0 ||
-      blocks != file.bytes / kHashBlockBytes + (file.bytes % kHashBlockBytes > 0)) {
+  if (blocks != file.bytes / kHashBlockBytes + (file.bytes % kHashBlockBytes > 0)) {
     throw std::invalid_argument(
         fmt::format("{}: expected one hash for each {} bytes, found {} for "
                     "{} bytes",
@@ -69,42 +61,60 @@ ManifestFile parse_file(const json& value, const std::string& where) {
   return file;
 }
 
-json tensor_json(const ManifestTensor& tensor) {
-  json pieces = json::array();
+void write_range(JsonWriter& json, const char* key, Range range) {
+  json.key(key);
+  json.begin_list();
+  json.value(range.begin);
+  json.value(range.end);
+  json.end_list();
+}
+
+void write_tensor(JsonWriter& json, const ManifestTensor& tensor) {
+  json.begin_object();
+  json.key("pieces");
+  json.begin_list();
   for (const ManifestPiece& piece : tensor.pieces) {
-    pieces.push_back({{"file", piece.file},
-                      {"dim", piece.dim},
-                      {"rectangle", {piece.rectangle.begin, piece.rectangle.end}},
-                      {"elements", {piece.elements.begin, piece.elements.end}}});
+    json.begin_object();
+    json.member("dim", piece.dim);
+    write_range(json, "elements", piece.elements);
+    json.member("file", piece.file);
+    write_range(json, "rectangle", piece.rectangle);
+    json.end_object();
   }
-  json entry{{"shape", tensor.shape}, {"pieces", std::move(pieces)}};
-  if (tensor.source_dtype) entry["source_dtype"] = dtype_name(*tensor.source_dtype);
-  return entry;
+  json.end_list();
+  json.key("shape");
+  json.begin_list();
+  for (const int64_t size : tensor.shape) json.value(size);
+  json.end_list();
+  if (tensor.source_dtype) json.member("source_dtype", dtype_name(*tensor.source_dtype));
+  json.end_object();
 }
 
-Range parse_range(const json& value, const std::string& where) {
-  if (!value.is_array() || value.size() != 2) {
-    throw std::invalid_argument(where + ": expected [begin, end]");
+Range parse_range(const JsonFields& fields, const char* key) {
+  const simdjson::dom::array edges = fields.list(key);
+  if (edges.size() != 2) {
+    refuse(fields.place(key), "[begin, end]", fmt::format("{} values", edges.size()));
   }
-  return {integer(value[0], where), integer(value[1], where)};
+  return {json_count(edges.at(0), fields.place(key)), json_count(edges.at(1), fields.place(key))};
 }
 
-ManifestTensor parse_tensor(const json& value, const std::string& where) {
+ManifestPiece parse_piece(const JsonFields& fields) {
+  return {fields.text("file"), fields.count("dim"), parse_range(fields, "rectangle"),
+          parse_range(fields, "elements")};
+}
+
+ManifestTensor parse_tensor(const JsonFields& fields, const std::string& where) {
   ManifestTensor tensor;
-  for (const json& size : array(member(value, "shape", where), where + ".shape")) {
-    tensor.shape.push_back(integer(size, where + ".shape"));
+  for (const JsonValue size : fields.list("shape")) {
+    tensor.shape.push_back(json_count(size, fields.place("shape")));
   }
   (void)checked_numel(tensor.shape, where);
-  for (const json& item : array(member(value, "pieces", where), where + ".pieces")) {
-    ManifestPiece piece;
-    piece.file = text(member(item, "file", where), where + ".file");
-    piece.dim = integer(member(item, "dim", where), where + ".dim");
-    piece.rectangle = parse_range(member(item, "rectangle", where), where + ".rectangle");
-    piece.elements = parse_range(member(item, "elements", where), where + ".elements");
-    tensor.pieces.push_back(std::move(piece));
+  for (const JsonValue item : fields.list("pieces")) {
+    const std::string place = fmt::format("{}[{}]", fields.place("pieces"), tensor.pieces.size());
+    tensor.pieces.push_back(parse_piece(JsonFields(item, place)));
   }
-  if (!value.contains("source_dtype")) return tensor;
-  const std::string dtype = text(value["source_dtype"], where + ".source_dtype");
+  if (!fields.has("source_dtype")) return tensor;
+  const std::string dtype = fields.text("source_dtype");
   tensor.source_dtype = find_dtype(dtype);
   if (!tensor.source_dtype) {
     throw std::invalid_argument(fmt::format("{}: unknown source_dtype {}", where, dtype));
@@ -161,80 +171,98 @@ void check_tensor(const Manifest& manifest, const ManifestTensor& tensor,
   }
 }
 
-Manifest parse_body(const json& body, const std::string& where) {
+Manifest parse_body(const JsonFields& body, const std::string& where) {
   Manifest manifest;
-  manifest.step = count(member(body, "step", where), 0, where + ": step");
-  manifest.tokens = count(member(body, "tokens", where), 0, where + ": tokens");
-  const json& world = member(body, "world", where);
-  manifest.tensor_parallel_size =
-      count(member(world, "tensor_parallel_size", where), 1, where + ": world");
-  manifest.data_parallel_size =
-      count(member(world, "data_parallel_size", where), 1, where + ": world");
-  if (body.contains("weights_only")) {
-    if (!body["weights_only"].is_boolean()) {
-      refuse_json(where + ": weights_only", "true or false", body["weights_only"]);
-    }
-    manifest.weights_only = body["weights_only"].get<bool>();
-  }
-  if (body.contains("saved_at")) {
-    manifest.saved_at = integer(body["saved_at"], where + ": saved_at");
-  }
-  manifest.model = parse_model_json(member(body, "model", where), where + ": model");
-  for (const auto& [name, file] : object(member(body, "files", where), where + ": files").items()) {
+  manifest.step = body.count("step");
+  manifest.tokens = body.count("tokens");
+  const JsonFields world(body.at("world"), body.place("world"));
+  manifest.tensor_parallel_size = world.count("tensor_parallel_size", 1);
+  manifest.data_parallel_size = world.count("data_parallel_size", 1);
+  if (body.has("weights_only")) manifest.weights_only = body.flag("weights_only");
+  if (body.has("saved_at")) manifest.saved_at = body.count("saved_at");
+  manifest.model = parse_model(JsonFields(body.at("model"), body.place("model")));
+  const JsonFields files(body.at("files"), body.place("files"));
+  for (const auto& [name, file] : files.members()) {
     check_file_name(name, where);
-    manifest.files[name] = parse_file(file, fmt::format("{}: file {}", where, name));
+    const std::string place = fmt::format("{}: file {}", where, name);
+    manifest.files.emplace(name, parse_file(JsonFields(file, place), place));
   }
-  const json& tensors = object(member(body, "tensors", where), where + ": tensors");
-  for (const auto& [name, tensor] : tensors.items()) {
-    manifest.tensors[name] = parse_tensor(tensor, fmt::format("{}: tensor {}", where, name));
+  const JsonFields tensors(body.at("tensors"), body.place("tensors"));
+  for (const auto& [name, tensor] : tensors.members()) {
+    const std::string place = fmt::format("{}: tensor {}", where, name);
+    manifest.tensors.emplace(name, parse_tensor(JsonFields(tensor, place), place));
   }
   return manifest;
+}
+
+void write_body(JsonWriter& json, const Manifest& manifest) {
+  json.begin_object();
+  json.key("files");
+  json.begin_object();
+  for (const auto& [name, file] : manifest.files) {
+    json.key(name);
+    write_file(json, file);
+  }
+  json.end_object();
+  json.key("model");
+  write_model(json, manifest.model);
+  if (manifest.saved_at) json.member("saved_at", *manifest.saved_at);
+  json.member("step", manifest.step);
+  json.key("tensors");
+  json.begin_object();
+  for (const auto& [name, tensor] : manifest.tensors) {
+    json.key(name);
+    write_tensor(json, tensor);
+  }
+  json.end_object();
+  json.member("tokens", manifest.tokens);
+  if (manifest.weights_only) json.member("weights_only", true);
+  json.key("world");
+  json.begin_object();
+  json.member("data_parallel_size", manifest.data_parallel_size);
+  json.member("tensor_parallel_size", manifest.tensor_parallel_size);
+  json.end_object();
+  json.end_object();
 }
 
 }  // namespace
 
 std::string manifest_text(const Manifest& manifest) {
-  json body{{"step", manifest.step},
-            {"tokens", manifest.tokens},
-            {"world",
-             {{"tensor_parallel_size", manifest.tensor_parallel_size},
-              {"data_parallel_size", manifest.data_parallel_size}}},
-            {"model", model_json(manifest.model)},
-            {"files", json::object()},
-            {"tensors", json::object()}};
-  if (manifest.weights_only) body["weights_only"] = true;
-  if (manifest.saved_at) body["saved_at"] = *manifest.saved_at;
-  for (const auto& [name, file] : manifest.files) body["files"][name] = file_json(file);
-  for (const auto& [name, tensor] : manifest.tensors) body["tensors"][name] = tensor_json(tensor);
-  const std::string hash = hash_text(xxh3(body.dump()));
-  nlohmann::ordered_json whole;
-  whole["format"] = kFormat;
-  whole["version"] = kCheckpointVersion;
-  whole["xxh3"] = hash;
-  whole["checkpoint"] = std::move(body);
-  return whole.dump(1) + "\n";
+  JsonWriter hashed;
+  write_body(hashed, manifest);
+  JsonWriter whole(/*indent=*/1);
+  whole.begin_object();
+  whole.member("format", kFormat);
+  whole.member("version", kCheckpointVersion);
+  whole.member("xxh3", hash_text(xxh3(hashed.text())));
+  whole.key("checkpoint");
+  write_body(whole, manifest);
+  whole.end_object();
+  return whole.text() + "\n";
 }
 
 Manifest parse_checkpoint_manifest(std::string_view input, const std::string& where) {
-  const json whole = parse_strict_json(input, where);
-  const std::string format = text(member(whole, "format", where), where + ": format");
+  const JsonDocument document(input, where);
+  const JsonFields whole(document.root(), where);
+  const std::string format = whole.text("format");
   if (format != kFormat) {
     throw std::invalid_argument(
         fmt::format("{}: format: expected \"{}\", found \"{}\"", where, kFormat, format));
   }
-  const int64_t version = integer(member(whole, "version", where), where + ": version");
+  const int64_t version = whole.count("version");
   if (version != kCheckpointVersion) {
     throw std::invalid_argument(
         fmt::format("{}: version: expected {}, found {}", where, kCheckpointVersion, version));
   }
-  const json& body = member(whole, "checkpoint", where);
-  const uint64_t expected = parse_hash(member(whole, "xxh3", where), where + ": xxh3");
-  const uint64_t found = xxh3(body.dump());
+  const JsonValue body = whole.at("checkpoint");
+  const uint64_t expected = whole.hash("xxh3");
+  const std::string hashed = simdjson::minify(body);
+  const uint64_t found = xxh3(hashed);
   if (expected != found) {
     throw std::invalid_argument(fmt::format("{}: expected hash {}, found {}: the file is damaged",
                                             where, hash_text(expected), hash_text(found)));
   }
-  return parse_body(body, where);
+  return parse_body(JsonFields(body, where), where);
 }
 
 void merge_part(Manifest& whole, Manifest part) {

@@ -3,40 +3,63 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string_view>
 #include <vector>
 
 #include "model/hf_layout.h"
-#include "trainer/checkpoint/strict_json.h"
 
 namespace phalanx {
 namespace {
 
-using nlohmann::json;
+constexpr const char* kLongRope = "longrope";
+
+std::vector<double> factors(const JsonFields& fields, const char* key) {
+  std::vector<double> factors;
+  for (const JsonValue factor : fields.list(key)) {
+    double value = 0.0;
+    if (factor.get(value) != simdjson::SUCCESS) {
+      refuse(fmt::format("{}[{}]", fields.place(key), factors.size()), "a number", shown(factor));
+    }
+    factors.push_back(value);
+  }
+  return factors;
+}
 
 /// Absent in manifests of models that had none of it.
-void parse_position_fields(const json& fields, const std::string& where, Phi4Config& model) {
-  if (fields.contains("partial_rotary_factor")) {
-    model.partial_rotary_factor = fields["partial_rotary_factor"].get<double>();
+void parse_position_fields(const JsonFields& fields, Phi4Config& model) {
+  if (fields.has("partial_rotary_factor")) {
+    model.partial_rotary_factor = fields.number("partial_rotary_factor");
   }
-  if (fields.contains("sliding_window")) {
-    model.sliding_window = integer(fields["sliding_window"], where + ".sliding_window");
-  }
-  if (!fields.contains("rope_scaling")) return;
-  const json& scaling = fields["rope_scaling"];
-  const std::string place = where + ".rope_scaling";
-  const std::string type = text(member(scaling, "type", place), place + ".type");
-  if (type != "longrope") refuse_json(place + ".type", "\"longrope\"", scaling["type"]);
+  if (fields.has("sliding_window")) model.sliding_window = fields.count("sliding_window");
+  if (!fields.has("rope_scaling")) return;
+  const JsonFields scaling(fields.at("rope_scaling"), fields.place("rope_scaling"));
+  const std::string type = scaling.text("type");
+  if (type != kLongRope) refuse(scaling.place("type"), kLongRope, type);
   model.rope_scaling = RopeScaling::kLongRope;
-  model.rope_short_factor = member(scaling, "short_factor", place).get<std::vector<double>>();
-  model.rope_long_factor = member(scaling, "long_factor", place).get<std::vector<double>>();
-  const auto length = [&](const char* key) {
-    return integer(member(scaling, key, place), place + "." + key);
-  };
-  model.original_max_position_embeddings = length("original_max_position_embeddings");
-  model.max_position_embeddings = length("max_position_embeddings");
+  model.rope_short_factor = factors(scaling, "short_factor");
+  model.rope_long_factor = factors(scaling, "long_factor");
+  model.original_max_position_embeddings = scaling.count("original_max_position_embeddings");
+  model.max_position_embeddings = scaling.count("max_position_embeddings");
+}
+
+void write_factors(JsonWriter& json, const char* key, const std::vector<double>& factors) {
+  json.key(key);
+  json.begin_list();
+  for (const double factor : factors) json.value(factor);
+  json.end_list();
+}
+
+void write_rope_scaling(JsonWriter& json, const Phi4Config& model) {
+  json.begin_object();
+  write_factors(json, "long_factor", model.rope_long_factor);
+  json.member("max_position_embeddings", model.max_position_embeddings);
+  json.member("original_max_position_embeddings", model.original_max_position_embeddings);
+  write_factors(json, "short_factor", model.rope_short_factor);
+  json.member("type", kLongRope);
+  json.end_object();
 }
 
 /// A line for each field that differs.
@@ -63,42 +86,39 @@ class ModelDifferences {
 };
 
 const char* name_of(RopeScaling scaling) {
-  return scaling == RopeScaling::kLongRope ? "longrope" : "none";
+  return scaling == RopeScaling::kLongRope ? kLongRope : "none";
 }
 
 }  // namespace
 
-json model_json(const Phi4Config& model) {
-  json fields;
-  for (const HfSize& size : kHfSizes) fields[size.key] = model.*size.field;
-  fields["rms_norm_eps"] = model.rms_norm_eps;
-  fields["initializer_range"] = model.initializer_range;
-  fields["tie_word_embeddings"] = model.tie_word_embeddings;
-  fields["partial_rotary_factor"] = model.partial_rotary_factor;
-  fields["sliding_window"] = model.sliding_window;
-  if (model.rope_scaling == RopeScaling::kNone) return fields;
-  fields["rope_scaling"] = {
-      {"type", "longrope"},
-      {"short_factor", model.rope_short_factor},
-      {"long_factor", model.rope_long_factor},
-      {"original_max_position_embeddings", model.original_max_position_embeddings},
-      {"max_position_embeddings", model.max_position_embeddings}};
-  return fields;
+void write_model(JsonWriter& json, const Phi4Config& model) {
+  std::map<std::string_view, nlohmann::json> scalars{
+      {"rms_norm_eps", model.rms_norm_eps},
+      {"initializer_range", model.initializer_range},
+      {"tie_word_embeddings", model.tie_word_embeddings},
+      {"partial_rotary_factor", model.partial_rotary_factor},
+      {"sliding_window", model.sliding_window}};
+  for (const HfSize& size : kHfSizes) scalars[size.key] = model.*size.field;
+  if (model.rope_scaling != RopeScaling::kNone) scalars["rope_scaling"];  // for its place alone
+  json.begin_object();
+  for (const auto& [key, scalar] : scalars) {
+    json.key(key);
+    if (scalar.is_null()) {
+      write_rope_scaling(json, model);
+    } else {
+      json.value(scalar);
+    }
+  }
+  json.end_object();
 }
 
-Phi4Config parse_model_json(const json& fields, const std::string& where) {
+Phi4Config parse_model(const JsonFields& fields) {
   Phi4Config model;
-  for (const HfSize& size : kHfSizes) {
-    model.*size.field = integer(member(fields, size.key, where), where + "." + size.key);
-  }
-  try {
-    model.rms_norm_eps = member(fields, "rms_norm_eps", where).get<double>();
-    model.initializer_range = member(fields, "initializer_range", where).get<double>();
-    model.tie_word_embeddings = member(fields, "tie_word_embeddings", where).get<bool>();
-    parse_position_fields(fields, where, model);
-  } catch (const json::exception& error) {
-    throw std::invalid_argument(fmt::format("{}: {}", where, error.what()));
-  }
+  for (const HfSize& size : kHfSizes) model.*size.field = fields.count(size.key);
+  model.rms_norm_eps = fields.number("rms_norm_eps");
+  model.initializer_range = fields.number("initializer_range");
+  model.tie_word_embeddings = fields.flag("tie_word_embeddings");
+  parse_position_fields(fields, model);
   return model;
 }
 

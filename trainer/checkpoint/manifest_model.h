@@ -2,16 +2,19 @@
 // The model in a checkpoint's manifest: its fields as JSON, and what must be equal where one model
 // is loaded into another.
 //
-// Local; plain values. Errors: std::invalid_argument beginning with `where`.
-#include <nlohmann/json_fwd.hpp>
+// Local; plain values. Errors: std::invalid_argument beginning with `where`
+// or the place of the fields.
 #include <string>
 
+#include "data/json_fields.h"
+#include "data/json_writer.h"
 #include "model/phi4_config.h"
 
 namespace phalanx {
 
-[[nodiscard]] nlohmann::json model_json(const Phi4Config& model);
-[[nodiscard]] Phi4Config parse_model_json(const nlohmann::json& fields, const std::string& where);
+/// An object.
+void write_model(JsonWriter& json, const Phi4Config& model);
+[[nodiscard]] Phi4Config parse_model(const JsonFields& fields);
 
 /// Throws naming every `model.<field>` that differs, with what the run's configuration and what
 /// `place` (a checkpoint or a Hugging Face folder) has. The first weights' spread may.

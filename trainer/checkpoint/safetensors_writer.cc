@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "data/json_writer.h"
+
 namespace phalanx {
 namespace {
 
@@ -27,17 +29,37 @@ void place(std::vector<StoredTensor>& tensors) {
   }
 }
 
+void write_tensor(JsonWriter& header, const StoredTensor& tensor) {
+  header.begin_object();
+  header.member("dtype", dtype_name(tensor.dtype));
+  header.key("shape");
+  header.begin_list();
+  for (const int64_t size : tensor.shape) header.value(size);
+  header.end_list();
+  header.key("data_offsets");
+  header.begin_list();
+  header.value(tensor.begin);
+  header.value(tensor.end);
+  header.end_list();
+  header.end_object();
+}
+
 std::string header_text(const std::vector<StoredTensor>& tensors,
                         const std::map<std::string, std::string>& metadata) {
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
-  for (const StoredTensor& tensor : tensors) {
-    nlohmann::ordered_json& entry = header[tensor.name];
-    entry["dtype"] = dtype_name(tensor.dtype);
-    entry["shape"] = tensor.shape;
-    entry["data_offsets"] = {tensor.begin, tensor.end};
+  JsonWriter header;
+  header.begin_object();
+  if (!metadata.empty()) {
+    header.key("__metadata__");
+    header.begin_object();
+    for (const auto& [key, value] : metadata) header.member(key, value);
+    header.end_object();
   }
-  std::string text = header.dump();
+  for (const StoredTensor& tensor : tensors) {
+    header.key(tensor.name);
+    write_tensor(header, tensor);
+  }
+  header.end_object();
+  std::string text = header.text();
   text.resize((text.size() + kHeaderAlignment - 1) / kHeaderAlignment * kHeaderAlignment, ' ');
   return text;
 }
