@@ -109,6 +109,29 @@ class PieceReader {
   int64_t size_ = 0;
 };
 
+// Calls `work` on so many threads, this one among them, and throws the first error once all ended.
+void run_streams(size_t num_streams, const std::function<void()>& work) {
+  std::mutex mutex;
+  std::exception_ptr failure;
+  const auto run_stream = [&] {
+    try {
+      work();
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (!failure) failure = std::current_exception();
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    try {
+      for (size_t stream = 1; stream < num_streams; ++stream) others.emplace_back(run_stream);
+    } catch (const std::exception&) {  // no thread is to be had: fewer do the same work
+    }
+    run_stream();
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
 // Calls move_chunk(offset, bytes) for the chunks of each block, in order within the block, and
 // returns the blocks' hashes of what it leaves in `bytes`. The first error ends all streams.
 using MoveChunk = std::function<void(int64_t offset, std::span<std::byte> bytes)>;
@@ -116,8 +139,6 @@ using MoveChunk = std::function<void(int64_t offset, std::span<std::byte> bytes)
 std::vector<uint64_t> hash_blocks(int64_t size, int num_streams, const MoveChunk& move_chunk) {
   std::vector<uint64_t> hashes((size + kHashBlockBytes - 1) / kHashBlockBytes);
   std::atomic<size_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr failure;
   const auto move_blocks = [&] {
     const Chunk chunk = make_chunk();
     const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> hash(XXH3_createState(),
@@ -136,22 +157,14 @@ std::vector<uint64_t> hash_blocks(int64_t size, int num_streams, const MoveChunk
       hashes[block] = XXH3_64bits_digest(hash.get());
     }
   };
-  const auto run_stream = [&] {
+  run_streams(std::min(static_cast<size_t>(std::max(num_streams, 1)), hashes.size()), [&] {
     try {
       move_blocks();
     } catch (...) {
       next = hashes.size();
-      const std::lock_guard lock(mutex);
-      if (!failure) failure = std::current_exception();
+      throw;
     }
-  };
-  {
-    std::vector<std::jthread> others;
-    const auto wanted = std::min(static_cast<size_t>(std::max(num_streams, 1)), hashes.size());
-    for (size_t stream = 1; stream < wanted; ++stream) others.emplace_back(run_stream);
-    run_stream();
-  }
-  if (failure) std::rethrow_exception(failure);
+  });
   return hashes;
 }
 

@@ -1,6 +1,5 @@
 #include "data/file.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -9,10 +8,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <memory>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
+
+#include "data/folder_contents.h"
 
 namespace phalanx {
 namespace {
@@ -266,28 +266,6 @@ void make_folders(const std::filesystem::path& folder) {
     fail("create folder", folder);
   }
   sync_folder(parent);
-}
-
-std::vector<std::filesystem::path> paths_in(const std::filesystem::path& folder) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> opened(::opendir(folder.c_str()), ::closedir);
-  if (opened == nullptr) fail("list folder", folder);
-  std::vector<std::filesystem::path> paths;
-  for (;;) {
-    errno = 0;
-    const dirent* entry = ::readdir(opened.get());
-    if (entry == nullptr && errno != 0) fail("list folder", folder);
-    if (entry == nullptr) return paths;
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") paths.push_back(folder / name);
-  }
-}
-
-void remove_path(const std::filesystem::path& path) {
-  const std::string name = without_trailing_slash(path);
-  if (::unlink(name.c_str()) == 0 || errno == ENOENT) return;
-  if (errno != EISDIR) fail("remove", path);
-  for (const std::filesystem::path& inside : paths_in(path)) remove_path(inside);
-  if (::rmdir(name.c_str()) != 0 && errno != ENOENT) fail("remove", path);
 }
 
 std::filesystem::path make_staging_folder(const std::filesystem::path& name) {

@@ -125,13 +125,6 @@ void rename_path(const std::filesystem::path& from, const std::filesystem::path&
 [[nodiscard]] bool exchange_paths(const std::filesystem::path& one,
                                   const std::filesystem::path& other);
 
-/// What the folder holds, in no order. For what must bear a lack of memory: the library's iterator
-/// ends the program then.
-[[nodiscard]] std::vector<std::filesystem::path> paths_in(const std::filesystem::path& folder);
-
-/// The path and all below it; nothing is there afterwards.
-void remove_path(const std::filesystem::path& path);
-
 /// NAME.tmp beside `name`, made anew; what an earlier attempt left under that name is removed.
 std::filesystem::path make_staging_folder(const std::filesystem::path& name);
 

@@ -31,10 +31,12 @@ std::string_view type_name(const JsonValue& value) {
   }
 }
 
-/// With line and column, which only the slower parser knows; `otherwise` where that finds none.
+/// With line and column, which only the slower parser knows; `otherwise` where that finds none. No
+/// value is kept: a tree would take much memory, and some even as it is freed.
 std::string syntax_error(std::string_view json, const char* otherwise) {
+  const auto drop = [](int, Json::parse_event_t, Json&) { return false; };
   try {
-    [[maybe_unused]] const Json parsed = Json::parse(json);
+    [[maybe_unused]] const Json nothing = Json::parse(json, drop);
   } catch (const Json::exception& error) {  // a number beyond range is no parse_error
     return error.what();
   }
@@ -65,24 +67,27 @@ std::string shown(const JsonValue& value) {
   return simdjson::minify(value);
 }
 
-int64_t json_count(const JsonValue& value, const std::string& place, int64_t low, int64_t high) {
+std::optional<int64_t> find_count(const JsonValue& value, int64_t low, int64_t high) {
   int64_t count = 0;
-  if (value.get(count) != simdjson::SUCCESS || count < low || count > high) {
-    refuse(place, fmt::format("a whole number from {} to {}", low, high), shown(value));
-  }
+  if (value.get(count) != simdjson::SUCCESS || count < low || count > high) return std::nullopt;
   return count;
 }
 
-uint64_t json_hash(const JsonValue& value, const std::string& place) {
+std::optional<uint64_t> find_hash(const JsonValue& value) {
   std::string_view digits;
-  if (value.get(digits) != simdjson::SUCCESS) refuse(place, "a string", shown(value));
+  if (value.get(digits) != simdjson::SUCCESS || digits.size() != 16) return std::nullopt;
   uint64_t hash = 0;
   const char* end = digits.data() + digits.size();
   const auto parsed = std::from_chars(digits.data(), end, hash, 16);
-  if (digits.size() != 16 || parsed.ec != std::errc() || parsed.ptr != end) {
-    refuse(place, "16 hexadecimal digits", fmt::format("\"{}\"", digits));
-  }
-  return hash;
+  return parsed.ec == std::errc() && parsed.ptr == end ? std::optional(hash) : std::nullopt;
+}
+
+void refuse_count(const JsonValue& value, const std::string& place, int64_t low, int64_t high) {
+  refuse(place, fmt::format("a whole number from {} to {}", low, high), shown(value));
+}
+
+void refuse_hash(const JsonValue& value, const std::string& place) {
+  refuse(place, value.is_string() ? "16 hexadecimal digits" : "a string", shown(value));
 }
 
 JsonFields::JsonFields(const JsonValue& object, std::string place) : place_(std::move(place)) {
@@ -114,7 +119,8 @@ std::string JsonFields::text(const char* key) const {
 }
 
 int64_t JsonFields::count(const char* key, int64_t low, int64_t high) const {
-  return json_count(at(key), place(key), low, high);
+  return json_count(
+      at(key), [&] { return place(key); }, low, high);
 }
 
 uint64_t JsonFields::seed(const char* key) const {
@@ -135,7 +141,9 @@ bool JsonFields::flag(const char* key) const {
   return flag;
 }
 
-uint64_t JsonFields::hash(const char* key) const { return json_hash(at(key), place(key)); }
+uint64_t JsonFields::hash(const char* key) const {
+  return json_hash(at(key), [&] { return place(key); });
+}
 
 simdjson::dom::array JsonFields::list(const char* key) const {
   simdjson::dom::array list;

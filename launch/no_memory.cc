@@ -24,21 +24,25 @@ int rank_of_many() noexcept {
   }
 }
 
+[[noreturn]] void speak_and_end(const std::bad_alloc& error) {
+  std::fflush(stdout);
+  const int rank = rank_of_many();
+  if (rank < 0) {
+    std::fprintf(stderr, "phalanx: error: out of memory: %s\n", error.what());
+  } else {
+    std::fprintf(stderr, "phalanx: error on rank %d: out of memory: %s\n", rank, error.what());
+  }
+  ::_exit(static_cast<int>(ExitCode::kBadInput));
+}
+
 [[noreturn]] void end_process() {
   try {
     if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
   } catch (const std::bad_alloc& error) {
-    std::fflush(stdout);
-    const int rank = rank_of_many();
-    if (rank < 0) {
-      std::fprintf(stderr, "phalanx: error: out of memory: %s\n", error.what());
-    } else {
-      std::fprintf(stderr, "phalanx: error on rank %d: out of memory: %s\n", rank, error.what());
-    }
-    ::_exit(static_cast<int>(ExitCode::kBadInput));
-  } catch (...) {
-    std::fprintf(stderr, "phalanx: internal error: an exception left a place that lets none out\n");
+    speak_and_end(error);
+  } catch (...) {  // the library names it
   }
+  __gnu_cxx::__verbose_terminate_handler();
   std::abort();
 }
 

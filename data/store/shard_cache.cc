@@ -11,6 +11,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "data/folder_contents.h"
+
 namespace phalanx {
 namespace {
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "configs/read_config.h"
+#include "data/json_writer.h"
 #include "launch/install_paths.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/checkpoint_reader.h"

@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <charconv>
 #include <exception>
+#include <new>
 #include <sstream>
+#include <stdexcept>
 #include <string_view>
 #include <system_error>
 #include <tuple>
 
 #include "data/file.h"
+#include "data/folder_contents.h"
 #include "parallel/agreement.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
 
@@ -87,6 +90,8 @@ bool is_complete(const std::filesystem::path& path) {
   try {
     const CheckpointReader reader(path);
     return true;
+  } catch (const std::bad_alloc&) {  // says nothing of the checkpoint
+    throw;
   } catch (const std::exception&) {
     return false;
   }
@@ -97,24 +102,34 @@ std::string part_error(const std::filesystem::path& path, int part, int num_part
   try {
     CheckpointReader(path).verify(part, num_parts);
     return "";
+  } catch (const std::bad_alloc&) {  // the checkpoint may well be whole
+    throw;
   } catch (const std::exception& error) {
     return error.what();
   }
 }
 
-/// Is each entry (oldest first) the first at or past a multiple of `every`?
+int64_t position_of(const CheckpointEntry& entry, Duration::Unit unit) {
+  const CheckpointReader reader(entry.path);
+  return unit == Duration::Unit::kSteps ? entry.step : reader.manifest().tokens;
+}
+
+/// Is each entry (oldest first) the first whole one at or past a multiple of `every`? One that
+/// could not be read just now may be.
 std::vector<bool> permanent_ones(const std::vector<CheckpointEntry>& entries,
                                  const Duration& every) {
   std::vector<bool> permanent(entries.size(), false);
   if (every.count == 0) return permanent;
   int64_t multiples_before = 0;
   for (size_t i = 0; i < entries.size(); ++i) {
-    if (!is_complete(entries[i].path)) continue;
-    const int64_t position = every.unit == Duration::Unit::kSteps
-                                 ? entries[i].step
-                                 : CheckpointReader(entries[i].path).manifest().tokens;
-    permanent[i] = position / every.count > multiples_before;
-    multiples_before = position / every.count;
+    try {
+      const int64_t multiples = position_of(entries[i], every.unit) / every.count;
+      permanent[i] = multiples > multiples_before;
+      multiples_before = multiples;
+    } catch (const std::invalid_argument&) {  // damaged
+    } catch (const std::system_error& error) {
+      permanent[i] = error.code() != std::errc::no_such_file_or_directory;
+    }
   }
   return permanent;
 }

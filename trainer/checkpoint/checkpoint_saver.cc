@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "data/folder_contents.h"
 #include "parallel/agreement.h"
 
 namespace phalanx {

@@ -11,7 +11,8 @@
 // same order; start() is local, at the same step of all ranks. Ownership: refers to Mesh and
 // control; the shares must stay as they are until the save has ended. Errors: a save that fails is
 // a value, the same on all ranks; what it wrote is removed, or left as a .tmp folder that
-// clean_checkpoints() removes.
+// clean_checkpoints() removes. So does one whose threads get no memory; where the caller's own
+// thread gets none, as for the parts of all ranks, std::bad_alloc leaves this rank alone.
 #include <filesystem>
 #include <optional>
 #include <string>

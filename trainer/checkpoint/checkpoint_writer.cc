@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "data/folder_contents.h"
 #include "trainer/checkpoint/checkpoint_folder.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/checkpoint/safetensors_writer.h"

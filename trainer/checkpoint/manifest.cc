@@ -48,7 +48,9 @@ ManifestFile parse_file(const JsonFields& fields, const std::string& where) {
   ManifestFile file;
   file.bytes = fields.count("bytes");
   for (const JsonValue hash : fields.list("xxh3")) {
-    const std::string place = fmt::format("{}[{}]", fields.place("xxh3"), file.block_hashes.size());
+    const auto place = [&] {
+      return fmt::format("{}[{}]", fields.place("xxh3"), file.block_hashes.size());
+    };
     file.block_hashes.push_back(json_hash(hash, place));
   }
   const auto blocks = static_cast<int64_t>(file.block_hashes.size());
@@ -95,7 +97,8 @@ Range parse_range(const JsonFields& fields, const char* key) {
   if (edges.size() != 2) {
     refuse(fields.place(key), "[begin, end]", fmt::format("{} values", edges.size()));
   }
-  return {json_count(edges.at(0), fields.place(key)), json_count(edges.at(1), fields.place(key))};
+  const auto place = [&] { return fields.place(key); };
+  return {json_count(edges.at(0), place), json_count(edges.at(1), place)};
 }
 
 ManifestPiece parse_piece(const JsonFields& fields) {
@@ -106,7 +109,7 @@ ManifestPiece parse_piece(const JsonFields& fields) {
 ManifestTensor parse_tensor(const JsonFields& fields, const std::string& where) {
   ManifestTensor tensor;
   for (const JsonValue size : fields.list("shape")) {
-    tensor.shape.push_back(json_count(size, fields.place("shape")));
+    tensor.shape.push_back(json_count(size, [&] { return fields.place("shape"); }));
   }
   (void)checked_numel(tensor.shape, where);
   for (const JsonValue item : fields.list("pieces")) {

@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <map>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string_view>
 #include <vector>
 
+#include "data/json_fields.h"
+#include "data/json_writer.h"
 #include "model/hf_layout.h"
 
 namespace phalanx {
@@ -53,6 +54,7 @@ void write_factors(JsonWriter& json, const char* key, const std::vector<double>&
 }
 
 void write_rope_scaling(JsonWriter& json, const Phi4Config& model) {
+  json.key("rope_scaling");
   json.begin_object();
   write_factors(json, "long_factor", model.rope_long_factor);
   json.member("max_position_embeddings", model.max_position_embeddings);
@@ -92,23 +94,20 @@ const char* name_of(RopeScaling scaling) {
 }  // namespace
 
 void write_model(JsonWriter& json, const Phi4Config& model) {
-  std::map<std::string_view, nlohmann::json> scalars{
-      {"rms_norm_eps", model.rms_norm_eps},
-      {"initializer_range", model.initializer_range},
-      {"tie_word_embeddings", model.tie_word_embeddings},
-      {"partial_rotary_factor", model.partial_rotary_factor},
-      {"sliding_window", model.sliding_window}};
-  for (const HfSize& size : kHfSizes) scalars[size.key] = model.*size.field;
-  if (model.rope_scaling != RopeScaling::kNone) scalars["rope_scaling"];  // for its place alone
   json.begin_object();
-  for (const auto& [key, scalar] : scalars) {
-    json.key(key);
-    if (scalar.is_null()) {
-      write_rope_scaling(json, model);
-    } else {
-      json.value(scalar);
-    }
-  }
+  json.member("head_dim", model.head_dim);
+  json.member("hidden_size", model.hidden_size);
+  json.member("initializer_range", model.initializer_range);
+  json.member("intermediate_size", model.intermediate_size);
+  json.member("num_attention_heads", model.num_attention_heads);
+  json.member("num_hidden_layers", model.num_hidden_layers);
+  json.member("num_key_value_heads", model.num_key_value_heads);
+  json.member("partial_rotary_factor", model.partial_rotary_factor);
+  json.member("rms_norm_eps", model.rms_norm_eps);
+  if (model.rope_scaling != RopeScaling::kNone) write_rope_scaling(json, model);
+  json.member("sliding_window", model.sliding_window);
+  json.member("tie_word_embeddings", model.tie_word_embeddings);
+  json.member("vocab_size", model.vocab_size);
   json.end_object();
 }
 

@@ -6,13 +6,14 @@
 // or the place of the fields.
 #include <string>
 
-#include "data/json_fields.h"
-#include "data/json_writer.h"
 #include "model/phi4_config.h"
 
 namespace phalanx {
 
-/// An object.
+class JsonFields;
+class JsonWriter;
+
+/// An object, its keys in alphabetical order.
 void write_model(JsonWriter& json, const Phi4Config& model);
 [[nodiscard]] Phi4Config parse_model(const JsonFields& fields);
 

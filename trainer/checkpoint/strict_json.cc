@@ -43,13 +43,6 @@ int64_t integer(const nlohmann::json& value, const std::string& where) {
   return value.get<int64_t>();
 }
 
-int64_t count(const nlohmann::json& value, int64_t low, const std::string& where) {
-  const int64_t found = integer(value, where);
-  if (found >= low) return found;
-  throw std::invalid_argument(
-      fmt::format("{}: expected a number >= {}, found {}", where, low, found));
-}
-
 std::string text(const nlohmann::json& value, const std::string& where) {
   if (!value.is_string()) wrong_type(value, "a string", where);
   return value.get<std::string>();

@@ -18,8 +18,6 @@ namespace phalanx {
 [[nodiscard]] const nlohmann::json& object(const nlohmann::json& value, const std::string& where);
 [[nodiscard]] const nlohmann::json& array(const nlohmann::json& value, const std::string& where);
 [[nodiscard]] int64_t integer(const nlohmann::json& value, const std::string& where);
-/// An integer from `low` on.
-[[nodiscard]] int64_t count(const nlohmann::json& value, int64_t low, const std::string& where);
 [[nodiscard]] std::string text(const nlohmann::json& value, const std::string& where);
 
 /// "WHERE: expected EXPECTED, found VALUE".

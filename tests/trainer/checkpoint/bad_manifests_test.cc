@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
+
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "data/block_hash.h"
@@ -202,6 +204,32 @@ TEST(BadManifests, Tensors) {
       {"/tensors/w/source_dtype", "\"F33\"", "m: tensor w: unknown source_dtype F33"},
       {"/tensors/w/source_dtype", "5", "m: tensor w: source_dtype: expected a string, found 5"},
   });
+}
+
+// No value holds a key twice: the text is changed, and its hash is that of the changed one.
+TEST(BadManifests, AKeyTwice) {
+  const std::vector<std::array<const char*, 2>> table = {
+      {"\"step\":7", "m: expected each key once, found step twice"},
+      {"\"bytes\":100", "m: file a.safetensors: expected each key once, found bytes twice"},
+      {"\"a.safetensors\":{\"bytes\":100,\"xxh3\":[\"0000000000000001\"]}",
+       "m: files: expected each key once, found a.safetensors twice"},
+      {"\"head_dim\":128", "m: model: expected each key once, found head_dim twice"},
+      {"\"data_parallel_size\":1",
+       "m: world: expected each key once, found data_parallel_size twice"},
+      {"\"shape\":[4,6]", "m: tensor w: expected each key once, found shape twice"},
+      {"\"elements\":[0,10]",
+       "m: tensor w: pieces[0]: expected each key once, found elements twice"}};
+  const json whole = json::parse(manifest_text(sample()));
+  for (const auto& [member, message] : table) {
+    std::string body = whole["checkpoint"].dump();
+    const size_t at = body.find(member);
+    ASSERT_NE(at, std::string::npos) << member;
+    body.insert(at, std::string(member) + ",");
+    const std::string text =
+        fmt::format(R"({{"format":"phalanx checkpoint","version":1,"xxh3":"{}","checkpoint":{}}})",
+                    hash_text(xxh3(body)), body);
+    EXPECT_EQ(message_of([&] { (void)parse_checkpoint_manifest(text, "m"); }), message);
+  }
 }
 
 }  // namespace
