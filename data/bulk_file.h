@@ -3,7 +3,8 @@
 // past the page cache where the file system can, each block hashed by the stream that moves it.
 //
 // Local. Threads: each call starts its own streams and ends them before it returns; they inherit
-// the caller's priority. Memory: kBulkChunkBytes for each stream. Units are bytes.
+// the caller's priority. Where the host has no thread to give, fewer streams do the same work, more
+// slowly. Memory: kBulkChunkBytes for each stream. Units are bytes.
 // Errors: as data/file.h. std::system_error "read back: ..." for a file that does not hold what was
 // written.
 #include <cstddef>
