@@ -1,12 +1,17 @@
 // Saves on a disk that loses what was not synced, fails at any call, or lies: what is left is the
 // old checkpoint or the new one, whole, and the next save works.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <iostream>
+#include <thread>
 
 #include "tests/support/faulty_disk.h"
 #include "tests/trainer/checkpoint/toy_checkpoint.h"
@@ -201,6 +206,26 @@ TEST_F(CheckpointFaults, AWriteThatOnlyClaimsToBeDoneIsFoundBeforeTheCheckpointH
   EXPECT_EQ(wrong_after_load(step(1), 1, 1), 0);
 }
 
+// Of the disk itself: a file's number goes to the next one opened as soon as it is closed.
+TEST_F(CheckpointFaults, TheDiskFollowsFilesOfManyThreads) {
+  for (int file = 0; file < 4; ++file) std::ofstream(at_ / std::to_string(file)) << file;
+  FaultyDisk disk(at_);
+  std::atomic<int> followed = 0;
+  std::vector<std::jthread> threads;
+  for (int file = 0; file < 4; ++file) {
+    threads.emplace_back([&, path = at_ / std::to_string(file)] {
+      for (int time = 0; time < 500; ++time) {
+        const int descriptor = ::open(path.c_str(), O_WRONLY);
+        followed += message_of([&] { ::fsync(descriptor); }).empty();
+        ::close(descriptor);
+      }
+    });
+  }
+  threads.clear();
+  EXPECT_EQ(followed, 4 * 500);
+  EXPECT_EQ(disk.calls().size(), 3 * 4 * 500U);
+}
+
 TEST_F(CheckpointFaults, OneRankThatFailsKeepsAllFromCommitting) {
   FaultyDisk disk(at_);
   disk.ask = [](size_t, const std::string& call) -> Answer {
@@ -222,7 +247,8 @@ TEST_F(CheckpointFaults, DamageAnywhereIsFoundOutAndTheOneBeforeIsTaken) {
     for (const int64_t number : {1, 2}) save(world, 1, keep_all(at_), number);
   });
   const std::string other = "rank-00001.safetensors";
-  for (const std::string& file : {std::string(kRankFile), other, std::string("state.json")}) {
+  for (const std::string& file :
+       std::vector<std::string>{kRankFile, other, "state.json", "config.yaml"}) {
     const auto bytes = static_cast<int64_t>(std::filesystem::file_size(step(2) / file));
     for (int64_t at = bytes % 4096 / 2; at < bytes; at += 4096) {
       expect_found_out({"file " + file + ": block 0", "the file is damaged"},
