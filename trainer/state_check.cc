@@ -116,13 +116,11 @@ std::vector<uint64_t> StateCheck::state_hashes() const {
   return tensor_hashes(parts);
 }
 
-void StateCheck::before_update() {
-  if (!state_) return;
-  const std::vector<uint64_t> before = *std::exchange(state_, std::nullopt);
-  const std::vector<uint64_t> now = state_hashes();
+void StateCheck::compare_state() const {
   run_together(context_.control, [&] {
-    if (now == before) return;
-    const auto [first, unused] = std::mismatch(now.begin(), now.end(), before.begin());
+    const std::vector<uint64_t> now = state_hashes();
+    if (now == *state_) return;
+    const auto [first, unused] = std::mismatch(now.begin(), now.end(), state_->begin());
     const auto place = static_cast<size_t>(first - now.begin());
     const SharePiece piece =
         share_pieces(parameters_, optimizer_.shares())[place / kShareKinds.size()];
@@ -136,10 +134,10 @@ void StateCheck::before_update() {
   });
 }
 
-std::string StateCheck::after_update(int64_t step) {
-  if (interval_ == 0 || step % interval_ != 0) return {};
-  state_ = state_hashes();
-  if (context_.mesh.world_size() == 1) return {};
+std::string StateCheck::before_update(int64_t step, bool suspicious) {
+  if (state_) compare_state();  // first: weights are mended from the masters
+  const bool has_copies = interval_ != 0 && context_.mesh.world_size() > 1;
+  if (!has_copies || !(suspicious || is_due(step))) return {};
   const std::string found = differing_weights();
   if (found.empty()) return {};
   optimizer_.write_weights();
@@ -148,7 +146,7 @@ std::string StateCheck::after_update(int64_t step) {
   if (again.empty()) {
     return fmt::format(
         "step {}: copies of weights differed: {}. Made again from the masters they "
-        "agree: transient, the run goes on",
+        "agree: transient, the step was computed again",
         step, found);
   }
   throw AgreedError(ExitCode::kFaultyHardware,
@@ -156,6 +154,10 @@ std::string StateCheck::after_update(int64_t step) {
                                 "they were made from the masters: {}. Go on from the newest "
                                 "checkpoint, without that machine",
                                 step, found, again));
+}
+
+void StateCheck::after_update(int64_t step) {
+  state_ = is_due(step) ? std::optional(state_hashes()) : std::nullopt;
 }
 
 }  // namespace phalanx

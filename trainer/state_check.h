@@ -1,13 +1,12 @@
 #pragma once
 // One flipped bit in what a run keeps from step to step, found by hashes every `interval` steps:
-// - weights after they were gathered, before the next pass reads them: the same on all replicas,
-// and
-//   what is not cut over tp on all ranks. Where they differ they are made again from the masters,
-//   which mends them; what differs again ends the run.
+// - weights as the passes of a step read them, before its update makes them anew: the same on all
+//   replicas, and what is not cut over tp on all ranks. Where they differ they are made again from
+//   the masters, which mends them; what differs again ends the run.
 // - masters and moments: hashed right after an update, and again before the next one reads them.
 //   They cannot be made again, so that a difference ends the run.
-// Collective over control and dp: both calls, every rank, every step. Ownership: refers to
-// everything it is given.
+// Collective over control and dp: both calls, every rank, every step that comes to them. Ownership:
+// refers to everything it is given.
 // Errors: AgreedError with ExitCode::kFaultyHardware on all ranks, naming rank, host,
 // device and tensor.
 #include <cstdint>
@@ -28,12 +27,16 @@ class StateCheck {
              int64_t interval)
       : parameters_(parameters), optimizer_(optimizer), context_(context), interval_(interval) {}
 
-  /// Before the update of a step.
-  void before_update();
-  /// After the update of `step`, from 1. What was mended, for people; empty: nothing.
-  std::string after_update(int64_t step);
+  /// Between the passes of `step`, from 1, and its update; `suspicious`: the weights are looked at
+  /// though it is not their turn. What was mended, for people: the passes are to be made again.
+  /// Empty: nothing.
+  std::string before_update(int64_t step, bool suspicious);
+  /// After the update of `step`.
+  void after_update(int64_t step);
 
  private:
+  bool is_due(int64_t step) const { return interval_ != 0 && step % interval_ == 0; }
+  void compare_state() const;
   /// Where copies of the weights differ: "TENSOR on rank R (HOST, DEVICE)"; empty: nowhere.
   std::string differing_weights();
   std::string name_copies(const std::vector<uint64_t>& hashes, size_t parameter);
@@ -43,7 +46,7 @@ class StateCheck {
   AdamW& optimizer_;
   const RunContext& context_;
   int64_t interval_;
-  // Of the last update, until the next. Empty on a rank that holds padding alone.
+  // Of the last update, where it was due. Empty on a rank that holds padding alone.
   std::optional<std::vector<uint64_t>> state_;
 };
 

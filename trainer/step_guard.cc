@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -62,14 +63,25 @@ Suspicion StepGuard::suspicion_of(const StepResult& result, const RecentSteps& r
   return spike ? Suspicion::kSpike : Suspicion::kNone;
 }
 
+/// The passes, made again where the weights they read were not as they should be.
+StepResult StepGuard::compute_on_sound_weights(const Batch& batch, const StepInputs& inputs,
+                                               int64_t number, const RecentSteps& recent) {
+  StepResult result = step_.compute(batch, inputs);
+  const bool suspicious = suspicion_of(result, recent) != Suspicion::kNone;
+  const std::string mended = check_.before_update(number, suspicious);
+  if (!mended.empty()) result = step_.compute(batch, inputs);
+  result.review.note = mended;
+  return result;
+}
+
 StepResult StepGuard::run(const Batch& batch, const StepInputs& inputs, int64_t number,
                           RecentSteps& recent, const RowsOf& rows_of) {
-  StepResult result = step_.compute(batch, inputs);
-  const Suspicion suspected = suspicion_of(result, recent);
-  StepReview review{suspected, Verdict::kNone, ""};
-  if (suspected != Suspicion::kNone) {
-    review.note = fmt::format("step {}: loss {} or gradient norm {} {}", number, result.loss,
-                              result.grad_norm, text_of(suspected));
+  StepResult result = compute_on_sound_weights(batch, inputs, number, recent);
+  StepReview review{suspicion_of(result, recent), Verdict::kNone, result.review.note};
+  if (review.suspicion != Suspicion::kNone) {
+    review.note +=
+        fmt::format("{}step {}: loss {} or gradient norm {} {}", review.note.empty() ? "" : "\n",
+                    number, result.loss, result.grad_norm, text_of(review.suspicion));
     if (config_.run_again) {
       review.verdict = look_again(batch, inputs, number, rows_of, result);
       review.suspicion = suspicion_of(result, recent);
@@ -78,11 +90,9 @@ StepResult StepGuard::run(const Batch& batch, const StepInputs& inputs, int64_t 
     if (review.suspicion != Suspicion::kNone) review.note += ": the update was skipped";
   }
   if (review.suspicion == Suspicion::kNone) {
-    check_.before_update();
     step_.update(inputs);
     result.updated = true;
-    const std::string mended = check_.after_update(number);
-    if (!mended.empty()) review.note += (review.note.empty() ? "" : "\n") + mended;
+    check_.after_update(number);
     remember(recent, config_.spikes, result.loss, result.grad_norm);
   }
   result.review = review;
@@ -109,8 +119,9 @@ Verdict StepGuard::ask_the_others(const StepResult& first, const StepInputs& inp
   const Batch moved =
       together(context_.control, [&] { return rows_of((mesh.dp_rank + 1) % mesh.dp_size); });
   const StepResult other = step_.compute(moved, inputs);
-  const std::string suspects = suspected_replicas(own, step_.own_nats());
-  if (nearly_same(other.loss, first.loss) && nearly_same(other.grad_norm, first.grad_norm)) {
+  const MovedNats nats = gather_nats(own, step_.own_nats());
+  if (nearly_same(other.loss, first.loss) && nearly_same(other.grad_norm, first.grad_norm) &&
+      std::equal(nats.at_home.begin(), nats.at_home.end(), nats.elsewhere.begin(), nearly_same)) {
     return Verdict::kReal;
   }
   throw AgreedError(
@@ -119,28 +130,34 @@ Verdict StepGuard::ask_the_others(const StepResult& first, const StepInputs& inp
           "numbers: step {}: loss {} and gradient norm {} come out the same again, but as "
           "{} and {} when each replica computes the rows of the next: persistent, {}. Go on "
           "from the newest checkpoint, without that machine",
-          number, first.loss, first.grad_norm, other.loss, other.grad_norm, suspects));
+          number, first.loss, first.grad_norm, other.loss, other.grad_norm,
+          suspected_replicas(nats)));
 }
 
-/// Collective over control. `own`: this replica's rows here; `others`: the next one's rows here. A
-/// replica is suspected if its rows come out differently elsewhere and those of another differently
-/// on it.
-std::string StepGuard::suspected_replicas(double own, double others) {
+/// Collective over control. `own`: this replica's rows here; `others`: the next one's rows here.
+StepGuard::MovedNats StepGuard::gather_nats(double own, double others) {
   const Mesh& mesh = context_.mesh;
   const at::Tensor sums = at::zeros({2, mesh.dp_size}, at::kDouble);
-  double* of_own = sums.mutable_data_ptr<double>();
-  double* of_others = of_own + mesh.dp_size;
+  double* at_home = sums.mutable_data_ptr<double>();
+  double* elsewhere = at_home + mesh.dp_size;
   if (mesh.tp_rank == 0) {
-    of_own[mesh.dp_rank] = own;
-    of_others[mesh.dp_rank] = others;
+    at_home[mesh.dp_rank] = own;
+    elsewhere[(mesh.dp_rank + 1) % mesh.dp_size] = others;
   }
   context_.control.all_reduce(sums, ReduceOp::kSum)->wait();
+  return {{at_home, elsewhere}, {elsewhere, elsewhere + mesh.dp_size}};
+}
+
+/// Collective over control. A replica is suspected if its rows come out differently elsewhere and
+/// those of another differently on it.
+std::string StepGuard::suspected_replicas(const MovedNats& nats) {
+  const Mesh& mesh = context_.mesh;
+  const auto moved = [&](int r) {
+    return !same(nats.at_home[static_cast<size_t>(r)], nats.elsewhere[static_cast<size_t>(r)]);
+  };
   std::vector<int> found;
   for (int r = 0; r < mesh.dp_size; ++r) {
-    const int before = (r + mesh.dp_size - 1) % mesh.dp_size, next = (r + 1) % mesh.dp_size;
-    if (!same(of_own[r], of_others[before]) && !same(of_own[next], of_others[r])) {
-      found.push_back(r);
-    }
+    if (moved(r) && moved((r + 1) % mesh.dp_size)) found.push_back(r);
   }
   const std::vector<std::string> places =
       all_gather_strings(context_.control, rank_place(mesh.rank(), context_.device));

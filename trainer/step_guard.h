@@ -11,6 +11,7 @@
 // fault, naming replicas with their ranks, hosts and devices.
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "trainer/spike_window.h"
 #include "trainer/state_check.h"
@@ -36,12 +37,19 @@ class StepGuard {
                  const RowsOf& rows_of);
 
  private:
+  StepResult compute_on_sound_weights(const Batch& batch, const StepInputs& inputs, int64_t number,
+                                      const RecentSteps& recent);
   Suspicion suspicion_of(const StepResult& result, const RecentSteps& recent) const;
   Verdict look_again(const Batch& batch, const StepInputs& inputs, int64_t number,
                      const RowsOf& rows_of, StepResult& result);
   Verdict ask_the_others(const StepResult& first, const StepInputs& inputs, int64_t number,
                          const RowsOf& rows_of);
-  std::string suspected_replicas(double own, double others);
+  /// Nats of each replica's rows, computed there and by the replica before it.
+  struct MovedNats {
+    std::vector<double> at_home, elsewhere;
+  };
+  MovedNats gather_nats(double own, double others);
+  std::string suspected_replicas(const MovedNats& nats);
   bool same(double a, double b) const;
 
   TrainStep& step_;

@@ -229,7 +229,7 @@ void Trainer::advance(const Batch& batch, const StepFlags& agreed, StepRecord& r
   state_.tokens += record.step_tokens;
   state_.num_updates += record.result.updated;
   count_sources(*plan_, state_.cursor, batch.cursor_after, record);
-  note_spike(batch, record);
+  note_untrained(batch, record);
   train_seconds_ += record.seconds;
   train_tokens_ += record.step_tokens;
   note_place(*plan_, state_, config_.model.shape, batch.tokens_RT.size(1), record);
@@ -244,15 +244,15 @@ void Trainer::advance(const Batch& batch, const StepFlags& agreed, StepRecord& r
   skipped_in_a_row_ = record.result.updated ? 0 : skipped_in_a_row_ + 1;
 }
 
-/// The ledger after the step, with the rows that were passed over for a spike: the loader, which
+/// The ledger after the step, with the rows of steps whose update was skipped: the loader, which
 /// runs ahead, does not know of them.
-void Trainer::note_spike(const Batch& batch, const StepRecord& record) {
+void Trainer::note_untrained(const Batch& batch, const StepRecord& record) {
   const int64_t first_row = state_.cursor.row;
   state_.cursor = batch.cursor_after;
-  if (record.result.review.suspicion == Suspicion::kSpike) {
-    spike_rows_.emplace_back(first_row, state_.cursor.row);
+  if (!record.result.updated) {
+    untrained_rows_.emplace_back(first_row, state_.cursor.row);
   }
-  for (const auto& [first, end] : spike_rows_) note_skipped(state_.cursor, first, end);
+  for (const auto& [first, end] : untrained_rows_) note_skipped(state_.cursor, first, end);
 }
 
 ValidationResults Trainer::evaluate() {

@@ -81,7 +81,7 @@ class Trainer {
   void save_if_possible();
   StepRecord take_step(const Batch& batch);
   void advance(const Batch& batch, const StepFlags& agreed, StepRecord& record);
-  void note_spike(const Batch& batch, const StepRecord& record);
+  void note_untrained(const Batch& batch, const StepRecord& record);
   ValidationResults evaluate();
   void save_start();
   void save(bool last, bool at_edge);
@@ -113,8 +113,8 @@ class Trainer {
   int64_t skipped_steps_ = 0, skipped_in_a_row_ = 0;
   WorkTimes work_times_;
   RunRequests requests_;
-  std::string stop_reason_ = "on request of another rank";  // if it is stopped
-  std::vector<std::pair<int64_t, int64_t>> spike_rows_;     // passed over in this attempt
+  std::string stop_reason_ = "on request of another rank";   // if it is stopped
+  std::vector<std::pair<int64_t, int64_t>> untrained_rows_;  // in this attempt
 };
 
 }  // namespace phalanx
