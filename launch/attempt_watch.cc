@@ -23,6 +23,12 @@ double seconds_between(std::chrono::steady_clock::time_point from,
   return std::chrono::duration<double>(to - from).count();
 }
 
+/// A field of a line that may hold anything, as a torn write can leave it. 0: no number.
+double seconds_of(const nlohmann::json& line, const char* field) {
+  const auto found = line.find(field);
+  return found != line.end() && found->is_number() ? found->get<double>() : 0.0;
+}
+
 }  // namespace
 
 AttemptWatch::AttemptWatch(fs::path run_folder)
@@ -42,7 +48,7 @@ void AttemptWatch::look() {
     if (step == json.end() || !step->is_number_integer()) continue;
     const bool goes_back = back != json.end() && back->is_number_integer();
     steps_.add(step->get<int64_t>(),
-               json.value("step_seconds", 0.0) + json.value("data_wait_seconds", 0.0),
+               seconds_of(json, "step_seconds") + seconds_of(json, "data_wait_seconds"),
                goes_back ? std::optional(back->get<int64_t>()) : std::nullopt);
     last_step_ = Clock::now();
     if (!first_step_) first_step_ = last_step_;

@@ -67,7 +67,9 @@ TEST(AttemptWatch, ReadsWhatIsNewAndPassesOverWhatIsNoStep) {
   line(R"({"step":1,"step_seconds":5.0})"
        "\n");
   AttemptWatch watch(folder.path());
-  line(R"({"step":2,"step_seconds":1.0,"data_wait_seconds":0.5})"
+  line(R"({"step":2,"step_seconds":null,"data_wait_seconds":["s"],"rolled_back_to":{}})"
+       "\n"
+       R"({"step":2,"step_seconds":1.0,"data_wait_seconds":0.5})"
        "\n{\"step\":\"a word\"}\nno line\n[]\n"
        R"({"step":3,"step_seconds":2.0,"rolled_back_to":2})"
        "\n"
