@@ -34,8 +34,9 @@ class CheckpointSource final : public TensorSource {
   void read(const std::string& tensor, int64_t begin, std::span<float> values) override {
     if (tensor != resolved_name_) resolve(tensor);
     const Range wanted{begin, begin + static_cast<int64_t>(values.size())};
-    for (const Resolved& piece : resolved_) {
+    for (Resolved& piece : resolved_) {
       visit_overlap(piece.layout, piece.elements, wanted, [&](const Run& run) {
+        if (piece.stored == nullptr) piece.stored = &find(tensor, piece);
         const std::span<float> target =
             values.subspan(static_cast<size_t>(run.full - begin), static_cast<size_t>(run.numel));
         const int64_t element = run.slice - piece.elements.begin;
@@ -47,15 +48,15 @@ class CheckpointSource final : public TensorSource {
  private:
   struct Resolved {
     std::string file;
-    Dtype dtype = Dtype::kF32;
-    int64_t file_begin = 0;  // byte of the first element
     Range elements;
     SliceLayout layout;
+    const StoredTensor* stored = nullptr;  // not before something of the piece is needed
   };
 
   void read_values(const Resolved& piece, int64_t element, std::span<float> values) {
-    const int64_t byte = piece.file_begin + element * dtype_bytes(piece.dtype);
-    if (piece.dtype == Dtype::kF32) {
+    const Dtype dtype = piece.stored->dtype;
+    const int64_t byte = piece.stored->begin + element * dtype_bytes(dtype);
+    if (dtype == Dtype::kF32) {
       return files_.read(piece.file, byte, std::as_writable_bytes(values));
     }
     narrow_.resize(values.size());
@@ -66,22 +67,27 @@ class CheckpointSource final : public TensorSource {
   void resolve(const std::string& tensor) {
     resolved_.clear();
     const ManifestTensor& entry = manifest_.tensors.at(tensor);
-    const std::string stored_name = fmt::format("{}/{}", kind_, tensor);
     for (const ManifestPiece& piece : entry.pieces) {
-      const StoredTensor* stored = files_.header(piece.file).find(stored_name);
-      const std::vector<int64_t> expected{piece.elements.size()};
-      if (stored == nullptr || !is_share_dtype(stored->dtype) || stored->shape != expected) {
-        throw std::invalid_argument(
-            fmt::format("{}: file {}: tensor {}: expected F32 or BF16 [{}], found {}", where_,
-                        piece.file, stored_name, expected[0],
-                        stored == nullptr ? "no such tensor"
-                                          : fmt::format("{} [{}]", dtype_name(stored->dtype),
-                                                        fmt::join(stored->shape, ", "))));
-      }
-      resolved_.push_back({piece.file, stored->dtype, stored->begin, piece.elements,
-                           slice_layout(entry.shape, piece.dim, piece.rectangle)});
+      resolved_.push_back(
+          {piece.file, piece.elements, slice_layout(entry.shape, piece.dim, piece.rectangle)});
     }
     resolved_name_ = tensor;
+  }
+
+  /// Reads the header of the piece's file, which costs a block.
+  const StoredTensor& find(const std::string& tensor, const Resolved& piece) {
+    const std::string stored_name = fmt::format("{}/{}", kind_, tensor);
+    const StoredTensor* stored = files_.header(piece.file).find(stored_name);
+    const std::vector<int64_t> expected{piece.elements.size()};
+    if (stored != nullptr && is_share_dtype(stored->dtype) && stored->shape == expected) {
+      return *stored;
+    }
+    throw std::invalid_argument(fmt::format(
+        "{}: file {}: tensor {}: expected F32 or BF16 [{}], found {}", where_, piece.file,
+        stored_name, expected[0],
+        stored == nullptr
+            ? "no such tensor"
+            : fmt::format("{} [{}]", dtype_name(stored->dtype), fmt::join(stored->shape, ", "))));
   }
 
   VerifiedFiles& files_;
