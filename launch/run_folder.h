@@ -11,7 +11,8 @@ namespace phalanx {
 
 /// Makes the folder if need be, clears away what an earlier start left half done, and writes
 /// config.yaml and start.json; `state` gets its attempt. The lock is to be held to the end: two
-/// starts at a time would set each other's checkpoints aside.
+/// starts at a time would set each other's checkpoints aside. It says who holds it (process, host,
+/// since when, Slurm's job), and so does the error.
 [[nodiscard]] FileLock take_run_folder(const std::filesystem::path& run_folder,
                                        const std::string& config_yaml, TrainState& state);
 

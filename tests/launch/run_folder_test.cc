@@ -2,13 +2,18 @@
 #include "launch/run_folder.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
+#include <regex>
 #include <stdexcept>
 #include <thread>
 
+#include "data/file.h"
 #include "launch/run_end.h"
+#include "parallel/host_name.h"
 #include "tests/trainer/checkpoint/support.h"
 
 namespace phalanx {
@@ -16,7 +21,24 @@ namespace {
 
 class RunFolder : public ::testing::Test {
  protected:
+  RunFolder() { ::unsetenv("SLURM_JOB_ID"); }
   std::filesystem::path run() const { return folder_.path() / "run"; }
+  /// What a second start is told.
+  std::string refused() {
+    return without_time(message_of([&] { (void)take_run_folder(run(), "a: 2\n", state_); }));
+  }
+  std::string refusal(const std::string& holder) const {
+    return "run.name: expected " + run().string() +
+           " to be free, found another phalanx train at work in it" + holder +
+           ": wait for it to end, or choose another run.name";
+  }
+  static std::string own() {
+    return "process " + std::to_string(getpid()) + " on " + host_name() + " since TIME";
+  }
+  static std::string without_time(const std::string& text) {
+    static const std::regex time(R"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC)");
+    return std::regex_replace(text, time, "TIME");
+  }
   const TemporaryFolder folder_;
   TrainState state_;
 };
@@ -36,10 +58,28 @@ TEST_F(RunFolder, IsTakenWhileSomeoneLooks) {
 
 TEST_F(RunFolder, IsRefusedWhileAnotherStartWorksThere) {
   const FileLock lock = take_run_folder(run(), "a: 1\n", state_);
-  EXPECT_EQ(message_of([&] { (void)take_run_folder(run(), "a: 2\n", state_); }),
-            "run.name: expected " + run().string() +
-                " to be free, found another phalanx train at work in it: wait for it to end, or "
-                "choose another run.name");
+  EXPECT_EQ(refused(), refusal(" (by its lock file, held by " + own() + ")"));
+}
+
+TEST_F(RunFolder, NamesTheJobThatHoldsIt) {
+  (void)take_run_folder(run(), "a: 1\n", state_);
+  ::setenv("SLURM_JOB_ID", "4711_3", 1);
+  const FileLock lock = take_run_folder(run(), "a: 1\n", state_);
+  ::unsetenv("SLURM_JOB_ID");
+  EXPECT_EQ(refused(), refusal(" (by its lock file, held by " + own() + ", Slurm job 4711_3)"));
+  EXPECT_EQ(without_time(read_text(run() / "lock", 1000)), own() + ", Slurm job 4711_3\n");
+}
+
+TEST_F(RunFolder, IsRefusedByALockThatSaysNothing) {
+  std::filesystem::create_directories(run());
+  const std::optional<FileLock> lock = FileLock::try_exclude(run() / "lock");
+  for (const std::string& text : {std::string(), std::string("\n"), std::string("{\"a\": 1}"),
+                                  "process " + std::string(2000, '7')}) {
+    std::ofstream(run() / "lock") << text;
+    EXPECT_EQ(refused(), refusal("")) << text;
+  }
+  std::ofstream(run() / "lock") << "process 1\x1b[2J\nsecond line";
+  EXPECT_EQ(refused(), refusal(" (by its lock file, held by process 1\\x1b[2J)"));
 }
 
 TEST_F(RunFolder, TheEndIsThatOfTheNewestStart) {

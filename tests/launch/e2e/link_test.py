@@ -1,11 +1,14 @@
 """Two hosts, made of network namespaces, whose link goes down: for a moment the run waits and goes on
-with the same bits; for good, the watchdogs of both hosts end it and nobody stays. Needs root."""
+with the same bits; for good, the watchdogs of both hosts end it and nobody stays. A link that is slow
+costs time only. Needs root."""
 
 import pathlib
+import shutil
+import statistics
 import subprocess
 import time
 
-from hosts import BRIDGE, HOSTS, Network, skip_without_hosts
+from hosts import BRIDGE, HOSTS, Network, sh, skip_without_hosts
 from support import DONE, RunTest, main, read_metrics, report_faults, tensors_of
 
 LIMIT = 8
@@ -14,6 +17,14 @@ HANG = 76
 KILLED = -9
 RUN = ('stages[0].phases[0].tokens=60K', 'data.sources.code.max_epochs=9',
        'data.sources.prose.max_epochs=9', 'checkpoint.keep_last=1')
+# A slow link: the 230 KB that a rank sends in a step take some 90 ms.
+RATE = ('tbf', 'rate', '20mbit', 'burst', '16kb', 'latency', '2s')
+LEAST_WAIT = 0.07
+# With some 50 ms of own work in a step, which are compared often.
+STEADY = ('stages[0].phases[0].tokens=640K', 'data.sources.code.max_epochs=99',
+          'data.sources.prose.max_epochs=99', 'checkpoint.keep_last=1',
+          'stages[0].global_batch_size=128', 'stages[0].micro_batch_size=8',
+          'watchdog.straggler_interval=2s')
 
 
 class Link(RunTest):
@@ -29,9 +40,9 @@ class Link(RunTest):
     def setUp(self):
         self.network.join()
 
-    def command(self, name, *arguments, hosts=tuple(HOSTS)):
+    def command(self, name, *arguments, hosts=tuple(HOSTS), run=RUN):
         return self.network.mpirun(self.rsh, hosts, 2, self.workspace.binary, 'train', 'run.yaml',
-                                   f'run.name={name}', f'watchdog.timeout={LIMIT}s', *RUN,
+                                   f'run.name={name}', f'watchdog.timeout={LIMIT}s', *run,
                                    *arguments)
 
     def start(self, command):
@@ -67,15 +78,46 @@ class Link(RunTest):
         self.network.set_link('b', 'up')
         code, err = self.finish(process, 200)
         self.assertEqual(code, DONE, err)
-        lines = read_metrics(self.workspace.run_folder('blink'))
-        self.assertLess(seen, len(lines), 'the link was down after the end')
+        self.assert_same_bits('blink', 'clean')
+        self.assertLess(seen, len(read_metrics(self.workspace.run_folder('blink'))),
+                        'the link was down after the end')
+
+    def assert_same_bits(self, name, clean):
+        folder, other = map(self.workspace.run_folder, (name, clean))
+        lines = read_metrics(folder)
         fields = ('step', 'loss', 'grad_norm', 'sources')
         self.assertEqual([[line[f] for f in fields] for line in lines],
-                         [[line[f] for f in fields]
-                          for line in read_metrics(self.workspace.run_folder('clean'))])
+                         [[line[f] for f in fields] for line in read_metrics(other)])
         last = f'checkpoints/step-{lines[-1]["step"]:06}'
-        self.assertEqual(tensors_of(self.workspace.run_folder('blink') / last),
-                         tensors_of(self.workspace.run_folder('clean') / last))
+        self.assertEqual(tensors_of(folder / last), tensors_of(other / last))
+
+    def slow_link(self):
+        """Of host b, to it and from it."""
+        ends = (('tc',), self.network.wire('b')), (('tc', '-n', self.network.namespace('b')), 'eth0')
+        for tc, device in ends:
+            sh(*tc, 'qdisc', 'add', 'dev', device, 'root', *RATE)
+            self.addCleanup(sh, *tc, 'qdisc', 'del', 'dev', device, 'root')
+
+    def test_a_slow_link(self):
+        """All ranks wait for it alike: neither a hang nor a slow rank."""
+        if shutil.which('tc') is None:
+            self.skipTest('no tc command here')
+        code, err = self.finish(self.start(self.command('quick', run=STEADY)), 200)
+        self.assertEqual(code, DONE, err)
+        self.slow_link()
+        code, err = self.finish(self.start(self.command('slow', run=STEADY)), 300)
+        self.assertEqual(code, DONE, err)
+        self.assertNotIn('hang: ', err)
+        self.assertNotIn('straggler: ', err)
+        self.assert_same_bits('slow', 'quick')
+        lines = read_metrics(self.workspace.run_folder('slow'))
+        work = [line['work'] for line in lines if 'work' in line]
+        self.assertGreaterEqual(len(work), 5)
+        self.assertEqual([one for report in work for one in report['stragglers']], [])
+        waits = statistics.median(line['step_seconds'] for line in lines)
+        waits -= statistics.median(report['median_seconds'] for report in work)
+        print(f'a step waits {waits:.3f} s for the link; {len(work)} comparisons', flush=True)
+        self.assertGreater(waits, LEAST_WAIT)
 
     def cut(self, name, process):
         """Cuts the link for good; how many seconds later each kind of process was gone."""

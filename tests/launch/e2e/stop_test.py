@@ -2,7 +2,9 @@
 rank that is killed: ended, resumable."""
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -87,8 +89,8 @@ class Stop(RunTest):
 
     def test_a_reader_that_leaves_does_not_end_the_training(self):
         training = subprocess.Popen(
-            [self.workspace.binary, 'train', 'run.yaml', 'run.name=unread', '--json',
-             'run.stop_after_steps=6'], cwd=self.workspace.path, env=self.workspace.environment,
+            [self.workspace.binary, 'train', 'run.yaml', 'run.name=unread', '--json', *LONG,
+             'run.stop_after_steps=300'], cwd=self.workspace.path, env=self.workspace.environment,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.assertIn(b'"step":1', training.stdout.readline())
         training.stdout.close()
@@ -97,7 +99,7 @@ class Stop(RunTest):
         training.stderr.close()
         self.assertIn('phalanx: error: cannot write standard output: Broken pipe', errors)
         checkpoints = self.workspace.run_folder('unread') / 'checkpoints'
-        self.assertEqual([path.name for path in checkpoints.glob('step-*')], ['step-000006'])
+        self.assertEqual([path.name for path in checkpoints.glob('step-*')], ['step-000300'])
 
     def test_where_a_run_goes_on_is_said(self):
         stop = 'run.stop_after_steps={}'.format
@@ -112,12 +114,15 @@ class Stop(RunTest):
 
     def test_a_second_launch_of_a_run_at_work_is_refused(self):
         training = self.start('twice', 1)
+        holder = re.escape(f'held by process {training.ranks()[0]} on {socket.gethostname()} since ')
         for resume in ('none', 'auto'):
             second = self.workspace.train(1, 'twice', *LONG, '--resume', resume)
             self.assertEqual(second.code, BAD_INPUT, str(second))
-            self.assertEqual(second.our_errors(), [
-                'phalanx: error: run.name: expected runs/twice to be free, found another phalanx '
-                'train at work in it: wait for it to end, or choose another run.name'])
+            self.assertEqual(len(second.our_errors()), 1, str(second))
+            self.assertRegex(second.our_errors()[0], (
+                '^phalanx: error: run.name: expected runs/twice to be free, found another phalanx '
+                rf'train at work in it \(by its lock file, {holder}[-0-9]+ [:0-9]+ UTC(, Slurm job '
+                r'\S+)?\): wait for it to end, or choose another run.name$'))
         training.process.send_signal(signal.SIGUSR1)
         self.assert_stopped_and_resumable(training.finish(60), 'twice', 1)
 
