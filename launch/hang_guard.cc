@@ -22,8 +22,9 @@ namespace {
 
 // For the others to notice as well, before the lowest of them is taken for the speaker.
 constexpr std::chrono::milliseconds kGathering{500};
-// For the speaker to have spoken: a launcher ends all when the first one leaves.
-constexpr std::chrono::milliseconds kHearing{1500};
+// For the speaker to have begun, and then to have ended: a launcher ends all when the first one
+// leaves.
+constexpr std::chrono::milliseconds kHearing{2000}, kSpeaking{200}, kHearingPoll{20};
 // For the report: what hangs may be the file system that it goes to.
 constexpr std::chrono::seconds kReporting{3};
 // For the launcher's daemon, and for mpirun, to end once its ranks have. mpirun has longer than a
@@ -78,6 +79,7 @@ std::vector<RankState> HangGuard::visible_states() const {
 
 /// Has another rank said it already, of this host or by way of the folder?
 bool HangGuard::another_spoke(int mine) const {
+  if (!has_peers_.load(std::memory_order_acquire)) return false;
   for (const FlightPeer& peer : peers_.ranks) {
     if (peer.rank != mine && peer.page && peer.page->snapshot().spoke) return true;
   }
@@ -87,10 +89,21 @@ bool HangGuard::another_spoke(int mine) const {
          job == "job " + peers_.job;
 }
 
+int HangGuard::rank() const { return has_peers_.load(std::memory_order_acquire) ? peers_.rank : 0; }
+
+/// Until another rank has said it, or none will.
+void HangGuard::hear_speaker(int mine) const {
+  const auto start = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - start < kHearing) {
+    if (another_spoke(mine)) return std::this_thread::sleep_for(kSpeaking);
+    std::this_thread::sleep_for(kHearingPoll);
+  }
+}
+
 void HangGuard::report(double silent_seconds) {
   const bool met = has_peers_.load(std::memory_order_acquire);
   const bool has_folder = met && has_folder_.load(std::memory_order_acquire);
-  const int mine = met ? peers_.rank : 0;
+  const int mine = rank();
   std::vector<RankState> states = visible_states();
   if (has_folder) {
     write_hang_note(folder_, {peers_.job, mine, silent_seconds, states}, thread_stacks());
@@ -111,7 +124,7 @@ void HangGuard::report(double silent_seconds) {
       if (known != states.end()) *known = heard;
     }
   }
-  if (*overdue.begin() != mine || another_spoke(mine)) return;
+  if (*overdue.begin() != mine || another_spoke(mine)) return hear_speaker(mine);
   recorder_.note_spoke();
   const std::string text = hang_report(mine, silent_seconds, states);
   print_hang(text, has_folder ? folder_ : std::filesystem::path());
@@ -131,6 +144,7 @@ void HangGuard::end_hang(double silent_seconds) {
           fmt::format("process {} has made no progress for {:.1f} s, and cannot say more: {}",
                       getpid(), silent_seconds, error.what()),
           {});
+      hear_speaker(rank());
     }
     done = true;
   }).detach();
@@ -138,14 +152,10 @@ void HangGuard::end_hang(double silent_seconds) {
   while (!done && std::chrono::steady_clock::now() - start < kReporting) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  if (!recorder_.snapshot().spoke) {
-    if (!done) {
-      print_hang(fmt::format("process {} has made no progress for {:.1f} s, and its report hangs "
-                             "too",
-                             getpid(), silent_seconds),
-                 {});
-    }
-    std::this_thread::sleep_until(start + kHearing);
+  if (!done && !recorder_.snapshot().spoke) {
+    print_hang(fmt::format("process {} has made no progress for {:.1f} s, and its report hangs too",
+                           getpid(), silent_seconds),
+               {});
   }
   launcher_.end_launcher_after(kDaemonSeconds, kMpirunSeconds);
   _exit(static_cast<int>(ExitCode::kHang));

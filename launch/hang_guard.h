@@ -31,7 +31,9 @@ class HangGuard {
   [[noreturn]] void end_hang(double silent_seconds);
   void report(double silent_seconds);
   std::vector<RankState> visible_states() const;
+  int rank() const;  // 0: not known yet
   bool another_spoke(int mine) const;
+  void hear_speaker(int mine) const;
 
   FlightRecorder recorder_;
   LauncherWatch launcher_;

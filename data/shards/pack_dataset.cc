@@ -236,10 +236,7 @@ void PackJob::write_shards(const JobShare& share) {
   work_.release();
 }
 
-int64_t PackJob::shards_left() const {
-  if (!has_work()) return 0;
-  return static_cast<int64_t>(work_.shard_plan().value().shards.size()) - work_.shards_done();
-}
+int64_t PackJob::shards_left() const { return has_work() ? work_.shards_left() : 0; }
 
 PackResult PackJob::finish() {
   work_.release();

@@ -182,7 +182,14 @@ bool PackWork::shard_is_done(const PlannedShard& shard) const {
 // By listing, since a network file system may remember for a while that a name was not there.
 int64_t PackWork::units_done() const { return count_finished(folder_ / "units"); }
 
-int64_t PackWork::shards_done() const { return count_finished(folder_ / "shards"); }
+int64_t PackWork::shards_left() const {
+  // Held meanwhile: another member may be about to finish the job, which takes the folder away.
+  const std::optional<FileLock> held =
+      unless_gone([&] { return FileLock::share(folder_ / kLockName); });
+  if (!held || !held->is_current() || plan().packed) return 0;
+  const auto planned = static_cast<int64_t>(shard_plan().value().shards.size());
+  return planned - count_finished(folder_ / "shards");
+}
 
 std::optional<ShardPlan> PackWork::shard_plan() const {
   const fs::path path = folder_ / kShardPlanName;

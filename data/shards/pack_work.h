@@ -44,7 +44,8 @@ class PackWork {
   bool unit_is_done(size_t unit) const { return std::filesystem::exists(unit_folder(unit)); }
   bool shard_is_done(const PlannedShard& shard) const;
   int64_t units_done() const;
-  int64_t shards_done() const;
+  /// 0 too when another process has finished the job.
+  int64_t shards_left() const;
   std::optional<ShardPlan> shard_plan() const;
   std::vector<UnitRecord> unit_records(size_t num_units) const;
   std::vector<RunFile> open_runs(const std::vector<UnitRecord>& units) const;

@@ -178,16 +178,16 @@ TEST(Watchdog, ActsOnceOnSilenceAndNotOnProgress) {
   recorder.end_step();
   std::atomic<int> hangs{0};
   WatchdogLimits limits;
-  limits.train = 0.6;
+  limits.train = 2;
   Watchdog watchdog(recorder, {[&](double) { ++hangs; }, {}, {}}, limits);
-  for (int i = 0; i < 12; ++i) {
+  for (int i = 0; i < 30; ++i) {
     usleep(100'000);
     recorder.begin_step(2 + i);
   }
   EXPECT_EQ(hangs, 0);
   {
     const FlightPhase saving(&recorder, RunPhase::kSave);
-    usleep(1'000'000);
+    usleep(2'500'000);
     EXPECT_EQ(hangs, 0) << "a save has its own limit";
   }
   for (int i = 0; i < 100 && hangs == 0; ++i) usleep(100'000);

@@ -1,9 +1,9 @@
 #include "parallel/session.h"
 
 #include <ATen/ATen.h>
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <mpi.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "parallel/nccl_communicator.h"
+#include "tests/support/free_port.h"
 #include "tests/support/ranks.h"
 
 namespace phalanx {
@@ -28,19 +29,6 @@ bool mpi_was_initialized() {
   int flag = 0;
   MPI_Initialized(&flag);
   return flag != 0;
-}
-
-// A port that nobody listens on right now.
-std::string free_port() {
-  const int listener = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  EXPECT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), length), 0);
-  EXPECT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length), 0);
-  close(listener);
-  return std::to_string(ntohs(address.sin_port));
 }
 
 TEST(Session, a_world_of_one_never_starts_mpi) {
@@ -77,7 +65,7 @@ TEST(Session, cpu_ranks_under_torchrun_are_refused_with_a_way_out) {
 }
 
 TEST(Session, torchrun_ranks_agree_through_the_store) {
-  const std::string port = free_port();
+  const std::string port = std::to_string(free_port());
   run_ranks(3, [&](Communicator& threads) {
     const std::string rank = std::to_string(threads.rank());
     Session session(lookup({{"WORLD_SIZE", "3"},

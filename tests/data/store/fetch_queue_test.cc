@@ -145,7 +145,7 @@ TEST_F(FetchQueueTest, WhatIsWaitedForComesBeforeWhatIsExpected) {
   fetches->expect(user, {store_.file('a'), store_.file('b'), store_.file('c')});
   ASSERT_TRUE(comes_true([&] { return store_.asked() == "a"; }));
   auto held = std::async(std::launch::async, [&] { return fetches->hold(user, store_.file('d')); });
-  std::this_thread::sleep_for(50ms);  // so that it waits by then
+  std::this_thread::sleep_for(500ms);  // so that it waits by then
   store_.open('a');
   held.get();
   EXPECT_TRUE(comes_true([&] { return store_.asked() == "adbc"; })) << store_.asked();

@@ -1,8 +1,10 @@
 """`phalanx launch` on one host, and what launchers do to a run: the same bits as under mpirun by hand,
 signals that reach the ranks, and for each thing that may be wrong one message and no rank left."""
 
+import contextlib
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -235,9 +237,14 @@ exit $code
 
     @staticmethod
     def free_port():
-        with socket.socket() as probe:
-            probe.bind(('127.0.0.1', 0))
-            return probe.getsockname()[1]
+        """None of those that the system gives to whoever asks for any."""
+        given = pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range').read_text()
+        while True:
+            port = random.SystemRandom().randrange(10_000, int(given.split()[0]))
+            with socket.socket() as probe:
+                with contextlib.suppress(OSError):
+                    probe.bind(('127.0.0.1', port))
+                    return port
 
     def test_the_doctor_sees_all_ranks_and_their_clocks(self):
         code, out, err = self.run_command(self.ranks(3, 'doctor', port=self.free_port()))

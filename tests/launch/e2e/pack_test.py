@@ -15,7 +15,7 @@ import time
 import unittest
 
 from disk_full_test import INSIDE, enter_own_mounts
-from support import BAD_INPUT, DONE, STOPPED, main
+from support import BAD_INPUT, DONE, STOPPED, main, own_mpi_folder
 
 SMALL = ('--unit', '150KB', '--shard-tokens', '30000', '--memory', '2MiB')
 MEBIBYTE = 1 << 20
@@ -51,6 +51,7 @@ class PackingCase(unittest.TestCase):
             key: value for key, value in os.environ.items() if not key.startswith('OMPI_')
         } | {'OMPI_ALLOW_RUN_AS_ROOT': '1', 'OMPI_ALLOW_RUN_AS_ROOT_CONFIRM': '1',
              'OMPI_MCA_mpi_yield_when_idle': '1', 'CUDA_VISIBLE_DEVICES': ''}
+        cls.environment |= own_mpi_folder(cls.path)
         cls.write_text()
         cls.program('tokenizer', 'train', '--input', 'text', '--vocab-size', '400', '--output',
                     'tokenizer')

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import unittest
 
-from support import SKIPPED, STOPPED, read_metrics
+from support import SKIPPED, STOPPED, own_mpi_folder, read_metrics
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SOURCES = {'books': 'organic', 'code': 'organic', 'problems': 'synthetic'}
@@ -26,6 +26,7 @@ class Quickstart(unittest.TestCase):
         (cls.folder / 'configs').symlink_to(ROOT / 'configs')
         cls.environment = os.environ | {'OMPI_ALLOW_RUN_AS_ROOT': '1', 'OMP_NUM_THREADS': '1',
                                         'OMPI_ALLOW_RUN_AS_ROOT_CONFIRM': '1'}
+        cls.environment |= own_mpi_folder(cls.folder)
         cls.make_data()
 
     @classmethod

@@ -16,9 +16,10 @@ from support import (BAD_INPUT, DONE, STOPPED, RunTest, main, read_metrics, repo
 HANG, NON_FINITE = 76, 77
 LIMIT = 3
 # A rank may be stopped in a save or at the end as well, which have limits of their own.
-SAVES = ('checkpoint.interval=3 steps', 'checkpoint.keep_last=2', f'watchdog.timeout={LIMIT}s',
-         f'watchdog.save_timeout={LIMIT}s', f'watchdog.evaluation_timeout={LIMIT}s',
-         'watchdog.start_timeout=30s')
+SAVES = ('checkpoint.interval=3 steps', 'checkpoint.keep_last=2')
+# For runs in which a rank is stopped: else a disk that is busy for so long would end them.
+LIMITS = (f'watchdog.timeout={LIMIT}s', f'watchdog.save_timeout={LIMIT}s',
+          f'watchdog.evaluation_timeout={LIMIT}s', 'watchdog.start_timeout=30s')
 # Exit codes with which the command below ends, one a start.
 FAILING = 'import pathlib, sys; n = pathlib.Path(sys.argv[1]); i = int(n.read_text()) if n.exists() ' \
           'else 0; n.write_text(str(i + 1)); sys.exit(int(sys.argv[2].split(",")[i]))'
@@ -94,7 +95,8 @@ class Supervise(RunTest):
     def disturbed(self, name, seed, number):
         """One signal to a random rank after a random step, and the run goes on to its end."""
         numbers = random.Random(seed)
-        supervised = Supervised(self, name, self.command(name))
+        limits = LIMITS if number == signal.SIGSTOP else ()
+        supervised = Supervised(self, name, self.command(name, *limits))
         if supervised.wait_for_lines(numbers.randrange(1, 18)):
             time.sleep(numbers.random() * 0.02)
             ranks = supervised.ranks()

@@ -117,6 +117,14 @@ def relative(found, expected):
     return abs(found - expected) / abs(expected)
 
 
+def own_mpi_folder(path):
+    """The variable that keeps Open MPI's files in a folder of the test's own: one mpirun that ends may
+    remove the shared one just when another begins to use it (open-mpi/ompi#8510)."""
+    folder = path / 'mpi'
+    folder.mkdir(exist_ok=True)
+    return {'OMPI_MCA_orte_tmpdir_base': str(folder)}
+
+
 class Workspace:
     """A temporary folder in which runs work; paths in CONFIG are relative to it."""
 
@@ -129,6 +137,7 @@ class Workspace:
         } | {'OMPI_ALLOW_RUN_AS_ROOT': '1', 'OMPI_ALLOW_RUN_AS_ROOT_CONFIRM': '1',
              'OMPI_MCA_mpi_yield_when_idle': '1', 'OMP_NUM_THREADS': '1',
              'CUDA_VISIBLE_DEVICES': ''}  # the same on machines with a GPU
+        self.environment |= own_mpi_folder(self.path)
         write_text(self.path / 'text')
         self.train_tokenizer('tokenizer', VOCABULARY)
         for name, kind in (('code', 'organic'), ('prose', 'organic'), ('sums', 'synthetic')):
