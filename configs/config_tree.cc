@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kMaxDepth = 32;
 constexpr int kMaxDocuments = 100;
-constexpr int kMaxNodes = 1'000'000;  // an alias inside aliases multiplies
+constexpr int kMaxNodes = 100'000;  // an alias inside aliases multiplies
 
 /// Passes over the events of a document.
 class Ignored final : public YAML::EventHandler {

@@ -23,7 +23,7 @@
 namespace phalanx {
 namespace {
 
-constexpr std::size_t kMaxFileBytes = std::size_t{16} << 20;
+constexpr std::size_t kMaxFileBytes = std::size_t{1} << 20;
 
 std::string read_text(const std::string& path) {
   const auto fail = [&path](int code) -> std::string {

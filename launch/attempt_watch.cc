@@ -29,6 +29,14 @@ double seconds_of(const nlohmann::json& line, const char* field) {
   return found != line.end() && found->is_number() ? found->get<double>() : 0.0;
 }
 
+/// The same of a number of steps, which is a whole one.
+std::optional<int64_t> count_of(const nlohmann::json& line, const char* field) {
+  const auto found = line.find(field);
+  const bool is_count = found != line.end() && found->is_number_unsigned() &&
+                        found->get<uint64_t>() <= uint64_t{INT64_MAX};
+  return is_count ? std::optional(found->get<int64_t>()) : std::nullopt;
+}
+
 }  // namespace
 
 AttemptWatch::AttemptWatch(fs::path run_folder)
@@ -44,12 +52,10 @@ void AttemptWatch::look() {
     read_ += static_cast<int64_t>(line.size()) + 1;
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object()) continue;
-    const auto step = json.find("step"), back = json.find("rolled_back_to");
-    if (step == json.end() || !step->is_number_integer()) continue;
-    const bool goes_back = back != json.end() && back->is_number_integer();
-    steps_.add(step->get<int64_t>(),
-               seconds_of(json, "step_seconds") + seconds_of(json, "data_wait_seconds"),
-               goes_back ? std::optional(back->get<int64_t>()) : std::nullopt);
+    const std::optional<int64_t> step = count_of(json, "step");
+    if (!step) continue;
+    steps_.add(*step, seconds_of(json, "step_seconds") + seconds_of(json, "data_wait_seconds"),
+               count_of(json, "rolled_back_to"));
     last_step_ = Clock::now();
     if (!first_step_) first_step_ = last_step_;
   }

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <system_error>
 
 #include "parallel/hang_report.h"
@@ -47,31 +48,50 @@ json to_json(const RankState& rank) {
   return state;
 }
 
+/// Nothing that a rank counts is negative, and sums and differences of two such numbers fit.
+int64_t count_from(const json& value, int64_t most = int64_t{1} << 62) {
+  const bool fits =
+      value.is_number_unsigned() && value.get<uint64_t>() <= static_cast<uint64_t>(most);
+  if (!fits) throw std::invalid_argument(fmt::format("expected a number from 0 to {}", most));
+  return value.get<int64_t>();
+}
+
+int small_from(const json& value) { return static_cast<int>(count_from(value, int64_t{1} << 30)); }
+
+const json& list_from(const json& object, const char* key) {
+  const json& list = object.at(key);
+  if (!list.is_array()) throw std::invalid_argument(fmt::format("{}: expected a list", key));
+  return list;
+}
+
 FlightSnapshot snapshot_from(const json& state) {
   FlightSnapshot found;
-  found.phase = static_cast<RunPhase>(std::clamp(state.at("phase").get<int>(), 0, 4));
-  found.step = state.at("step").get<int64_t>();
-  found.progress_ns = state.at("progress_ns").get<int64_t>();
-  found.last_numbers = state.at("last_numbers").get<std::vector<int64_t>>();
-  for (const json& group : state.at("groups")) {
-    found.groups.push_back(
-        {group.at("name").get<std::string>(), group.at("members").get<std::vector<int>>()});
+  found.phase = static_cast<RunPhase>(std::min(small_from(state.at("phase")), 4));
+  found.step = count_from(state.at("step"));
+  found.progress_ns = count_from(state.at("progress_ns"));
+  for (const json& number : list_from(state, "last_numbers")) {
+    found.last_numbers.push_back(count_from(number));
   }
-  for (const json& one : state.at("recent")) {
-    found.recent.push_back({static_cast<FlightOperation>(std::clamp(one.at(0).get<int>(), 0, 6)),
-                            one.at(1).get<int>(), one.at(2).get<int64_t>(),
-                            one.at(3).get<int64_t>(), one.at(4).get<int64_t>(),
-                            one.at(5).get<int64_t>()});
+  for (const json& group : list_from(state, "groups")) {
+    found.groups.push_back({group.at("name").get<std::string>(), {}});
+    for (const json& member : list_from(group, "members")) {
+      found.groups.back().members.push_back(small_from(member));
+    }
+  }
+  for (const json& one : list_from(state, "recent")) {
+    found.recent.push_back({static_cast<FlightOperation>(std::min(small_from(one.at(0)), 6)),
+                            small_from(one.at(1)), count_from(one.at(2)), count_from(one.at(3)),
+                            count_from(one.at(4)), count_from(one.at(5))});
   }
   return found;
 }
 
 RankState rank_from(const json& state) {
   RankState rank;
-  rank.rank = state.at("rank").get<int>();
+  rank.rank = small_from(state.at("rank"));
   rank.host = state.at("host").get<std::string>();
-  rank.pid = state.at("pid").get<int>();
-  rank.now_ns = state.at("now_ns").get<int64_t>();
+  rank.pid = small_from(state.at("pid"));
+  rank.now_ns = count_from(state.at("now_ns"));
   rank.process = state.at("process").get<std::string>();
   if (state.contains("last")) rank.last = snapshot_from(state.at("last"));
   return rank;
@@ -81,10 +101,10 @@ HangNote note_from(const fs::path& path) {
   std::ifstream file(path);
   const json note = json::parse(file);
   HangNote found{note.at("job").get<std::string>(),
-                 note.at("rank").get<int>(),
+                 small_from(note.at("rank")),
                  note.at("silent_seconds").get<double>(),
                  {}};
-  for (const json& rank : note.at("ranks")) found.ranks.push_back(rank_from(rank));
+  for (const json& rank : list_from(note, "ranks")) found.ranks.push_back(rank_from(rank));
   return found;
 }
 
@@ -96,6 +116,12 @@ void write_whole(const fs::path& path, const std::string& text) {
   file.close();
   if (!file) throw std::system_error(errno, std::generic_category(), staging.string());
   fs::rename(staging, path);
+}
+
+/// A snapshot that was taken while a group was made may not have it yet.
+std::string group_name(const FlightSnapshot& state, int group) {
+  const auto index = static_cast<size_t>(group);
+  return index < state.groups.size() ? state.groups[index].name : fmt::format("group {}", group);
 }
 
 }  // namespace
@@ -111,7 +137,7 @@ std::string history_text(const RankState& rank) {
     text += fmt::format("  {:10.3f} s  {:>12}  {} #{} of {}, {} bytes\n", ago,
                         record.is_open() ? "waits" : fmt::format("{:.3f} ms", took),
                         operation_name(record.operation), record.number,
-                        rank.last->groups.at(size_t(record.group)).name, record.bytes);
+                        group_name(*rank.last, record.group), record.bytes);
   }
   return text;
 }
@@ -142,6 +168,8 @@ std::vector<HangNote> read_hang_notes(const fs::path& folder, const std::string&
       HangNote note = note_from(entry.path());
       if (job.empty() || note.job == job) notes.push_back(std::move(note));
     } catch (const json::exception&) {
+      continue;
+    } catch (const std::invalid_argument&) {
       continue;
     }
   }

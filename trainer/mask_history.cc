@@ -56,8 +56,8 @@ MaskHistory mask_history_from_json(const nlohmann::json& json, const std::string
   for (const nlohmann::json& item : json) {
     const std::string place = fmt::format("{}[{}]", where, history.size());
     MaskEntry entry = entry_from_json(item, place);
-    const int64_t least = history.empty() ? 0 : history.back().first_step + 1;
-    if (entry.first_step < least) refuse_json(place + ".first_step", "rising steps from 0", item);
+    const int64_t before = history.empty() ? -1 : history.back().first_step;
+    if (entry.first_step <= before) refuse_json(place + ".first_step", "rising steps from 0", item);
     history.push_back(std::move(entry));
   }
   return history;

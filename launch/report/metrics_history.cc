@@ -127,9 +127,11 @@ class Reader {
 
   void take_validation(const json& results, int64_t step, double tokens) {
     for (const auto& [name, values] : results.items()) {
-      history_.validation[name].push_back({step, tokens, number(values, "loss"),
-                                           number(values, "bits_per_byte"),
-                                           number(values, "targets")});
+      std::vector<ValidationPoint>& points = history_.validation[name];
+      // A run that was killed before its first save is evaluated before its first step once more.
+      while (!points.empty() && points.back().step >= step) points.pop_back();
+      points.push_back({step, tokens, number(values, "loss"), number(values, "bits_per_byte"),
+                        number(values, "targets")});
     }
   }
 

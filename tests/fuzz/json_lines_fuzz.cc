@@ -1,10 +1,12 @@
 // JSON lines: each line is a record or named as a bad one, the same however the file is cut into
-// chunks, and a text that is taken is what another JSON reader makes of the line.
+// chunks, and a text that is taken is what another JSON reader makes of the line. Bytes that begin
+// as gzip's are unpacked as well, to the same by pieces of any size.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <tuple>
 #include <vector>
 
+#include "data/shards/byte_stream.h"
 #include "data/shards/line_records.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -40,7 +42,31 @@ std::vector<std::string_view> split(std::string_view text) {
   return lines;
 }
 
+std::string unpacked(const std::filesystem::path& file, size_t piece_bytes) {
+  constexpr size_t kMaxBytes = size_t{1} << 18;
+  const auto stream = open_byte_stream(file);
+  std::string text;
+  std::vector<char> piece(piece_bytes);
+  while (text.size() < kMaxBytes) {
+    const size_t count = stream->read(piece);
+    text.append(piece.data(), count);
+    if (count < piece_bytes) break;
+  }
+  return text.substr(0, kMaxBytes);
+}
+
+void check_packed(std::string_view input) {
+  if (!input.starts_with("\x1f\x8b")) return;
+  const std::filesystem::path file = folder() / "lines.jsonl.gz";
+  spill(file, input);
+  const auto read = [&](size_t piece_bytes) {
+    return accepted(file.string(), [&] { return unpacked(file, piece_bytes); });
+  };
+  require(read(size_t{1} << 16) == read(61), "the size of a piece decides nothing");
+}
+
 void check(std::string_view input) {
+  check_packed(input);
   const std::filesystem::path file = folder() / "lines.jsonl";
   spill(file, input);
   const std::vector<Line> lines = lines_of(file, 1 << 20);

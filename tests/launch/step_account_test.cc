@@ -71,6 +71,7 @@ TEST(AttemptWatch, ReadsWhatIsNewAndPassesOverWhatIsNoStep) {
        "\n"
        R"({"step":2,"step_seconds":1.0,"data_wait_seconds":0.5})"
        "\n{\"step\":\"a word\"}\nno line\n[]\n"
+       "{\"step\":-1}\n{\"step\":18446744073709551615}\n"
        R"({"step":3,"step_seconds":2.0,"rolled_back_to":2})"
        "\n"
        R"({"step":4,"step_sec)");

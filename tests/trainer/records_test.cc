@@ -214,6 +214,10 @@ TEST(TrainState, ListsOfMaskedDocumentsReadBackAndMayBeAbsent) {
   EXPECT_EQ(train_state_from_json(json).masked_documents, state.masked_documents);
   // Started again before a step was saved: the lists of the first start were never used.
   EXPECT_EQ(with_lists(state.masked_documents, 7, first), (MaskHistory{{0, first}}));
+  nlohmann::json falling = json;
+  falling["masked_documents"][0]["first_step"] = std::numeric_limits<int64_t>::max();
+  EXPECT_CONTAINS(message_of([&] { train_state_from_json(falling); }),
+                  "masked_documents[1].first_step: expected rising steps from 0");
   json["masked_documents"][0]["lists"]["web"]["xxh3"] = 3;
   EXPECT_EQ(message_of([&] { train_state_from_json(json); }),
             "state.json: masked_documents[0].lists.web.xxh3: expected a string, found number");

@@ -136,7 +136,7 @@ class Supervise(RunTest):
         self.assertGreaterEqual(lines[0]['steps_lost'], 0)
         self.assertRegex(supervised.text, r'attempt 1 ended .* exit code 76 \(a rank hung\).*'
                          r'; restarting')
-        self.assertRegex(supervised.text, r'2 attempt\(s\) in .*, 20 step\(s\) done, \d+ repeated; '
+        self.assertRegex(supervised.text, r'2 attempts in .*, 20 steps done, \d+ repeated; '
                          r'\d+\.\d % of the time')
 
     def test_the_account_is_that_of_the_metrics(self):

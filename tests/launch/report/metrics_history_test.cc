@@ -66,6 +66,16 @@ TEST_F(History, EvaluationsOfRepeatedStepsCountOnce) {
   EXPECT_EQ(means[0].tokens, 200);
 }
 
+TEST_F(History, ARunThatWasKilledBeforeItsFirstSaveIsEvaluatedOnceBeforeItsFirstStep) {
+  const std::string first =
+      R"({"step":1,"tokens":100,"loss":5,"validation_before":{"a":{"loss":2,"targets":10}}})"
+      "\n";
+  const MetricsHistory history = read(first + step_line(2, 0, 4) + first + step_line(2, 1, 4));
+  ASSERT_EQ(history.validation.at("a").size(), 1u);
+  EXPECT_EQ(history.validation.at("a")[0].step, 0);
+  EXPECT_EQ(mean_validation(history)[0].targets, 10);
+}
+
 TEST_F(History, BrokenLinesAreCountedAndTheRestIsRead) {
   const MetricsHistory history = read(step_line(1, 0, 5) + "{\"step\":2,\"lo\nnot json\n[1]\n" +
                                       step_line(3, 0, 3) + R"({"step":4,"tok)");
