@@ -37,7 +37,9 @@ void declare_numbers(SchemaVisitor& v, NumbersConfig& c) {
        "was the machine",
        kFree},
       flag_value(c.run_again));
-  v.field({"check_interval", "steps between comparisons of hashes of the weights; 0: never", kFree},
+  v.field({"check_interval",
+           "steps between comparisons of hashes of the weights, besides suspicious ones; 0: never",
+           kFree},
           integer_value(c.check_interval, 0, "steps"));
   v.section({"spikes", "a loss or gradient norm far above those before it"}, [&] {
     v.field(

@@ -118,12 +118,6 @@ void write_whole(const fs::path& path, const std::string& text) {
   fs::rename(staging, path);
 }
 
-/// A snapshot that was taken while a group was made may not have it yet.
-std::string group_name(const FlightSnapshot& state, int group) {
-  const auto index = static_cast<size_t>(group);
-  return index < state.groups.size() ? state.groups[index].name : fmt::format("group {}", group);
-}
-
 }  // namespace
 
 std::string history_text(const RankState& rank) {
@@ -137,7 +131,7 @@ std::string history_text(const RankState& rank) {
     text += fmt::format("  {:10.3f} s  {:>12}  {} #{} of {}, {} bytes\n", ago,
                         record.is_open() ? "waits" : fmt::format("{:.3f} ms", took),
                         operation_name(record.operation), record.number,
-                        group_name(*rank.last, record.group), record.bytes);
+                        group_name(rank, record.group), record.bytes);
   }
   return text;
 }

@@ -24,9 +24,9 @@ namespace {
 constexpr std::chrono::milliseconds kGathering{500};
 // For the speaker to have begun, and then to have ended: a launcher ends all when the first one
 // leaves.
-constexpr std::chrono::milliseconds kHearing{2000}, kSpeaking{200}, kHearingPoll{20};
-// For the report: what hangs may be the file system that it goes to.
-constexpr std::chrono::seconds kReporting{3};
+constexpr std::chrono::milliseconds kHearing{2000}, kSpeaking{1000}, kHearingPoll{20};
+// For all of that, with room: what hangs may be the file system that the report goes to.
+constexpr std::chrono::seconds kReporting{6};
 // For the launcher's daemon, and for mpirun, to end once its ranks have. mpirun has longer than a
 // supervisor gives it, which would ask it first and knows what its end means.
 constexpr int kDaemonSeconds = 5, kMpirunSeconds = 7;
@@ -83,10 +83,10 @@ bool HangGuard::another_spoke(int mine) const {
   for (const FlightPeer& peer : peers_.ranks) {
     if (peer.rank != mine && peer.page && peer.page->snapshot().spoke) return true;
   }
+  if (!has_folder_.load(std::memory_order_acquire)) return false;
   std::ifstream file(folder_ / "report.txt");
   std::string job;
-  return has_folder_.load(std::memory_order_acquire) && std::getline(file, job) &&
-         job == "job " + peers_.job;
+  return std::getline(file, job) && job == "job " + peers_.job;
 }
 
 int HangGuard::rank() const { return has_peers_.load(std::memory_order_acquire) ? peers_.rank : 0; }
@@ -125,8 +125,8 @@ void HangGuard::report(double silent_seconds) {
     }
   }
   if (*overdue.begin() != mine || another_spoke(mine)) return hear_speaker(mine);
-  recorder_.note_spoke();
   const std::string text = hang_report(mine, silent_seconds, states);
+  recorder_.note_spoke();
   print_hang(text, has_folder ? folder_ : std::filesystem::path());
   if (has_folder) {
     std::ofstream(folder_ / "report.txt") << "job " << peers_.job << "\n" << text << "\n";

@@ -56,7 +56,8 @@ void write_holder(const FileLock& lock) {
   // The descriptor of the lock itself: on some file systems a second one would end it when closed.
   const int descriptor = lock.file().descriptor();
   const bool written = ::ftruncate(descriptor, 0) == 0 &&
-                       ::write(descriptor, line.data(), line.size()) == ssize_t(line.size());
+                       ::write(descriptor, line.data(), line.size()) == ssize_t(line.size()) &&
+                       ::fdatasync(descriptor) == 0;  // for other hosts to read
   if (written) return;
   std::fprintf(stderr, "warning: %s: who holds it is not noted\n", lock.file().path().c_str());
 }

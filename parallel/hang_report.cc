@@ -54,11 +54,6 @@ std::string collective_text(const CollectiveRecord& record, const std::string& g
                      record.bytes > 0 ? fmt::format(" ({})", bytes_text(record.bytes)) : "");
 }
 
-std::string group_name(const RankState& rank, int group) {
-  const FlightGroup* known = group_of(rank, group);
-  return known ? known->name : fmt::format("group {}", group);
-}
-
 std::string doing_text(const RankState& rank) {
   if (!rank.last) return "on another host, not heard of";
   std::string text = phase_text(rank.last->phase);
@@ -240,6 +235,11 @@ std::vector<int> missing_ranks(const std::vector<RankState>& ranks) {
     if (const std::optional<Mismatch> mismatch = first_mismatch(ranks)) return mismatch->ranks;
   }
   return {missing.begin(), missing.end()};
+}
+
+std::string group_name(const RankState& rank, int group) {
+  const FlightGroup* known = group_of(rank, group);
+  return known ? known->name : fmt::format("group {}", group);
 }
 
 std::string state_text(const RankState& rank) {

@@ -28,6 +28,9 @@ std::vector<int> missing_ranks(const std::vector<RankState>& ranks);
 /// What a rank does: "training, step 8: waits in all_reduce #402 of dp (1.2 MB) for 60.1 s".
 std::string state_text(const RankState& rank);
 
+/// Of a rank's group, which a snapshot taken while it was made may not have yet.
+std::string group_name(const RankState& rank, int group);
+
 /// The whole message: one line that says what is wrong, then one for each rank or for ranks that
 /// do the same. `speaker` has waited for `waited_seconds`.
 std::string hang_report(int speaker, double waited_seconds, const std::vector<RankState>& ranks);

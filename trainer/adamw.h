@@ -52,6 +52,8 @@ class AdamW {
   /// the buckets; Parameter::ready() waits for each. Collective over dp.
   void gather_weights();
 
+  /// A wrong bit in one is then a wrong bit in the other.
+  bool masters_are_weights() const { return config_.master == Precision::kBf16; }
   std::vector<BucketShare>& shares() { return shares_; }
   const std::vector<BucketShare>& shares() const { return shares_; }
 

@@ -140,20 +140,26 @@ std::string StateCheck::before_update(int64_t step, bool suspicious) {
   if (!has_copies || !(suspicious || is_due(step))) return {};
   const std::string found = differing_weights();
   if (found.empty()) return {};
+  if (optimizer_.masters_are_weights()) {
+    end_run(step, found + ". They have no masters (optimizer.master: bf16) to be made again from");
+  }
   optimizer_.write_weights();
   optimizer_.gather_weights();
   const std::string again = differing_weights();
-  if (again.empty()) {
-    return fmt::format(
-        "step {}: copies of weights differed: {}. Made again from the masters they "
-        "agree: transient, the step was computed again",
-        step, found);
+  if (!again.empty()) {
+    end_run(step, found + ", and again after they were made from the masters: " + again);
   }
+  return fmt::format(
+      "step {}: copies of weights differed: {}. Made again from the masters they "
+      "agree: transient, the step was computed again",
+      step, found);
+}
+
+void StateCheck::end_run(int64_t step, const std::string& found) {
   throw AgreedError(ExitCode::kFaultyHardware,
-                    fmt::format("numbers: step {}: copies of weights differ: {}, and again after "
-                                "they were made from the masters: {}. Go on from the newest "
-                                "checkpoint, without that machine",
-                                step, found, again));
+                    fmt::format("numbers: step {}: copies of weights differ: {}. Go on from the "
+                                "newest checkpoint, without that machine",
+                                step, found));
 }
 
 void StateCheck::after_update(int64_t step) {

@@ -2,11 +2,12 @@
 // One flipped bit in what a run keeps from step to step, found by hashes every `interval` steps:
 // - weights as the passes of a step read them, before its update makes them anew: the same on all
 //   replicas, and what is not cut over tp on all ranks. Where they differ they are made again from
-//   the masters, which mends them; what differs again ends the run.
+//   the masters, which mends them; what differs again ends the run, and so does what differs where
+//   masters and weights are one (optimizer.master: bf16).
 // - masters and moments: hashed right after an update, and again before the next one reads them.
 //   They cannot be made again, so that a difference ends the run.
-// Collective over control and dp: both calls, every rank, every step that comes to them. Ownership:
-// refers to everything it is given.
+// Collective over control and dp: before_update(), every rank, every step. after_update() is local.
+// Ownership: refers to everything it is given.
 // Errors: AgreedError with ExitCode::kFaultyHardware on all ranks, naming rank, host,
 // device and tensor.
 #include <cstdint>
@@ -37,6 +38,7 @@ class StateCheck {
  private:
   bool is_due(int64_t step) const { return interval_ != 0 && step % interval_ == 0; }
   void compare_state() const;
+  [[noreturn]] static void end_run(int64_t step, const std::string& found);
   /// Where copies of the weights differ: "TENSOR on rank R (HOST, DEVICE)"; empty: nowhere.
   std::string differing_weights();
   std::string name_copies(const std::vector<uint64_t>& hashes, size_t parameter);

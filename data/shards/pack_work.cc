@@ -252,9 +252,9 @@ FileLock PackWork::lock(const std::string& name) const {
 }
 
 std::optional<FileLock> PackWork::lock_all() const {
-  if (fs::exists(output_)) return std::nullopt;
-  FileLock lock = FileLock::exclude(folder_ / kLockName);
-  if (!lock.is_current()) return std::nullopt;
+  std::optional<FileLock> lock =
+      unless_gone([&] { return FileLock::exclude(folder_ / kLockName); });
+  if (lock && !lock->is_current()) lock.reset();
   return lock;
 }
 

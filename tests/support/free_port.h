@@ -1,6 +1,6 @@
 #pragma once
-// A port of this machine that nobody listens at, and none of those that the system gives to whoever
-// asks for any.
+// A port of this machine that nobody listens at and, where that leaves any, none of those that the
+// system gives to whoever asks.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -25,12 +25,16 @@ inline bool is_free(uint16_t port) {
 }
 
 inline uint16_t free_port() {
-  int first_given = 0;
-  std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> first_given;
+  uint32_t first_given = 0, last_given = 0;
+  std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> first_given >> last_given;
   std::random_device chance;
-  for (int i = 0; i < 100; ++i) {
-    const auto port = static_cast<uint16_t>(10'000 + chance() % (first_given - 10'000));
-    if (is_free(port)) return port;
+  constexpr int kTries = 10'000;
+  for (int i = 0; i < kTries; ++i) {
+    const uint32_t port = 10'000 + chance() % 55'536;
+    const bool is_given = first_given <= port && port <= last_given;
+    if ((!is_given || i > kTries / 2) && is_free(static_cast<uint16_t>(port))) {
+      return static_cast<uint16_t>(port);
+    }
   }
   throw std::runtime_error("no free port");
 }

@@ -19,7 +19,6 @@ namespace phalanx {
 
 inline constexpr int64_t kSteps = 12;
 
-/// A run whose numbers are looked at, with ways to make them wrong.
 class GuardedRun {
  public:
   struct Faults {

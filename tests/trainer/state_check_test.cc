@@ -53,6 +53,29 @@ TEST(StateCheck, AFlippedBitThatShowsInTheLossIsFoundWhereverItFalls) {
   EXPECT_TRUE(found.steps[4].updated);
 }
 
+/// What every rank is sent may be the wrong copy.
+TEST(StateCheck, CopiesWithoutMastersThatDifferEndTheRun) {
+  NumbersConfig numbers;
+  numbers.check_interval = 3;
+  MeshRunOptions options = options_of();
+  options.precision = Precision::kBf16;
+  options.optimizer.master = Precision::kBf16;
+  GuardedRun::Faults faults;
+  faults.state = [](const RunContext& context, int64_t at, Replica& replica) {
+    if (at != 6 || context.mesh.rank() != 0) return;
+    const at::Tensor bits = replica.parameters().parameters()[3]->ready().view(at::kShort);
+    bits.flatten()[5].bitwise_xor_(1);
+  };
+  const auto [message, code] = error_of([&] { (void)run(4, numbers, faults, options); });
+  EXPECT_EQ(code, ExitCode::kFaultyHardware) << message;
+  EXPECT_NE(message.find("numbers: step 6: copies of weights differ: "), std::string::npos);
+  EXPECT_NE(message.find(" on " + rank_place(0, at::kCPU) + ". They have no masters"),
+            std::string::npos)
+      << message;
+  numbers.check_interval = 4;  // nothing is compared before all have been sent it
+  EXPECT_EQ(error_of([&] { (void)run(4, numbers, faults, options); }).first, "");
+}
+
 /// A weight that is not cut over tp, and whose masters differ: it cannot be mended.
 TEST(StateCheck, CopiesThatDifferAgainEndTheRun) {
   GuardedRun::Faults faults;

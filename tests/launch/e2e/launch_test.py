@@ -1,10 +1,8 @@
 """`phalanx launch` on one host, and what launchers do to a run: the same bits as under mpirun by hand,
 signals that reach the ranks, and for each thing that may be wrong one message and no rank left."""
 
-import contextlib
 import os
 import pathlib
-import random
 import shutil
 import signal
 import socket
@@ -12,7 +10,7 @@ import stat
 import subprocess
 import time
 
-from support import BAD_INPUT, CONFIG, DONE, STOPPED, RunTest, main, tensors_of
+from support import BAD_INPUT, CONFIG, DONE, STOPPED, RunTest, free_port, main, tensors_of
 
 SECONDS = 30  # for all ranks to be gone
 
@@ -235,19 +233,8 @@ exit $code
 ''')
         return [script, *arguments]
 
-    @staticmethod
-    def free_port():
-        """None of those that the system gives to whoever asks for any."""
-        given = pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range').read_text()
-        while True:
-            port = random.SystemRandom().randrange(10_000, int(given.split()[0]))
-            with socket.socket() as probe:
-                with contextlib.suppress(OSError):
-                    probe.bind(('127.0.0.1', port))
-                    return port
-
     def test_the_doctor_sees_all_ranks_and_their_clocks(self):
-        code, out, err = self.run_command(self.ranks(3, 'doctor', port=self.free_port()))
+        code, out, err = self.run_command(self.ranks(3, 'doctor', port=free_port()))
         self.assertEqual(code, DONE, f'{out}\n{err}')
         self.assertEqual(out.count('launch '), 1, out)
         self.assertIn('3 ranks on 1 host, started by torchrun (WORLD_SIZE=3)', out)
@@ -259,7 +246,7 @@ exit $code
             self.skipTest('no torchrun here')
         code, out, err = self.run_command(
             [str(torchrun), '--no-python', '--nnodes=1', '--nproc-per-node=2',
-             '--rdzv-backend=c10d', f'--rdzv-endpoint=localhost:{self.free_port()}',
+             '--rdzv-backend=c10d', f'--rdzv-endpoint=localhost:{free_port()}',
              self.workspace.binary, 'doctor'], limit=120)
         self.assertEqual(code, DONE, f'{out}\n{err}')
         self.assertIn('2 ranks on 1 host, started by torchrun (WORLD_SIZE=2)', out)
@@ -267,11 +254,11 @@ exit $code
     def test_a_device_that_is_not_there_is_one_message_of_all_ranks(self):
         self.refuse(['parallel.device: expected cpu', 'got cuda'],
                     self.ranks(2, 'train', 'run.yaml', 'run.name=torchrun', 'parallel.device=cuda',
-                               port=self.free_port()))
+                               port=free_port()))
 
     def test_ranks_on_cpu_are_told_to_take_mpirun(self):
         code, _, err = self.run_command(self.ranks(2, 'train', 'run.yaml', 'run.name=cpu',
-                                                   port=self.free_port()))
+                                                   port=free_port()))
         self.assertEqual(code, BAD_INPUT, err)
         self.assertIn('start them with "mpirun -n 2" instead of torchrun', err)
 
@@ -287,9 +274,9 @@ exit $code
 ''')
         command = [script, 'train', 'run.yaml', 'run.name=step']
         self.refuse(['found srun (SLURM_STEP_NUM_TASKS=3) and RANK and WORLD_SIZE=5'], command,
-                    step | {'WORLD_SIZE': '5', 'MASTER_PORT': str(self.free_port())})
+                    step | {'WORLD_SIZE': '5', 'MASTER_PORT': str(free_port())})
         self.refuse(['start them with "srun --mpi=pmix" or "mpirun -n 3"'], command,
-                    step | {'MASTER_PORT': str(self.free_port())})
+                    step | {'MASTER_PORT': str(free_port())})
 
     def test_a_port_in_use(self):
         with socket.socket(socket.AF_INET6) as taken:

@@ -10,7 +10,8 @@ import subprocess
 import tempfile
 import time
 
-from support import DONE, RunTest, main, read_metrics, tensors_of, whole_lines
+from support import (DONE, RunTest, free_port, main, read_metrics, tensors_of,
+                     whole_lines)
 
 NEEDED = ('slurmctld', 'slurmd', 'munged', 'sbatch', 'srun', 'scontrol', 'scancel')
 START_SECONDS = 60
@@ -56,12 +57,6 @@ def why_not():
         return 'a Slurm of its own needs root'
     missing = [name for name in NEEDED if shutil.which(name) is None]
     return f'no {missing[0]} here: ./launch/setup.sh --tests' if missing else ''
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 class Cluster:

@@ -5,12 +5,14 @@ The environment variables PHALANX_BINARY and PHALANX_MPIEXEC name the program an
 is written lies in one temporary folder, which goes with the workspace.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -123,6 +125,18 @@ def own_mpi_folder(path):
     folder = path / 'mpi'
     folder.mkdir(exist_ok=True)
     return {'OMPI_MCA_orte_tmpdir_base': str(folder)}
+
+
+def free_port():
+    """One that nobody listens at and, where that leaves any, none that the system gives to whoever asks."""
+    given = pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range').read_text()
+    first, last = (int(word) for word in given.split())
+    others = [port for port in range(10_000, 65_536) if not first <= port <= last]
+    for port in random.SystemRandom().sample(others, min(100, len(others))) + [0]:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(('127.0.0.1', port))
+            return probe.getsockname()[1]
+    raise RuntimeError('no free port')
 
 
 class Workspace:

@@ -25,12 +25,13 @@ class WrongLosses(RunTest):
     def setUpClass(cls):
         super().setUpClass()
         cls.random = random.Random(2412)
-        cls.made = 0
+        cls.borne = 0
         cls.clean = cls.workspace.train(2, 'clean', *OPTIONS, *SPIKES)
 
     @classmethod
     def tearDownClass(cls):
-        report_faults(cls.made, 'losses that were wrong')
+        report_faults(cls.borne, 'losses that were wrong')
+        super().tearDownClass()
 
     def faulty(self, name, passes, factor='nan', options=OPTIONS, code=0, ranks=2):
         environment = self.workspace.environment
@@ -42,7 +43,6 @@ class WrongLosses(RunTest):
         finally:
             for variable in FAULTS:
                 environment.pop(variable, None)
-            type(self).made += 1
 
     def moments(self, first=1, ranks=2):
         """Steps and ranks to be wrong at."""
@@ -66,12 +66,14 @@ class WrongLosses(RunTest):
             self.assertIn(f'step {step}: loss nan or gradient norm ', run.err)
             self.assertIn('transient, the second result counts', run.err)
             self.assert_clean(run, step)
+            type(self).borne += 1
 
     def test_a_spike_once_leaves_no_trace(self):
         for number, step, rank in self.moments(first=6):
             run = self.faulty(f'spike-{number}', [(rank, step)], '1000', (*OPTIONS, *SPIKES))
             self.assertIn('is a spike; computed again it came out differently: transient', run.err)
             self.assert_clean(run, step)
+            type(self).borne += 1
 
     def test_rows_that_are_wrong_everywhere_are_passed_over(self):
         """Their step: twice on the replica that they belong to, and once on the other."""
@@ -98,10 +100,11 @@ class WrongLosses(RunTest):
                                           '--json')
             self.assertIn('"skipped": true', text.replace('":true', '": true'))
             self.assert_resumed_alike(run, name, passes, step)
+            type(self).borne += 1
 
     def assert_resumed_alike(self, run, name, passes, step):
         """Stopped after the step and resumed, it is the same run."""
-        stop = (*OPTIONS, f'run.stop_after_steps={step + 1}')
+        stop = (*OPTIONS, f'run.stop_after_steps={step}')
         self.faulty(f'{name}-parts', passes, options=stop, code=STOPPED)
         parts = self.train(2, f'{name}-parts', *OPTIONS, '--resume', 'auto')
         self.assertEqual([exact(line) for line in parts.metrics()],
@@ -123,6 +126,7 @@ class WrongLosses(RunTest):
                     r'.*\)\. Go on from the newest checkpoint, without that machine')
                 self.assertEqual([line['step'] for line in run.metrics()][-1], step - 1)
                 self.workspace.program('checkpoint', 'verify', str(run.checkpoint(step - 1)))
+                type(self).borne += 1
 
 
 if __name__ == '__main__':
