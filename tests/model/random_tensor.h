@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/kernels/normal_fill.h"
+#include "tests/support/thread_sanitizer.h"
 
 namespace phalanx {
 

@@ -163,6 +163,7 @@ TEST(Rope, LongRopeScalesNothingWithinTheOriginalContextAndAsPublishedForPhi4Min
 }
 
 TEST(Rope, OneAndTwoThreadsGiveEqualBits) {
+  SKIP_UNDER_THREAD_SANITIZER("OpenMP");
   const RopeTable table(kTheta, 8, 500, at::kCPU);
   const at::Tensor x = random_tensor({500, 24}, 1), positions = at::arange(500, at::kLong);
   EXPECT_TRUE(equal_at_one_and_two_threads(

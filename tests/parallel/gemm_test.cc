@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "parallel/kernels/packed_gemm.h"
+#include "tests/support/thread_sanitizer.h"
 
 namespace phalanx {
 namespace {
@@ -132,6 +133,7 @@ TEST_P(Products, CarryWhatIsNotFinite) {
 }
 
 TEST_P(Products, DoNotDependOnTheNumberOfThreads) {
+  SKIP_UNDER_THREAD_SANITIZER("OpenMP");
   if (!is_ours(GetParam())) GTEST_SKIP() << "LibTorch's products promise no bits";
   at::manual_seed(3);
   const at::Tensor x = random(333, 500, GetParam()), w = random(1100, 500, GetParam());

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <fstream>
 
+#include "tests/support/thread_sanitizer.h"
 #include "tests/trainer/checkpoint/toy_checkpoint.h"
 
 namespace {
@@ -170,6 +171,7 @@ int save_again_with_power_cut(const Path& folder, bool exchange, int renames_bef
 }
 
 TEST(CheckpointSave, PowerCutWhileAStepIsSavedAgainLosesNothing) {
+  SKIP_UNDER_THREAD_SANITIZER("threads in a child process");
   for (const bool exchange : {true, false}) {
     int power_cuts = 0;
     for (bool done = false; !done;) {
@@ -213,6 +215,7 @@ TEST(CheckpointSave, FolderThatCannotBeMadeIsOneMessageOnAllRanks) {
 
 // A file-size limit stands in for a full disk; it binds a whole process, hence the child.
 TEST(CheckpointSave, FullDiskLeavesTheOlderCheckpointAndNothingElse) {
+  SKIP_UNDER_THREAD_SANITIZER("threads in a child process");
   const TemporaryFolder folder;
   save_alone(folder.path(), 1);
   const pid_t child = ::fork();
