@@ -22,6 +22,7 @@
 
 #include "parallel/flight_recorder.h"
 #include "parallel/session.h"
+#include "tests/bench/bench_shape.h"
 #include "tests/support/test_model.h"
 #include "trainer/host_heap.h"
 #include "trainer/state_check.h"
@@ -34,15 +35,7 @@ constexpr int64_t kLength = 512;
 constexpr int64_t kStepsBetweenChecks = 100;
 
 RunConfig bench_config(Precision precision, Reproducible reproducible) {
-  Phi4Config shape;
-  shape.vocab_size = 8192;
-  shape.hidden_size = 512;
-  shape.intermediate_size = 1792;
-  shape.num_hidden_layers = 8;
-  shape.num_attention_heads = 8;
-  shape.num_key_value_heads = 2;
-  shape.head_dim = 64;
-  RunConfig config = test_run_config(shape, 1, false, precision);
+  RunConfig config = test_run_config(bench_shape(), 1, false, precision);
   config.loss_chunk_tokens = 1024;
   config.reproducible = reproducible;
   return config;

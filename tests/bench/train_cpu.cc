@@ -17,6 +17,7 @@
 #include <string>
 
 #include "parallel/session.h"
+#include "tests/bench/bench_shape.h"
 #include "tests/bench/scope_times.h"
 #include "tests/support/test_model.h"
 #include "trainer/grad_norm.h"
@@ -27,18 +28,6 @@ namespace phalanx {
 namespace {
 
 constexpr int64_t kRows = 4, kLength = 512;
-
-Phi4Config bench_shape() {
-  Phi4Config shape;
-  shape.vocab_size = 8192;
-  shape.hidden_size = 512;
-  shape.intermediate_size = 1792;
-  shape.num_hidden_layers = 8;
-  shape.num_attention_heads = 8;
-  shape.num_key_value_heads = 2;
-  shape.head_dim = 64;
-  return shape;
-}
 
 RunConfig bench_config(Precision precision, const std::string& memory, int tensor_parallel_size) {
   RunConfig config = test_run_config(bench_shape(), tensor_parallel_size, false, precision);
